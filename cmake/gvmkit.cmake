@@ -1,0 +1,42 @@
+# gvmkit_library(NAME SOURCES FILE... [PROTO FILE] [DEPENDS TARGET...])
+#
+# One library per folder of src/. Its headers are reached as "NAME/header.h" through an include directory that holds NAME alone, so a
+# folder can include only what it is linked with: a wrong include fails to build.
+function(gvmkit_library NAME)
+  cmake_parse_arguments(ARG "" "PROTO" "SOURCES;DEPENDS" ${ARGN})
+  set(include ${PROJECT_BINARY_DIR}/include/${NAME})
+  file(MAKE_DIRECTORY ${include})
+  file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${include}/${NAME} SYMBOLIC)
+  add_library(${NAME} STATIC ${ARG_SOURCES})
+  target_include_directories(${NAME} PUBLIC ${include})
+  if(ARG_PROTO)
+    gvmkit_proto(${NAME} ${NAME} ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_PROTO})
+    target_link_libraries(${NAME} PUBLIC protobuf::libprotobuf-lite)
+  endif()
+  target_link_libraries(${NAME} PUBLIC ${ARG_DEPENDS})
+endfunction()
+
+# gvmkit_proto(TARGET FOLDER FILE.proto): compiles FILE into TARGET; the header is reached as "FOLDER/FILE.pb.h".
+function(gvmkit_proto TARGET FOLDER FILE)
+  get_filename_component(stem ${FILE} NAME_WE)
+  get_filename_component(directory ${FILE} DIRECTORY)
+  set(generated ${PROJECT_BINARY_DIR}/generated/${TARGET})
+  set(output ${generated}/${FOLDER}/${stem}.pb)
+  file(MAKE_DIRECTORY ${generated}/${FOLDER})
+  add_custom_command(OUTPUT ${output}.cc ${output}.h
+    COMMAND protobuf::protoc --cpp_out=${generated}/${FOLDER} --proto_path=${directory} ${FILE}
+    DEPENDS ${FILE} VERBATIM)
+  set_source_files_properties(${output}.cc PROPERTIES COMPILE_OPTIONS -w)
+  target_sources(${TARGET} PRIVATE ${output}.cc)
+  target_include_directories(${TARGET} SYSTEM PUBLIC ${generated})
+endfunction()
+
+# gvmkit_test(NAME SOURCES FILE... DEPENDS TARGET...): unit tests of src/NAME in one program.
+function(gvmkit_test NAME)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(test_${NAME} ${ARG_SOURCES})
+  set_target_properties(test_${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  target_link_libraries(test_${NAME} PRIVATE ${ARG_DEPENDS} GTest::gmock GTest::gtest_main)
+  add_test(NAME unit.${NAME} COMMAND test_${NAME})
+  set_tests_properties(unit.${NAME} PROPERTIES LABELS unit TIMEOUT 300)
+endfunction()

@@ -1,0 +1,71 @@
+// Folder agent: the wire protocol between host and guest (agent.proto, frame.h; both shared with guest/init), and the host's client of it.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "agent/agent.pb.h"
+#include "base/error.h"
+#include "base/fd.h"
+
+namespace agent {
+
+// The guest answered a request with an error.
+class RequestError : public base::Error {
+public:
+    RequestError(Error::Code code, const std::string& message) : base::Error(message), code_(code) {}
+    Error::Code code() const { return code_; }
+
+private:
+    Error::Code code_;
+};
+
+// The channel ended, or the guest broke the protocol (a frame too long or not decodable, an unknown id, output beyond its credit). The VM
+// is of no use afterwards.
+class ChannelError : public base::Error {
+public:
+    using base::Error::Error;
+};
+
+// What the guest says unasked. Called from the io_context's thread; must not throw or block.
+struct Events {
+    std::function<void(const Output&)> output;
+    std::function<void(const Exited&)> exited;
+    std::function<void(const std::string&)> log;
+    std::function<void(const std::string& reason)> closed;  // once; every request that waits fails with ChannelError
+};
+
+// The host's end of the channel. The guest is hostile: what arrives is bounded and checked, and memory is bounded by the credits granted.
+class Client {
+public:
+    // Takes ownership of the connected socket.
+    Client(boost::asio::any_io_executor executor, base::UniqueFd channel, Events events);
+    ~Client();
+    Client(const Client&) = delete;
+    Client& operator=(const Client&) = delete;
+
+    // Waits for the guest's Ready; once, before any request. Throws ChannelError, also at the deadline.
+    boost::asio::awaitable<Ready> ready(std::chrono::steady_clock::duration deadline);
+
+    // Sends a request and waits for its reply. Throws RequestError, ChannelError. Many may be under way. No Output of a process comes
+    // before the reply to its Exec.
+    boost::asio::awaitable<void> request(Request request);
+
+    // Allows a stream so many more bytes; to be called when they have been taken by whoever they are for.
+    void grant(uint64_t process, Stream stream, uint32_t bytes);
+
+    // Closes the channel; `closed` is not called any more.
+    void close();
+
+private:
+    class State;
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace agent

@@ -1,0 +1,48 @@
+#include "base/hash.h"
+
+#include <libdeflate.h>
+#include <openssl/evp.h>
+
+#include <string_view>
+
+#include "base/error.h"
+
+namespace base {
+
+uint32_t crc32(std::span<const std::byte> data) {
+    return libdeflate_crc32(0, data.data(), data.size());
+}
+
+void Hasher::Free::operator()(evp_md_ctx_st* context) const {
+    EVP_MD_CTX_free(context);
+}
+
+Hasher::Hasher(Kind kind) : context_(EVP_MD_CTX_new()) {
+    if (!context_ || !EVP_DigestInit_ex(context_.get(), kind == Kind::sha256 ? EVP_sha256() : EVP_sha3_224(), nullptr))
+        throw Error("OpenSSL offers no such hash");
+}
+
+void Hasher::update(std::span<const std::byte> data) {
+    if (!EVP_DigestUpdate(context_.get(), data.data(), data.size())) throw Error("OpenSSL cannot hash");
+}
+
+std::string Hasher::hex() {
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    if (!EVP_DigestFinal_ex(context_.get(), digest, &size)) throw Error("OpenSSL cannot hash");
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string text;
+    for (unsigned i = 0; i < size; i++) {
+        text += digits[digest[i] >> 4];
+        text += digits[digest[i] & 15];
+    }
+    return text;
+}
+
+std::string sha256_hex(std::span<const std::byte> data) {
+    Hasher hasher(Hasher::Kind::sha256);
+    hasher.update(data);
+    return hasher.hex();
+}
+
+}  // namespace base

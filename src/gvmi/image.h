@@ -1,0 +1,37 @@
+// Folder gvmi: the .gvmi file format (gvmi.md): the trailer, the container configuration, the squashfs inside and its compressors.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace gvmi {
+
+// Docker's container configuration as far as programs here read it; `json` is the whole object, unknown keys included.
+struct Config {
+    nlohmann::json json = nlohmann::json::object();
+    std::string user;                     // User, in any of Docker's forms; empty: root
+    std::vector<std::string> env;         // Env, "K=V"
+    std::string working_dir;              // WorkingDir; empty: "/"
+    std::vector<std::string> entrypoint;  // Entrypoint; a bare string in the file is one element
+    std::vector<std::string> cmd;         // Cmd; likewise
+    std::vector<std::string> volumes;     // the names in Volumes: absolute, normal, without a slash at the end, sorted, each once
+};
+
+// Checks the types of all known keys and the volume paths. Throws base::Error that names the key.
+Config parse_config(nlohmann::json json);
+
+// What can be told about a .gvmi without looking inside the squashfs.
+struct Image {
+    uint64_t squashfs_bytes = 0;  // as its superblock says
+    uint64_t trailer_offset = 0;  // S of gvmi.md: where the CRC stands
+    Config config;
+};
+
+// Reads the trailer and the squashfs superblock of a file that a stranger made; each defect of gvmi.md's list has a message of its own.
+// Throws base::Error: "PATH: not a .gvmi image: …".
+Image read_image(const std::filesystem::path& path);
+
+}  // namespace gvmi
