@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Both commands of the README in a new Debian 12 that has git and nothing of ours: debootstrap, a clone of HEAD, ./dev demo, ./dev test.
+# Needs root for the chroot. Leaves no mount, no process and no folder.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[ "$(id -u)" -eq 0 ] || { echo "error: a chroot needs root" >&2; exit 1; }
+
+# inside ROOT COMMIT: runs in a mount and PID namespace of its own.
+inside() {
+  local debian=$1
+  mount --make-rprivate /
+  mount -t proc proc "$debian/proc"
+  mount --rbind /sys "$debian/sys"
+  mount --rbind /dev "$debian/dev"
+  mount -t tmpfs tmpfs "$debian/run"
+  cp --dereference /etc/resolv.conf "$debian/etc/resolv.conf"
+  mkdir "$debian/origin"
+  mount --bind . "$debian/origin"
+  chroot "$debian" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 bash -euo pipefail -c "
+    git config --global --add safe.directory '*'
+    git clone -q /origin /root/gvmkit
+    cd /root/gvmkit
+    git checkout -q $2
+    time ./dev demo
+    time ./dev test"
+}
+
+if [ "${1:-}" = inside ]; then
+  inside "$2" "$3"
+  exit
+fi
+
+debian=build/fresh/debian
+rm -rf --one-file-system build/fresh
+mkdir -p "$debian"
+echo "Debian 12 by debootstrap in $debian"
+debootstrap --variant=minbase --include=git,ca-certificates bookworm "$debian" > build/fresh/debootstrap.log
+unshare --mount --pid --fork --kill-child "$PWD/tests/fresh.sh" inside "$PWD/$debian" "$(git rev-parse HEAD)"
+rm -rf --one-file-system build/fresh
