@@ -23,6 +23,10 @@ struct Config {
 // Checks the types of all known keys and the volume paths. Throws base::Error that names the key.
 Config parse_config(nlohmann::json json);
 
+// A volume's path without empty and "." parts and without a slash at the end. Throws base::Error where it is not absolute, has ".." in it,
+// or is the root.
+std::string normal_volume_path(const std::string& path);
+
 // What can be told about a .gvmi without looking inside the squashfs.
 struct Image {
     uint64_t squashfs_bytes = 0;  // as its superblock says
@@ -33,5 +37,9 @@ struct Image {
 // Reads the trailer and the squashfs superblock of a file that a stranger made; each defect of gvmi.md's list has a message of its own.
 // Throws base::Error: "PATH: not a .gvmi image: …".
 Image read_image(const std::filesystem::path& path);
+Image read_image(int fd, const std::string& name);
+
+// What follows the squashfs: CRC, JSON and length. Throws base::Error where the JSON is longer than read_image takes, or not UTF-8.
+std::string make_trailer(const nlohmann::json& config);
 
 }  // namespace gvmi

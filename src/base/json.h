@@ -1,0 +1,16 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace base {
+
+// Parses JSON that a stranger wrote: nothing may follow it, and it nests at most 100 deep, since what walks it recurses. Throws Error
+// ("not JSON: …" with the place).
+nlohmann::json parse_json(std::string_view text);
+
+// JSON without blanks; the keys are sorted, so equal values give equal text. Throws Error where a string is not UTF-8.
+std::string to_text(const nlohmann::json& json);
+
+}  // namespace base

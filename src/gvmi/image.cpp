@@ -1,0 +1,128 @@
+#include "gvmi/image.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/hash.h"
+#include "base/json.h"
+
+namespace gvmi {
+namespace {
+
+constexpr size_t kLengthDigits = 8;
+constexpr size_t kCrcBytes = 4;
+constexpr size_t kSmallestTrailer = kCrcBytes + kLengthDigits;
+
+// A configuration is some kilobytes; 8 digits would allow a stranger to have us parse 100 MB.
+constexpr uint64_t kMaxJsonBytes = uint64_t{16} << 20;
+
+uint64_t little_endian(std::span<const std::byte> bytes) {
+    uint64_t value = 0;
+    for (size_t i = bytes.size(); i-- > 0;)
+        value = value << 8 | static_cast<uint64_t>(bytes[i]);
+    return value;
+}
+
+struct Reader {
+    int fd;
+    uint64_t size;
+
+    void read(std::span<std::byte> buffer, uint64_t offset) const {
+        if (base::pread_full(fd, buffer, offset, "it") != buffer.size()) throw base::Error("it became shorter while it was read");
+    }
+};
+
+uint64_t read_json_length(const Reader& file) {
+    std::array<char, kLengthDigits> digits{};
+    file.read(std::as_writable_bytes(std::span(digits)), file.size - kLengthDigits);
+    uint64_t length = 0;
+    for (const char digit : digits) {
+        if (digit < '0' || digit > '9') throw base::Error("its last 8 bytes are not the 8 digits of the configuration's length");
+        length = length * 10 + static_cast<uint64_t>(digit - '0');
+    }
+    if (length > file.size - kSmallestTrailer) {
+        throw base::Error("the configuration's length of " + std::to_string(length) + " bytes points before the start of the file");
+    }
+    if (length > kMaxJsonBytes) throw base::Error("the configuration is longer than 16 MiB (" + std::to_string(length) + " bytes)");
+    return length;
+}
+
+// The squashfs superblock is 96 bytes: magic at 0, version at 28 and 30, bytes_used at 40, all little-endian.
+uint64_t read_squashfs_length(const Reader& file, uint64_t trailer_offset) {
+    constexpr size_t kSuperblock = 96;
+    std::array<std::byte, kSuperblock> superblock{};
+    const std::span<const std::byte> view(superblock);
+    const size_t available = static_cast<size_t>(std::min<uint64_t>(file.size, kSuperblock));
+    file.read(std::span(superblock).first(available), 0);
+    if (std::memcmp(superblock.data(), "hsqs", 4) != 0) throw base::Error("it does not start with a squashfs");
+    const uint64_t major = little_endian(view.subspan(28, 2));
+    const uint64_t minor = little_endian(view.subspan(30, 2));
+    if (major != 4 || minor != 0) {
+        throw base::Error("its squashfs has version " + std::to_string(major) + "." + std::to_string(minor) + ", not 4.0");
+    }
+    const uint64_t length = little_endian(view.subspan(40, 8));
+    if (length < kSuperblock) throw base::Error("its squashfs claims to be shorter than its own superblock");
+    if (length > file.size) {
+        throw base::Error("its squashfs claims to be longer (" + std::to_string(length) + " bytes) than the file (" +
+                          std::to_string(file.size) + " bytes)");
+    }
+    if (length > trailer_offset) throw base::Error("the configuration's length points before the end of the squashfs");
+    return length;
+}
+
+Config read_config(const Reader& file, uint64_t trailer_offset, uint64_t json_length) {
+    std::vector<std::byte> bytes(kCrcBytes + json_length);
+    file.read(bytes, trailer_offset);
+    const auto json = std::span<const std::byte>(bytes).subspan(kCrcBytes);
+    if (little_endian(std::span(bytes).first(kCrcBytes)) != base::crc32(json)) {
+        throw base::Error("the configuration's CRC does not match: the file is damaged");
+    }
+    const std::string_view text(reinterpret_cast<const char*>(json.data()), json.size());
+    return parse_config(base::with_context("the container configuration", [text] { return base::parse_json(text); }));
+}
+
+}  // namespace
+
+Image read_image(const std::filesystem::path& path) {
+    // Not blocking: a FIFO in the place of the file must not hold us.
+    const base::UniqueFd fd = base::open_file(path, O_RDONLY | O_NONBLOCK);
+    return read_image(fd.get(), path.string());
+}
+
+Image read_image(int fd, const std::string& name) {
+    return base::with_context(name + ": not a .gvmi image", [fd] {
+        struct stat status {};
+        if (::fstat(fd, &status) < 0) base::throw_errno("it cannot be examined");
+        if (!S_ISREG(status.st_mode)) throw base::Error("it is not a file");
+        const Reader file{fd, static_cast<uint64_t>(status.st_size)};
+        if (file.size < kSmallestTrailer) throw base::Error("it is too short (" + std::to_string(file.size) + " bytes)");
+        const uint64_t json_length = read_json_length(file);
+        Image image;
+        image.trailer_offset = file.size - kSmallestTrailer - json_length;
+        image.squashfs_bytes = read_squashfs_length(file, image.trailer_offset);
+        image.config = read_config(file, image.trailer_offset, json_length);
+        return image;
+    });
+}
+
+std::string make_trailer(const nlohmann::json& config) {
+    const std::string json = base::with_context("the container configuration", [&config] { return base::to_text(config); });
+    if (json.size() > kMaxJsonBytes) throw base::Error("the container configuration is longer than 16 MiB");
+    const uint32_t crc = base::crc32(std::as_bytes(std::span(json)));
+    std::string trailer;
+    for (size_t i = 0; i < kCrcBytes; i++)
+        trailer.push_back(static_cast<char>(crc >> (8 * i) & 0xff));
+    trailer += json;
+    char digits[32];
+    (void)std::snprintf(digits, sizeof digits, "%08zu", json.size());
+    return trailer + digits;
+}
+
+}  // namespace gvmi
