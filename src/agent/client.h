@@ -1,8 +1,8 @@
 // Folder agent: the wire protocol between host and guest (agent.proto, frame.h; both shared with guest/init), and the host's client of it.
 #pragma once
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -19,11 +19,11 @@ namespace agent {
 // The guest answered a request with an error.
 class RequestError : public base::Error {
 public:
-    RequestError(Error::Code code, const std::string& message) : base::Error(message), code_(code) {}
-    Error::Code code() const { return code_; }
+    RequestError(agent::Error::Code code, const std::string& message) : base::Error(message), code_(code) {}
+    agent::Error::Code code() const { return code_; }
 
 private:
-    Error::Code code_;
+    agent::Error::Code code_;
 };
 
 // The channel ended, or the guest broke the protocol (a frame too long or not decodable, an unknown id, output beyond its credit). The VM
@@ -33,7 +33,8 @@ public:
     using base::Error::Error;
 };
 
-// What the guest says unasked. Called from the io_context's thread; must not throw or block.
+// What the guest says unasked. Called from the io_context's thread; must not throw or block. Text of the guest is made printable (valid
+// UTF-8, no control characters), and its log lines are limited in length and rate.
 struct Events {
     std::function<void(const Output&)> output;
     std::function<void(const Exited&)> exited;
@@ -53,11 +54,12 @@ public:
     // Waits for the guest's Ready; once, before any request. Throws ChannelError, also at the deadline.
     boost::asio::awaitable<Ready> ready(std::chrono::steady_clock::duration deadline);
 
-    // Sends a request and waits for its reply. Throws RequestError, ChannelError. Many may be under way. No Output of a process comes
-    // before the reply to its Exec.
+    // Sends a request and waits for its reply; the client numbers it. Throws RequestError, ChannelError. Many may be under way. The events
+    // of a process come only after whoever awaits its Exec has run on, up to its next suspension.
     boost::asio::awaitable<void> request(Request request);
 
-    // Allows a stream so many more bytes; to be called when they have been taken by whoever they are for.
+    // Allows a stream so many more bytes; to be called when they have been taken by whoever they are for. Nothing happens for a process
+    // that has exited.
     void grant(uint64_t process, Stream stream, uint32_t bytes);
 
     // Closes the channel; `closed` is not called any more.

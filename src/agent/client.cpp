@@ -1,0 +1,296 @@
+#include "agent/client.h"
+
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "agent/frame.h"
+#include "agent/log_filter.h"
+
+namespace agent {
+
+namespace asio = boost::asio;
+using asio::awaitable;
+
+namespace {
+
+constexpr size_t kReadBytes = 256 << 10;
+constexpr size_t kMaxErrorText = 8 << 10;
+constexpr auto kQuietly = asio::as_tuple(asio::use_awaitable);
+
+// Somebody who waits: for the Ready or for a reply. The timer is cancelled when it has come.
+struct Waiter {
+    explicit Waiter(const asio::any_io_executor& executor) : timer(executor, asio::steady_timer::time_point::max()) {}
+    asio::steady_timer timer;
+    bool done = false;
+    std::optional<Error> error;
+    uint64_t process = 0;  // of an Exec
+};
+
+struct Process {
+    bool running = false;  // its Exec has been answered
+    std::array<uint64_t, 2> credit{};
+};
+
+}  // namespace
+
+class Client::State : public std::enable_shared_from_this<State> {
+public:
+    State(const asio::any_io_executor& executor, base::UniqueFd channel, Events events)
+        : events_(std::move(events)), socket_(executor), ready_waiter_(executor) {
+        socket_.assign(asio::local::stream_protocol(), channel.release());
+    }
+
+    static awaitable<void> read(std::shared_ptr<State> self);
+    awaitable<Ready> ready(std::chrono::steady_clock::duration deadline);
+    awaitable<void> request(Request request);
+    void grant(uint64_t process, Stream stream, uint32_t bytes);
+    void close(const std::string& reason);
+
+private:
+    using Violation = std::optional<std::string>;  // what the guest did against the protocol
+
+    void fail(const std::string& reason);
+    void write();
+    Violation take(const Message& message);
+    Violation take_ready(const Ready& ready);
+    Violation take_reply(const Reply& reply);
+    Violation take_output(const Output& output);
+    Violation take_exited(const Exited& exited);
+
+    Events events_;
+    asio::local::stream_protocol::socket socket_;
+    FrameDecoder decoder_{kMaxMessageBytes};
+    LogFilter log_filter_;
+
+    Waiter ready_waiter_;
+    Ready ready_;
+    std::optional<std::string> closed_;  // why
+    uint64_t last_id_ = 0;
+    std::map<uint64_t, std::shared_ptr<Waiter>> requests_;
+    std::map<uint64_t, Process> processes_;
+    bool reply_taken_ = false;  // its waiter has been woken and has not run yet
+
+    std::string outgoing_;
+    std::string writing_;
+    // Credits that have not been written are summed up: a guest that sends single bytes and reads nothing costs no memory.
+    std::map<std::pair<uint64_t, int>, uint32_t> grants_;
+};
+
+awaitable<void> Client::State::read(std::shared_ptr<State> self) {
+    while (!self->closed_) {
+        const std::span<char> space = self->decoder_.prepare(kReadBytes);
+        const auto [error, size] = co_await self->socket_.async_read_some(asio::buffer(space.data(), space.size()), kQuietly);
+        if (self->closed_) co_return;
+        if (error) {
+            self->fail(error == asio::error::eof ? "the VM closed the agent channel" : "the agent channel failed: " + error.message());
+            co_return;
+        }
+        self->decoder_.commit(size);
+        std::string_view payload;
+        FrameDecoder::Found found{};
+        while ((found = self->decoder_.next(payload)) == FrameDecoder::Found::frame) {
+            Message message;
+            if (!message.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
+                self->fail("the VM's agent sent a message that cannot be decoded");
+                co_return;
+            }
+            if (const Violation violation = self->take(message)) self->fail("the VM's agent " + *violation);
+            if (self->closed_) co_return;
+            // Whoever waited for the reply goes on before the next message is looked at.
+            if (std::exchange(self->reply_taken_, false)) co_await asio::post(self->socket_.get_executor(), asio::use_awaitable);
+            if (self->closed_) co_return;
+        }
+        if (found == FrameDecoder::Found::too_long) self->fail("the VM's agent sent a message longer than 128 KiB");
+    }
+}
+
+Client::State::Violation Client::State::take(const Message& message) {
+    if (message.kind_case() == Message::kReady) return take_ready(message.ready());
+    if (!ready_waiter_.done) return "sent something before it was ready";
+    switch (message.kind_case()) {
+        case Message::kReply:
+            return take_reply(message.reply());
+        case Message::kOutput:
+            return take_output(message.output());
+        case Message::kExited:
+            return take_exited(message.exited());
+        case Message::kLog:
+            if (const auto line = log_filter_.pass(message.log().text(), LogFilter::Clock::now()); line && events_.log) events_.log(*line);
+            return std::nullopt;
+        default:
+            return "sent a message of an unknown kind";
+    }
+}
+
+Client::State::Violation Client::State::take_ready(const Ready& ready) {
+    if (ready_waiter_.done) return "said twice that it is ready";
+    if (ready.version() != kProtocolVersion)
+        return "speaks version " + std::to_string(ready.version()) + " of the protocol, not " + std::to_string(kProtocolVersion);
+    ready_ = ready;
+    ready_waiter_.done = true;
+    ready_waiter_.timer.cancel();
+    reply_taken_ = true;
+    return std::nullopt;
+}
+
+Client::State::Violation Client::State::take_reply(const Reply& reply) {
+    const auto found = requests_.find(reply.id());
+    if (found == requests_.end()) return "answered a request that was not made";
+    const std::shared_ptr<Waiter> waiter = std::move(found->second);
+    requests_.erase(found);
+    if (reply.has_error()) waiter->error = reply.error();
+    if (waiter->process != 0) {
+        if (reply.has_error())
+            processes_.erase(waiter->process);
+        else
+            processes_[waiter->process].running = true;
+    }
+    waiter->done = true;
+    waiter->timer.cancel();
+    reply_taken_ = true;
+    return std::nullopt;
+}
+
+Client::State::Violation Client::State::take_output(const Output& output) {
+    const auto process = processes_.find(output.process());
+    if (process == processes_.end() || !process->second.running) return "sent output of a process that does not run";
+    if (output.stream() != STDOUT && output.stream() != STDERR) return "sent output of an unknown stream";
+    const size_t size = output.data().size();
+    if (size == 0 || size > kMaxOutputBytes) return "sent output of a size that is not allowed";
+    uint64_t& credit = process->second.credit.at(static_cast<size_t>(output.stream()));
+    if (size > credit) return "sent more output than it was allowed to";
+    credit -= size;
+    if (events_.output) events_.output(output);
+    return std::nullopt;
+}
+
+Client::State::Violation Client::State::take_exited(const Exited& exited) {
+    const auto process = processes_.find(exited.process());
+    if (process == processes_.end() || !process->second.running) return "reported the end of a process that does not run";
+    processes_.erase(process);
+    if (events_.exited) events_.exited(exited);
+    return std::nullopt;
+}
+
+awaitable<Ready> Client::State::ready(std::chrono::steady_clock::duration deadline) {
+    if (!ready_waiter_.done && !closed_) {
+        ready_waiter_.timer.expires_after(deadline);
+        const auto [error] = co_await ready_waiter_.timer.async_wait(kQuietly);
+        if (!error && !ready_waiter_.done && !closed_) {
+            const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(deadline).count();
+            throw ChannelError("the VM's agent was not ready within " + std::to_string(seconds) + " s");
+        }
+    }
+    if (closed_) throw ChannelError(*closed_);
+    if (!ready_waiter_.done) throw boost::system::system_error(asio::error::operation_aborted);
+    co_return ready_;
+}
+
+awaitable<void> Client::State::request(Request request) {
+    if (closed_) throw ChannelError(*closed_);
+    if (request.ByteSizeLong() > kMaxRequestBytes - 16)  // room for the id
+        throw RequestError(Error::BAD_REQUEST, "the request is longer than 4 MiB");
+    const uint64_t id = ++last_id_;
+    request.set_id(id);
+    const auto waiter = std::make_shared<Waiter>(socket_.get_executor());
+    if (request.has_exec()) {
+        waiter->process = request.exec().process();
+        processes_[waiter->process].credit = {request.exec().credit(), request.exec().credit()};
+    }
+    requests_[id] = waiter;
+    append_frame(outgoing_, request);
+    write();
+    (void)co_await waiter->timer.async_wait(kQuietly);
+    if (waiter->error) throw RequestError(waiter->error->code(), printable(waiter->error->message(), kMaxErrorText));
+    if (waiter->done) co_return;
+    if (closed_) throw ChannelError(*closed_);
+    throw boost::system::system_error(asio::error::operation_aborted);  // whoever waited does not want to any more
+}
+
+void Client::State::grant(uint64_t process, Stream stream, uint32_t bytes) {
+    const auto found = processes_.find(process);
+    if (closed_ || bytes == 0 || found == processes_.end()) return;
+    found->second.credit.at(static_cast<size_t>(stream)) += bytes;
+    grants_[{process, stream}] += bytes;
+    write();
+}
+
+// One write at a time; what comes meanwhile goes with the next.
+void Client::State::write() {
+    if (closed_ || !writing_.empty()) return;
+    for (const auto& [key, bytes] : grants_) {
+        Request request;
+        Credit& credit = *request.mutable_credit();
+        credit.set_process(key.first);
+        credit.set_stream(static_cast<Stream>(key.second));
+        credit.set_bytes(bytes);
+        append_frame(outgoing_, request);
+    }
+    grants_.clear();
+    if (outgoing_.empty()) return;
+    std::swap(outgoing_, writing_);
+    const auto written = [self = shared_from_this()](const boost::system::error_code& error, size_t) {
+        if (self->closed_) return;
+        self->writing_.clear();
+        if (error)
+            self->fail("the agent channel failed: " + error.message());
+        else
+            self->write();
+    };
+    asio::async_write(socket_, asio::buffer(writing_), written);
+}
+
+void Client::State::close(const std::string& reason) {
+    if (closed_) return;
+    closed_ = reason;
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+    ready_waiter_.timer.cancel();
+    for (const auto& [id, waiter] : requests_)
+        waiter->timer.cancel();
+    requests_.clear();
+    processes_.clear();
+}
+
+void Client::State::fail(const std::string& reason) {
+    if (closed_) return;
+    close(reason);
+    if (events_.closed) events_.closed(reason);
+}
+
+Client::Client(asio::any_io_executor executor, base::UniqueFd channel, Events events)
+    : state_(std::make_shared<State>(executor, std::move(channel), std::move(events))) {
+    asio::co_spawn(executor, State::read(state_), asio::detached);
+}
+
+Client::~Client() {
+    close();
+}
+
+awaitable<Ready> Client::ready(std::chrono::steady_clock::duration deadline) {
+    return state_->ready(deadline);
+}
+
+awaitable<void> Client::request(Request request) {
+    return state_->request(std::move(request));
+}
+
+void Client::grant(uint64_t process, Stream stream, uint32_t bytes) {
+    state_->grant(process, stream, bytes);
+}
+
+void Client::close() {
+    state_->close("the agent channel was closed");
+}
+
+}  // namespace agent
