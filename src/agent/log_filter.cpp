@@ -51,8 +51,9 @@ std::optional<std::string> LogFilter::pass(std::string_view text, Clock::time_po
         return std::nullopt;
     }
     allowed_ -= 1;
-    std::string line = printable(text, kMaxLine);
-    if (left_out_ > 0) line = std::string("(") + std::to_string(left_out_) + " lines left out) " + line;
+    std::string line;
+    if (left_out_ > 0) line.append("(").append(std::to_string(left_out_)).append(" lines left out) ");
+    line += printable(text, kMaxLine);
     left_out_ = 0;
     return line;
 }
