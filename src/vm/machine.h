@@ -14,14 +14,16 @@ namespace vm {
 
 enum class Accelerator { kvm, tcg };
 
-// A disk, found by the guest by its serial. The file is opened by us and passed as a descriptor.
+// A raw disk, found by the guest by its serial. The first read-only disk and the first writable one get device slots of their own, the
+// others share a SCSI controller.
 struct Disk {
-    base::UniqueFd file;
-    std::string serial;  // at most 20 characters
+    base::UniqueFd file;  // opened O_RDONLY where it is read-only, else O_RDWR
+    std::string serial;   // 1 to 20 letters, digits, '-' and '_', a letter first; no two disks have the same
     bool read_only = false;
+    bool ephemeral = false;  // of no use after the VM: what the guest flushes may stay in the host's memory
 };
 
-// One 9p share that holds all host volumes as folders, security_model=mapped-xattr.
+// One 9p share that holds all host volumes as folders, security_model=mapped-xattr: needs a file system with user xattrs.
 struct Share {
     std::filesystem::path folder;
     std::string tag;
@@ -29,8 +31,8 @@ struct Share {
 
 // A virtio-net card connected to the supervisor's end (exe-unit.md, Networking).
 struct Card {
-    std::string name;  // "eth0"
-    std::string mac;   // "90:13:00:00:00:01"
+    std::string name;  // "eth0": letters, digits, '-' and '_', a letter first
+    std::string mac;   // lower case: "90:13:00:00:00:01"
     enum class Kind { udp, tcp } kind = Kind::udp;
     base::UniqueFd socket;  // udp: bound and connected; tcp: connected
 };
@@ -41,9 +43,9 @@ struct Machine {
     uint64_t memory_bytes = 0;     // a multiple of 1 MiB
     std::filesystem::path kernel;  // uncompressed vmlinux with a PVH entry
     std::filesystem::path initramfs;
-    std::vector<Disk> disks;
+    std::vector<Disk> disks;  // at most 32
     std::optional<Share> share;
-    std::vector<Card> cards;
+    std::vector<Card> cards;  // at most 2
 };
 
 }  // namespace vm

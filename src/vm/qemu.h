@@ -6,23 +6,17 @@
 #include <string>
 
 #include "base/fd.h"
+#include "vm/ending.h"
 #include "vm/machine.h"
 
 namespace vm {
 
-// How a QEMU process ended: "QEMU was killed by signal 9", "the guest's kernel panicked and stopped the VM", "QEMU: <its last line on
-// stderr>".
-struct Ending {
-    int code = 0;  // exit code, or 128 + signal
-    std::string reason;
-    std::string last_lines;  // of the guest's console and QEMU's stderr, at most 16 KiB, control characters replaced
-};
-
 // A running VM: a QEMU process that is our direct child, confined (seccomp with spawn=deny, no-new-privileges, empty environment, Landlock
-// where the kernel has it) and dead as soon as we are, however we die.
+// where the kernel has it) and dead as soon as we are, however we die. What a disk refuses to write or read is logged.
 class Qemu {
 public:
-    // Starts QEMU and its guest. Call it from the main thread. Throws base::Error when QEMU is missing or does not start.
+    // Starts QEMU and its guest. Call it from the main thread. Throws base::Error when QEMU is missing or cannot be started; what QEMU
+    // itself finds wrong shows as its ending.
     static std::unique_ptr<Qemu> start(boost::asio::any_io_executor executor, Machine machine);
     ~Qemu();  // kills and reaps
     Qemu(const Qemu&) = delete;
@@ -44,5 +38,8 @@ private:
     explicit Qemu(std::shared_ptr<State> state);
     std::shared_ptr<State> state_;
 };
+
+// The program that Qemu::start runs. Throws base::Error that says what to do when it is missing or older than 7.2.
+std::string check_qemu();
 
 }  // namespace vm

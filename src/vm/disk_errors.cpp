@@ -1,0 +1,36 @@
+#include "vm/disk_errors.h"
+
+#include <fmt/format.h>
+
+#include "vm/tail.h"
+
+namespace vm {
+namespace {
+
+// A text that may come from a QEMU that is not ours any more.
+std::string text_of(const nlohmann::json& data, const char* key) {
+    const auto value = data.find(key);
+    Tail tail;
+    if (value != data.end() && value->is_string()) tail.append(value->get<std::string>().substr(0, 200));
+    return tail.text();
+}
+
+}  // namespace
+
+std::optional<std::string> DiskErrors::line(const nlohmann::json& data, std::chrono::steady_clock::time_point now) {
+    constexpr auto kInterval = std::chrono::seconds(10);
+    if (!data.is_object()) return {};
+    if (last_ && now - *last_ < kInterval) {
+        unsaid_++;
+        return {};
+    }
+    last_ = now;
+    const auto full = data.find("nospace");
+    std::string line =
+        fmt::format("the VM's disk {}: {} failed: {}", text_of(data, "node-name"), text_of(data, "operation"), text_of(data, "reason"));
+    if (full != data.end() && *full == true) line += "; the host's disk is full";
+    if (const uint64_t unsaid = std::exchange(unsaid_, 0)) line += fmt::format(" ({} more since the last such line)", unsaid);
+    return line;
+}
+
+}  // namespace vm

@@ -1,0 +1,246 @@
+#include "vm/qemu.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <csignal>
+#include <cstdio>
+#include <optional>
+
+#include "base/error.h"
+#include "base/subprocess.h"
+#include "vm/command_line.h"
+#include "vm/confinement.h"
+#include "vm/disk_errors.h"
+#include "vm/qmp.h"
+#include "vm/tail.h"
+
+namespace vm {
+namespace asio = boost::asio;
+namespace {
+
+constexpr const char* kProgram = "qemu-system-x86_64";
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+
+std::string find_qemu() {
+    std::string program = base::find_program(kProgram);
+    if (program.empty()) throw base::Error(std::string(kProgram) + " is not installed; on Debian: apt-get install qemu-system-x86");
+    return program;
+}
+
+// All that QEMU opens by name once it runs; the rest it gets as descriptors.
+Allowed files_of(const std::string& program, const Machine& machine) {
+    const std::filesystem::path real = std::filesystem::canonical(program);
+    const std::filesystem::path prefix = real.parent_path().parent_path();
+    Allowed allowed;
+    allowed.execute = {real, "/lib64/ld-linux-x86-64.so.2"};
+    allowed.read = {"/etc/ld.so.cache",
+                    "/lib",
+                    "/lib64",
+                    "/usr/lib",
+                    "/usr/lib64",
+                    "/usr/local/lib",
+                    "/usr/share/qemu",
+                    prefix / "lib",
+                    prefix / "lib64",
+                    prefix / "share/qemu",
+                    prefix / "share/seabios",
+                    "/usr/share/seabios",
+                    machine.kernel,
+                    machine.initramfs};
+    if (machine.share) allowed.read_write = {machine.share->folder};
+    allowed.devices = {"/dev/null", "/dev/urandom"};
+    if (machine.accelerator == Accelerator::kvm) allowed.devices.emplace_back("/dev/kvm");
+    return allowed;
+}
+
+// The descriptors that go to QEMU and the ends that stay here.
+struct Channels {
+    std::pair<base::UniqueFd, base::UniqueFd> agent = base::socket_pair();
+    std::pair<base::UniqueFd, base::UniqueFd> qmp = base::socket_pair();
+    std::pair<base::UniqueFd, base::UniqueFd> console = base::socket_pair();
+    std::pair<base::UniqueFd, base::UniqueFd> errors = base::socket_pair();
+};
+
+base::Child spawn_qemu(const Machine& machine, const Channels& channels) {
+    const std::string program = find_qemu();
+    const Confinement confinement(files_of(program, machine));
+    base::Command command;
+    command.block_terminal_signals = true;
+    command.before_exec = [&confinement] { return confinement.enter(); };
+    int number = 3;
+    const auto pass = [&](const base::UniqueFd& fd) {
+        command.fds.emplace_back(fd.get(), number);
+        return number++;
+    };
+    DescriptorNumbers numbers{
+        .agent = pass(channels.agent.second), .qmp = pass(channels.qmp.second), .console = pass(channels.console.second)};
+    for (const Disk& disk : machine.disks)
+        numbers.disks.push_back(pass(disk.file));
+    for (const Card& card : machine.cards)
+        numbers.cards.push_back(pass(card.socket));
+    command.fds.emplace_back(channels.errors.second.get(), 2);
+    command.argv = command_line(machine, numbers);
+    command.argv.insert(command.argv.begin(), program);
+    return base::spawn(command);
+}
+
+}  // namespace
+
+class Qemu::State {
+public:
+    State(const asio::any_io_executor& executor, base::Child child, Channels channels)
+        : executor_(executor),
+          child_(std::move(child)),
+          agent_(std::move(channels.agent.first)),
+          exit_(executor, ::fcntl(child_.pidfd(), F_DUPFD_CLOEXEC, 0)),
+          console_(executor, channels.console.first.release()),
+          errors_(executor, channels.errors.first.release()),
+          done_(executor, asio::steady_timer::time_point::max()),
+          qmp_socket_(std::move(channels.qmp.first)) {}
+
+    static void run(const std::shared_ptr<State>& self) {
+        auto take = [weak = std::weak_ptr(self)](const std::string& name, const nlohmann::json& data) {
+            if (const auto state = weak.lock()) take_event(state, name, data);
+        };
+        self->qmp_ = std::make_unique<Qmp>(self->executor_, std::move(self->qmp_socket_), std::move(take));
+        asio::co_spawn(self->executor_, connect(self), asio::detached);
+        asio::co_spawn(self->executor_, wait_for_end(self), asio::detached);
+    }
+
+    static asio::awaitable<Ending> ended(std::shared_ptr<State> self) {
+        while (!self->ending_)
+            co_await self->done_.async_wait(kAwait);
+        co_return *self->ending_;
+    }
+
+    void kill() { child_.kill(SIGKILL); }
+
+    void close() {
+        child_ = base::Child();
+        qmp_.reset();
+        boost::system::error_code ignored;
+        for (asio::posix::stream_descriptor* descriptor : {&exit_, &console_, &errors_})
+            descriptor->close(ignored);
+    }
+
+    pid_t pid() const { return pid_; }
+    base::UniqueFd take_agent_channel() { return std::move(agent_); }
+
+private:
+    static asio::awaitable<void> connect(std::shared_ptr<State> self) {
+        try {
+            co_await self->qmp_->connect();
+        } catch (const QmpError&) {
+            // QEMU has ended, or is about to be found out as useless; its ending tells more.
+        }
+    }
+
+    static void take_event(const std::shared_ptr<State>& self, const std::string& name, const nlohmann::json& data) {
+        if (name == "STOP") asio::co_spawn(self->executor_, check_status(self), asio::detached);
+        if (name != "BLOCK_IO_ERROR") return;
+        if (const auto line = self->disk_errors_.line(data, std::chrono::steady_clock::now())) spdlog::warn(*line);
+    }
+
+    // Nobody here stops a VM, so it is KVM that could not go on.
+    static asio::awaitable<void> check_status(std::shared_ptr<State> self) {
+        try {
+            const nlohmann::json status = co_await self->qmp_->execute("query-status");
+            if (status.value("status", "") != "internal-error") co_return;
+            self->internal_error_ = true;
+            self->kill();
+        } catch (const std::exception&) {  // no connection, or an answer of a wrong shape: the ending tells more
+        }
+    }
+
+    static asio::awaitable<void> collect(asio::posix::stream_descriptor& from, Tail& into) {
+        char block[4096];
+        for (;;) {
+            const auto [error, size] = co_await from.async_read_some(asio::buffer(block), kAwait);
+            if (error) co_return;
+            into.append({block, size});
+        }
+    }
+
+    // QEMU alone holds the other ends, so that their end is QEMU's.
+    static asio::awaitable<void> wait_for_end(std::shared_ptr<State> self) {
+        using namespace asio::experimental::awaitable_operators;
+        co_await (collect(self->console_, self->console_text_) && collect(self->errors_, self->error_text_));
+        if (!self->exit_.is_open()) co_return;
+        co_await self->exit_.async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
+        if (self->child_.pid() < 0) co_return;
+        self->ending_ = describe_ending(self->child_.wait(), self->console_text_.text(), self->error_text_.text());
+        if (self->internal_error_) self->ending_->reason = "this host's KVM cannot run the VM's kernel (KVM internal error)";
+        self->done_.cancel();
+    }
+
+    asio::any_io_executor executor_;
+    base::Child child_;
+    pid_t pid_ = child_.pid();
+    base::UniqueFd agent_;
+    asio::posix::stream_descriptor exit_;
+    asio::posix::stream_descriptor console_;
+    asio::posix::stream_descriptor errors_;
+    asio::steady_timer done_;
+    base::UniqueFd qmp_socket_;
+    std::unique_ptr<Qmp> qmp_;
+    DiskErrors disk_errors_;
+    Tail console_text_;
+    Tail error_text_;
+    bool internal_error_ = false;
+    std::optional<Ending> ending_;
+};
+
+Qemu::Qemu(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+Qemu::~Qemu() {
+    state_->close();
+}
+
+std::unique_ptr<Qemu> Qemu::start(asio::any_io_executor executor, Machine machine) {
+    for (const auto& file : {machine.kernel, machine.initramfs})
+        (void)base::open_file(file, O_RDONLY);
+    Channels channels;
+    base::Child child = spawn_qemu(machine, channels);
+    auto state = std::make_shared<State>(executor, std::move(child), std::move(channels));
+    State::run(state);
+    return std::unique_ptr<Qemu>(new Qemu(std::move(state)));
+}
+
+base::UniqueFd Qemu::take_agent_channel() {
+    return state_->take_agent_channel();
+}
+
+pid_t Qemu::pid() const {
+    return state_->pid();
+}
+
+asio::awaitable<Ending> Qemu::ended() {
+    return State::ended(state_);
+}
+
+void Qemu::kill() {
+    state_->kill();
+}
+
+std::string check_qemu() {
+    std::string program = find_qemu();
+    const base::Finished finished = base::run({program, "--version"});
+    int major = 0;
+    int minor = 0;
+    if (finished.code != 0 || std::sscanf(finished.output.c_str(), "QEMU emulator version %d.%d", &major, &minor) != 2)
+        throw base::Error(program + " does not tell its version");
+    if (major * 100 + minor < 702) throw base::Error(fmt::format("{} is version {}.{}; 7.2 or newer is needed", program, major, minor));
+    return program;
+}
+
+}  // namespace vm
