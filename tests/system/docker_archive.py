@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""docker_archive.py OUT.tar CONFIG — writes the test image as `docker save` would.
+
+CONFIG is the JSON of a container configuration ("User", "Env", …). The tree is the same in every image: Debian's static busybox with all
+its names, two users, and files that cannot be run.
+"""
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import tarfile
+
+BUSYBOX = "/bin/busybox"
+
+
+class Layer:
+    def __init__(self):
+        self.bytes = io.BytesIO()
+        self.tar = tarfile.open(fileobj=self.bytes, mode="w", format=tarfile.PAX_FORMAT)
+
+    def add(self, name, kind=tarfile.REGTYPE, data=b"", mode=0o644, owner=0, target=""):
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.mode, entry.uid, entry.gid, entry.linkname = kind, mode, owner, owner, target
+        entry.size, entry.mtime = len(data), 1700000000
+        self.tar.addfile(entry, io.BytesIO(data))
+
+    def folder(self, name, mode=0o755, owner=0):
+        self.add(name, tarfile.DIRTYPE, mode=mode, owner=owner)
+
+
+def tree():
+    layer = Layer()
+    for name in ("bin", "etc", "home", "opt", "opt/bin"):
+        layer.folder(name)
+    layer.folder("root", 0o700)
+    layer.folder("home/guest", 0o755, 1000)
+    layer.folder("data", 0o750, 1000)
+    layer.add("data/hidden", data=b"a volume hides me\n")
+    with open(BUSYBOX, "rb") as file:
+        layer.add("bin/busybox", data=file.read(), mode=0o755)
+    for applet in subprocess.check_output([BUSYBOX, "--list"], text=True).split():
+        if applet != "busybox":
+            layer.add("bin/" + applet, tarfile.SYMTYPE, mode=0o777, target="busybox")
+    layer.add("opt/bin/answer", data=b"#!/bin/sh\necho 42\n", mode=0o755)
+    layer.add("bin/not-executable", data=b"#!/bin/sh\n", mode=0o644)
+    layer.add("bin/not-a-program", data=b"\x7fELF but only so far", mode=0o755)
+    layer.add("bin/no-interpreter", data=b"#!/no/such/shell\n", mode=0o755)
+    layer.add("etc/passwd", data=b"root:x:0:0:root:/root:/bin/sh\nguest:x:1000:1000:a guest:/home/guest:/bin/sh\n")
+    layer.add("etc/group", data=b"root:x:0:\nstaff:x:50:guest\nusers:x:100:root,guest\nguest:x:1000:\n")
+    layer.tar.close()
+    return layer.bytes.getvalue()
+
+
+def main():
+    out, config = sys.argv[1], json.loads(sys.argv[2])
+    layer = tree()
+    image = json.dumps({
+        "architecture": "amd64",
+        "os": "linux",
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]},
+    }).encode()
+    config_name = hashlib.sha256(image).hexdigest() + ".json"
+    manifest = [{"Config": config_name, "RepoTags": ["gvmkit-test:latest"], "Layers": ["layer/layer.tar"]}]
+    archive = Layer()
+    archive.add("layer/layer.tar", data=layer)
+    archive.add(config_name, data=image)
+    archive.add("manifest.json", data=json.dumps(manifest).encode())
+    archive.tar.close()
+    with open(out, "wb") as file:
+        file.write(archive.bytes.getvalue())
+
+
+main()

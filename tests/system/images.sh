@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# images.sh BIN OUT: makes the small images that the system tests run: one tree (docker_archive.py) under several configurations.
+set -euo pipefail
+bin=$1
+out=$2
+here=$(dirname "$0")
+mkdir -p "$out"
+
+# make NAME CONFIG
+make() {
+  python3 "$here/docker_archive.py" "$out/$1.tar" "$2"
+  "$bin/gvmkit-build" --force --hide-progress --output "$out/$1.gvmi" "$out/$1.tar" > /dev/null
+  rm "$out/$1.tar"
+}
+
+make plain '{}'
+make configured '{
+  "User": "guest",
+  "Env": ["COLOUR=deep red", "PATH=/opt/bin:/bin", "EMPTY="],
+  "WorkingDir": "/home/guest/made/by/us",
+  "Volumes": {"/data": {}, "/golem/output": {}},
+  "Entrypoint": ["/bin/sh", "-c", "echo started as $0 with $*", "entry"],
+  "Cmd": ["one", "two words"]
+}'
+make user-uid '{"User": "1000"}'
+make user-uid-gid '{"User": "1000:50"}'
+make user-name-group '{"User": "guest:staff"}'
+make user-unknown-uid '{"User": "4242"}'
+make user-unknown-name '{"User": "nobody-knows"}'
