@@ -32,20 +32,8 @@ std::vector<std::string> take_all(Lanes& lanes) {
 
 using Events = std::vector<std::string>;
 
-TEST(Lanes, HoldsOutputUntilTheLaneIsOpened) {
-    Lanes lanes;
-    lanes.output(1, Stream::out, "early");
-    lanes.finish(last_status(1, 3));
-    EXPECT_TRUE(lanes.idle());
-    EXPECT_FALSE(lanes.next());
-    lanes.open(1);
-    EXPECT_EQ(take_all(lanes), (Events{"1:out:early", "1:end:3"}));
-    EXPECT_TRUE(lanes.idle());
-}
-
 TEST(Lanes, SendsTheLastStatusAfterAllOutput) {
     Lanes lanes;
-    lanes.open(7);
     lanes.finish(last_status(7, 0));
     lanes.output(7, Stream::err, "e");
     lanes.output(7, Stream::out, "o");
@@ -54,7 +42,6 @@ TEST(Lanes, SendsTheLastStatusAfterAllOutput) {
 
 TEST(Lanes, CutsOutputAtTheLargestEvent) {
     Lanes lanes;
-    lanes.open(1);
     std::string data(Lanes::kMaxEvent * 2 + 5, 'x');
     for (size_t i = 0; i < data.size(); i++)
         data[i] = static_cast<char>('a' + i % 23);
@@ -71,7 +58,6 @@ TEST(Lanes, CutsOutputAtTheLargestEvent) {
 
 TEST(Lanes, PutsSmallPiecesTogether) {
     Lanes lanes;
-    lanes.open(1);
     for (int i = 0; i < 1000; i++)
         lanes.output(1, Stream::out, "ab");
     const auto event = lanes.next();
@@ -82,8 +68,6 @@ TEST(Lanes, PutsSmallPiecesTogether) {
 
 TEST(Lanes, ProcessesTakeTurns) {
     Lanes lanes;
-    lanes.open(1);
-    lanes.open(2);
     lanes.output(1, Stream::out, std::string(Lanes::kMaxEvent * 10, 'x'));
     lanes.output(2, Stream::out, "echo");
     lanes.finish(last_status(2, 0));
@@ -97,7 +81,6 @@ TEST(Lanes, ProcessesTakeTurns) {
 
 TEST(Lanes, StreamsOfOneProcessTakeTurns) {
     Lanes lanes;
-    lanes.open(1);
     lanes.output(1, Stream::out, std::string(Lanes::kMaxEvent * 3, 'x'));
     lanes.output(1, Stream::err, "warning");
     EXPECT_EQ(lanes.next()->stream, Stream::out);

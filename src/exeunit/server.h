@@ -1,0 +1,51 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/fd.h"
+#include "exeunit/codec.h"
+#include "exeunit/lanes.h"
+
+namespace exeunit {
+
+// Called from the io_context's thread; must not throw or block.
+struct ServerEvents {
+    std::function<void(ya_runtime_api::Request)> request;
+    // Once; no request follows. Empty at an orderly end of file, else what broke: a bad frame, the middle of one, the pipe itself.
+    std::function<void(const std::string& reason)> ended;
+    // So many bytes of a process's output are in the pipe and out of our memory: time to let the guest send as many again.
+    std::function<void(uint64_t pid, Stream stream, size_t bytes)> written;
+};
+
+// The runtime's end of the supervisor's pipe. Nothing is ever dropped, and requests are read although the output stands still: what waits
+// is bounded by whoever calls `output`, who learns by `written` what has left. Answers go ahead of waiting output.
+class Server {
+public:
+    // Takes pipes or sockets, not the same descriptor for both, and makes them non-blocking. Reads at once.
+    Server(boost::asio::any_io_executor executor, base::UniqueFd input, base::UniqueFd output, ServerEvents events);
+    ~Server();  // closes both; what was not written is lost
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    // Queues an answer (or an event that belongs to no lane), ahead of output.
+    void send(const ya_runtime_api::Response& response);
+
+    // The output and end of a process; see Lanes.
+    void output(uint64_t pid, Stream stream, std::string data);
+    void finish(ya_runtime_api::ProcessStatus status);
+
+    // Waits until everything that was queued is in the pipe, the pipe is broken, or the time is over. One caller at a time.
+    boost::asio::awaitable<void> drained(std::chrono::steady_clock::duration limit);
+
+private:
+    class State;
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace exeunit
