@@ -1,0 +1,36 @@
+// Folder runtime: what `ya-runtime-vm` does (exe-unit.md): deployments and their volumes, the running sandbox and its processes, networks,
+// the provider's look at the machine, and the service that answers a supervisor.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace runtime {
+
+enum class AcceleratorChoice { automatic, kvm, tcg };
+
+// What the command line and the environment say (exe-unit.md, cli.md).
+struct Options {
+    std::filesystem::path workdir;              // W; the current directory where it is not given
+    std::vector<std::filesystem::path> images;  // --task-package, the topmost layer first
+    unsigned cores = 1;
+    uint64_t memory_bytes = 256 << 20;   // whole MiB
+    uint64_t storage_bytes = 256 << 20;  // of the root's writable layer
+    std::string volume_override;         // JSON; empty: none
+    std::string hostname = "golem";
+    std::string vpn_endpoint;   // URL; empty: no card
+    std::string inet_endpoint;  // likewise
+    AcceleratorChoice accelerator = AcceleratorChoice::automatic;
+    std::filesystem::path cache_dir;      // empty: nothing is remembered
+    std::filesystem::path runtime_files;  // the folder of vmlinux, initramfs and self-test.gvmi
+};
+
+// The folder `runtime` beside the running program.
+std::filesystem::path default_runtime_files();
+
+// $XDG_CACHE_HOME/gvmkit, or $HOME/.cache/gvmkit; empty where neither is set.
+std::filesystem::path default_cache_dir();
+
+}  // namespace runtime

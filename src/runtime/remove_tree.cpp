@@ -1,0 +1,81 @@
+#include "runtime/remove_tree.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "base/fd.h"
+
+namespace runtime {
+namespace {
+
+struct CloseFolder {
+    void operator()(DIR* folder) const { ::closedir(folder); }
+};
+using Folder = std::unique_ptr<DIR, CloseFolder>;
+
+Folder open_folder(int parent, const char* name) {
+    // A folder whose mode keeps even its owner out is opened all the same.
+    (void)::fchmodat(parent, name, S_IRWXU, 0);
+    base::UniqueFd fd(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd) base::throw_errno(std::string("cannot open ") + name);
+    Folder folder(::fdopendir(fd.get()));
+    if (!folder) base::throw_errno(std::string("cannot read ") + name);
+    (void)fd.release();
+    return folder;
+}
+
+// The next name in a folder; nullptr at its end.
+const char* next_name(DIR* folder) {
+    for (;;) {
+        const dirent* entry = ::readdir(folder);  // NOLINT(concurrency-mt-unsafe): each folder has one reader
+        if (!entry) return nullptr;
+        if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0) return entry->d_name;
+    }
+}
+
+// Removes what is directly in top/name; folders that are not empty are moved up into `top` under a new name. So the depth never matters.
+void empty_folder(int top, const char* name, uint64_t& counter) {
+    const Folder folder = open_folder(top, name);
+    const int fd = ::dirfd(folder.get());
+    while (const char* entry = next_name(folder.get())) {
+        if (::unlinkat(fd, entry, 0) == 0 || ::unlinkat(fd, entry, AT_REMOVEDIR) == 0) continue;
+        (void)::fchmodat(fd, entry, S_IRWXU, 0);  // a folder that cannot be written cannot be moved either
+        // A name may be taken by what an interrupted removal has moved.
+        while (::renameat(fd, entry, top, (".removed-" + std::to_string(counter++)).c_str()) < 0) {
+            if (errno != EEXIST && errno != ENOTEMPTY) base::throw_errno(std::string("cannot remove ") + entry);
+        }
+    }
+}
+
+}  // namespace
+
+void remove_tree(const std::filesystem::path& path) {
+    if (::unlink(path.c_str()) == 0 || errno == ENOENT) return;
+    base::with_context("cannot remove " + path.string(), [&path] {
+        const Folder top = open_folder(AT_FDCWD, path.c_str());
+        const int fd = ::dirfd(top.get());
+        uint64_t counter = 0;
+        // A pass may skip names that were moved here during it; the last one finds none.
+        for (bool found = true; found;) {
+            found = false;
+            ::rewinddir(top.get());
+            while (const char* name = next_name(top.get())) {
+                found = true;
+                if (::unlinkat(fd, name, 0) == 0) continue;
+                empty_folder(fd, name, counter);
+                if (::unlinkat(fd, name, AT_REMOVEDIR) < 0) base::throw_errno(std::string("cannot remove ") + name);
+            }
+        }
+        if (::rmdir(path.c_str()) < 0) base::throw_errno("cannot remove the folder");
+    });
+}
+
+}  // namespace runtime
