@@ -121,7 +121,11 @@ void Runtime::finish(const std::shared_ptr<Process>& process, Duration deadline)
 
 int Runtime::shutdown() {
     wait(client().shutdown());
-    return exit_code();
+    const int code = exit_code();
+    until([this] { return !closed_.empty(); });
+    EXPECT_EQ(closed_, "the runtime closed its output");  // not a byte that is no message
+    EXPECT_TRUE(stray_.empty());
+    return code;
 }
 
 int Runtime::exit_code(Duration deadline) {

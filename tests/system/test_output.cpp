@@ -1,0 +1,189 @@
+// No byte lost, none invented, in order, before the final status; and the runtime small all the while (exe-unit.md, rule 3).
+#include <gmock/gmock.h>
+
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+
+#include "base/hash.h"
+#include "fixture.h"
+
+namespace system_test {
+namespace {
+
+constexpr uint64_t kMemoryLimit = 100 << 20;
+constexpr size_t kMaxEvent = 32 << 10;
+
+// The highest memory of the runtime itself, looked at ten times a second while the pipe is served.
+class MemoryWatch {
+public:
+    explicit MemoryWatch(Runtime& vm) : vm_(vm), timer_(vm.io()) { look(); }
+    uint64_t highest() const { return highest_; }
+
+private:
+    void look() {
+        highest_ = std::max(highest_, vm_.pss_bytes());
+        timer_.expires_after(100ms);
+        timer_.async_wait([this](boost::system::error_code error) {
+            if (!error) look();
+        });
+    }
+
+    Runtime& vm_;
+    boost::asio::steady_timer timer_;
+    uint64_t highest_ = 0;
+};
+
+// What arrived of one stream.
+struct Arrived {
+    base::Hasher hash{base::Hasher::Kind::sha256};
+    uint64_t bytes = 0;
+
+    void take(const std::string& data) {
+        hash.update(std::as_bytes(std::span(data)));
+        bytes += data.size();
+    }
+};
+
+class OutputTest : public SystemTest {
+protected:
+    void boot(const std::vector<std::string>& options = {}) {
+        deploy(options);
+        vm = start(options);
+    }
+    std::string says(const std::string& script) {
+        const Process process = vm->sh(script);
+        EXPECT_EQ(process.code, 0) << script << ": " << process.err;
+        return process.out;
+    }
+
+    std::unique_ptr<Runtime> vm;
+};
+
+// Both streams at once, summed up by sha256sum inside on the way; random, so that no byte can be taken for another.
+TEST_F(OutputTest, GigabyteOnBothStreamsArrivesWhole) {
+    constexpr uint64_t kOut = uint64_t{1} << 30;
+    constexpr uint64_t kErr = uint64_t{256} << 20;
+    boot({"--cpu-cores", "2"});
+    const MemoryWatch memory(*vm);
+    Arrived out;
+    Arrived err;
+    size_t longest = 0;
+    uint64_t after_end = 0;
+    bool ended = false;
+    const auto take = [&](const api::ProcessStatus& status) {
+        if (ended) after_end++;
+        ended = !status.running();
+        longest = std::max(longest, status.stdout().size() + status.stderr().size());
+        out.take(status.stdout());
+        err.take(status.stderr());
+    };
+    const std::string script = R"(
+        mkfifo /tmp/1 /tmp/2
+        sha256sum < /tmp/1 > /tmp/out.sum & sha256sum < /tmp/2 > /tmp/err.sum &
+        dd if=/dev/urandom bs=64k count=16384 2> /dev/null | tee /tmp/1 &
+        dd if=/dev/urandom bs=64k count=4096 2> /dev/null | tee /tmp/2 >&2
+        wait)";
+    const auto process = vm->begin({"/bin/sh", "-c", script}, {.status = take});
+    vm->finish(process, 900s);
+    EXPECT_EQ(process->code, 0);
+    EXPECT_EQ(out.bytes, kOut);
+    EXPECT_EQ(err.bytes, kErr);
+    EXPECT_EQ(says("cat /tmp/out.sum"), out.hash.hex() + "  -\n");
+    EXPECT_EQ(says("cat /tmp/err.sum"), err.hash.hex() + "  -\n");
+    EXPECT_LE(longest, kMaxEvent);
+    EXPECT_EQ(after_end, 0);
+    EXPECT_LT(memory.highest(), kMemoryLimit);
+    RecordProperty("highest_memory_bytes", std::to_string(memory.highest()));
+    EXPECT_EQ(vm->shutdown(), 0);
+}
+
+// The order of a stream, byte by byte: every line carries its number.
+TEST_F(OutputTest, StreamsKeepTheirOrder) {
+    boot();
+    const Process process = vm->sh("seq 1 200000 & seq 1000000 1100000 >&2; wait");
+    std::string out;
+    std::string err;
+    for (int i = 1; i <= 200000; i++)
+        out += std::to_string(i).append("\n");
+    for (int i = 1000000; i <= 1100000; i++)
+        err += std::to_string(i).append("\n");
+    EXPECT_TRUE(process.out == out);
+    EXPECT_TRUE(process.err == err);
+    EXPECT_EQ(process.code, 0);
+    EXPECT_EQ(vm->shutdown(), 0);
+}
+
+// What is still in the pipe when a process ends is where others lose bytes: all sizes around a pipe's 64 KiB.
+TEST_F(OutputTest, LastBytesBeforeTheEndArrive) {
+    boot();
+    for (const int size : {1, 4095, 4096, 32768, 65535, 65536, 65537, 131072, 262144, 300001, 1048576}) {
+        const std::string number = std::to_string(size);
+        const Process process = vm->run({"/bin/sh", "-c", "head -c $0 /dev/zero; head -c $0 /dev/zero >&2", number});
+        EXPECT_EQ(process.code, 0);
+        EXPECT_EQ(process.out.size(), size);
+        EXPECT_EQ(process.err.size(), size);
+    }
+    EXPECT_EQ(vm->shutdown(), 0);
+}
+
+TEST_F(OutputTest, ThousandShortCommandsEachDeliverTheirOutput) {
+    boot();
+    for (int i = 0; i < 1000; i++) {
+        const std::string number = std::to_string(i);
+        const Process process = vm->run({"echo", "out", number});
+        ASSERT_EQ(process.out, std::string("out ").append(number).append("\n"));
+        ASSERT_EQ(process.err, "");
+        ASSERT_EQ(process.code, 0);
+    }
+    EXPECT_TRUE(vm->stray().empty());
+    EXPECT_EQ(vm->shutdown(), 0);
+}
+
+TEST_F(OutputTest, FloodOfOneDoesNotDelayAnother) {
+    boot();
+    const MemoryWatch memory(*vm);
+    uint64_t flooded = 0;
+    const auto count = [&](const api::ProcessStatus& status) { flooded += status.stdout().size(); };
+    const auto flood = vm->begin({"cat", "/dev/zero"}, {.status = count});
+    vm->until([&] { return flooded > 8 << 20; });
+    for (int i = 0; i < 20; i++) {
+        const uint64_t before = flooded;
+        const auto started = std::chrono::steady_clock::now();
+        EXPECT_EQ(vm->run({"echo", "through"}).out, "through\n");
+        EXPECT_LT(std::chrono::steady_clock::now() - started, 1s);
+        vm->until([&] { return flooded > before; });
+    }
+    EXPECT_LT(memory.highest(), kMemoryLimit);
+    vm->kill(flood->pid);
+    vm->finish(flood);
+    EXPECT_EQ(flood->code, 128 + SIGKILL);
+    EXPECT_EQ(vm->shutdown(), 0);
+}
+
+// 64 floods, and a reader that stops: the credits bound what the runtime holds.
+TEST_F(OutputTest, MemoryStaysSmallWhileNobodyReads) {
+    boot();
+    const MemoryWatch memory(*vm);
+    std::vector<std::shared_ptr<Process>> floods;
+    floods.reserve(64);
+    std::vector<uint64_t> flooded(64);
+    for (uint64_t& bytes : flooded)
+        floods.push_back(
+            vm->begin({"cat", "/dev/zero"}, {.status = [&bytes](const api::ProcessStatus& s) { bytes += s.stdout().size(); }}));
+    vm->until([&] { return std::all_of(flooded.begin(), flooded.end(), [](uint64_t bytes) { return bytes > 0; }); });
+    vm->client().set_reading(false);
+    vm->serve(3s);
+    vm->client().set_reading(true);
+    const std::vector<uint64_t> before = flooded;
+    vm->until([&] { return std::equal(before.begin(), before.end(), flooded.begin(), std::less<>()); });
+    EXPECT_LT(memory.highest(), kMemoryLimit);
+    for (const auto& flood : floods)
+        vm->kill(flood->pid);
+    for (const auto& flood : floods)
+        vm->finish(flood);
+    EXPECT_EQ(vm->run({"echo", "alive"}).out, "alive\n");
+    EXPECT_EQ(vm->shutdown(), 0);
+}
+
+}  // namespace
+}  // namespace system_test
