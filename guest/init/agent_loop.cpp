@@ -1,0 +1,144 @@
+#include "init/agent_loop.h"
+
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "init/etc_files.h"
+#include "init/network.h"
+#include "init/output.h"
+
+namespace init {
+namespace {
+
+enum Token : uint64_t { kPort, kSignals, kKernelLog, kTimer };
+static_assert(kTimer < Processes::kFirstToken);
+
+base::UniqueFd child_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    (void)::sigprocmask(SIG_BLOCK, &set, nullptr);
+    return base::UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+}  // namespace
+
+AgentLoop::AgentLoop()
+    : epoll_(::epoll_create1(EPOLL_CLOEXEC)), signals_(child_signals()), memory_(port_), processes_(epoll_.get(), port_, memory_) {
+    if (!epoll_ || !signals_) fatal("cannot make an epoll or signal descriptor");
+    // Edge-triggered: while the host's end is closed the port reports a hang-up all the time, and there is nothing to do about it.
+    watch(port_.fd(), kPort, EPOLLIN | EPOLLOUT | EPOLLET);
+    watch(signals_.get(), kSignals, EPOLLIN);
+    watch(memory_.fd(), kKernelLog, EPOLLIN | EPOLLET);
+}
+
+void AgentLoop::watch(int fd, uint64_t token, uint32_t events) {
+    epoll_event event{};
+    event.events = events;
+    event.data.u64 = token;
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) < 0) fatal(cat({"epoll: ", ::strerrordesc_np(errno)}));
+}
+
+void AgentLoop::run() {
+    agent::Message message;
+    message.mutable_ready()->set_version(agent::kProtocolVersion);
+    port_.send(message);
+    bool busy = false;
+    for (;;) {
+        epoll_event events[64];
+        const int count = ::epoll_wait(epoll_.get(), events, 64, busy ? 0 : -1);
+        if (count < 0 && errno != EINTR) fatal(cat({"epoll: ", ::strerrordesc_np(errno)}));
+        for (int i = 0; i < count; i++)
+            handle(events[i].data.u64, events[i].events);
+        busy = processes_.pump();
+    }
+}
+
+void AgentLoop::handle(uint64_t token, uint32_t events) {
+    switch (token) {
+        case kPort:
+            if (events & EPOLLOUT) port_.flush();
+            if (events & (EPOLLIN | EPOLLHUP)) port_.receive([this](const agent::Request& request) { take(request); });
+            break;
+        case kSignals:
+            children_ended();
+            break;
+        case kKernelLog:
+            memory_.read();
+            break;
+        case kTimer:
+            if (shutdown_ && shutdown_->timeout()) answer(port_, shutdown_id_, {});
+            break;
+        default:
+            processes_.ready(token);
+    }
+}
+
+void AgentLoop::take(const agent::Request& request) {
+    const uint64_t id = request.id();
+    switch (request.command_case()) {
+        case agent::Request::kSetup:
+            return answer(port_, id, take_setup(request.setup()));
+        case agent::Request::kExec:
+            return take_exec(id, request.exec());
+        case agent::Request::kKill:
+            return answer(port_, id, processes_.kill(request.kill().process(), request.kill().signal()));
+        case agent::Request::kCredit:
+            return processes_.grant(request.credit());
+        case agent::Request::kNetwork: {
+            if (!ground_) return answer(port_, id, bad_request({"the VM has not been set up"}));
+            Status status = configure_card(request.network());
+            if (status.ok()) status = add_hosts({request.network().hosts().begin(), request.network().hosts().end()});
+            return answer(port_, id, status);
+        }
+        case agent::Request::kShutdown:
+            return shut_down(id, request.shutdown().grace_ms());
+        default:
+            return answer(port_, id, bad_request({"an unknown command"}));
+    }
+}
+
+Status AgentLoop::take_setup(const agent::Setup& setup) {
+    if (ground_) return bad_request({"the VM has been set up already"});
+    Result<Made> made = set_up(setup);
+    if (!made.ok()) return made.status;
+    ground_ = std::move(made.value.ground);
+    if (!made.value.problems.empty()) log(port_, made.value.problems);
+    return {};
+}
+
+void AgentLoop::take_exec(uint64_t id, const agent::Exec& exec) {
+    if (!ground_) return answer(port_, id, bad_request({"the VM has not been set up"}));
+    if (shutdown_) return answer(port_, id, bad_request({"the VM is shutting down"}));
+    if (exec.bin().empty()) return answer(port_, id, bad_request({"there is no program to run"}));
+    Program program;
+    program.name = exec.bin();
+    program.candidates = candidates(exec.bin(), ground_->path);
+    program.args.assign(exec.args().begin(), exec.args().end());
+    program.environment = &ground_->environment;
+    program.work_dir = exec.work_dir().empty() ? ground_->work_dir : exec.work_dir();
+    program.user = &ground_->user;
+    processes_.start(id, exec, std::move(program));
+}
+
+void AgentLoop::children_ended() {
+    signalfd_siginfo info[16];
+    while (::read(signals_.get(), info, sizeof info) > 0) {
+    }
+    const bool children_left = processes_.reap();
+    if (shutdown_ && shutdown_->reaped(children_left)) answer(port_, shutdown_id_, {});
+}
+
+void AgentLoop::shut_down(uint64_t id, unsigned grace_ms) {
+    if (shutdown_) return answer(port_, id, bad_request({"the VM is shutting down already"}));
+    shutdown_id_ = id;
+    shutdown_.emplace(grace_ms);
+    watch(shutdown_->timer_fd(), kTimer, EPOLLIN);
+    if (shutdown_->reaped(processes_.reap())) answer(port_, id, {});
+}
+
+}  // namespace init

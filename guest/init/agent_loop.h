@@ -1,0 +1,38 @@
+#pragma once
+
+#include <optional>
+
+#include "init/memory.h"
+#include "init/port.h"
+#include "init/processes.h"
+#include "init/setup.h"
+#include "init/shutdown.h"
+
+namespace init {
+
+// Serves the host: one loop that waits for everything at once and in which nothing blocks.
+class AgentLoop {
+public:
+    AgentLoop();
+    [[noreturn]] void run();
+
+private:
+    void handle(uint64_t token, uint32_t events);
+    void take(const agent::Request& request);
+    Status take_setup(const agent::Setup& setup);
+    void take_exec(uint64_t id, const agent::Exec& exec);
+    void children_ended();
+    void shut_down(uint64_t id, unsigned grace_ms);
+    void watch(int fd, uint64_t token, uint32_t events);
+
+    base::UniqueFd epoll_;
+    base::UniqueFd signals_;
+    Port port_;
+    Memory memory_;
+    Processes processes_;
+    std::optional<Ground> ground_;  // since Setup
+    std::optional<Shutdown> shutdown_;
+    uint64_t shutdown_id_ = 0;
+};
+
+}  // namespace init

@@ -1,0 +1,92 @@
+#include "init/disks.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <memory>
+#include <vector>
+
+#include "base/fd.h"
+#include "init/path.h"
+
+namespace init {
+namespace {
+
+constexpr const char* kDevices = "/sys/bus/platform/devices";
+constexpr const char* kBind = "/sys/bus/platform/drivers/virtio-mmio/bind";
+constexpr std::chrono::seconds kDiskDeadline{5};
+
+std::vector<std::string> list(const char* folder) {
+    std::vector<std::string> names;
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(folder), ::closedir);
+    if (!directory) return names;
+    while (const dirent* entry = ::readdir(directory.get())) {
+        if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+    }
+    return names;
+}
+
+// SCSI tells it in a vital product data page: 4 bytes of header, then the serial.
+std::string scsi_serial(const std::string& block) {
+    const base::UniqueFd fd(::open(cat({"/sys/block/", block, "/device/vpd_pg80"}).c_str(), O_RDONLY | O_CLOEXEC));
+    char page[256];
+    const ssize_t size = fd ? ::read(fd.get(), page, sizeof page) : -1;
+    return size > 4 ? std::string(page + 4, static_cast<size_t>(size) - 4) : "";
+}
+
+std::string device_node(const std::string& serial) {
+    for (const std::string& block : list("/sys/block")) {
+        if (read_line(cat({"/sys/block/", block, "/serial"})) == serial || scsi_serial(block) == serial) return cat({"/dev/", block});
+    }
+    return "";
+}
+
+// A socket that becomes readable with each device that the kernel adds.
+base::UniqueFd device_events() {
+    base::UniqueFd fd(::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT));
+    sockaddr_nl address{};
+    address.nl_family = AF_NETLINK;
+    address.nl_groups = 1;
+    if (fd && ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) fd.reset();
+    return fd;
+}
+
+}  // namespace
+
+Status bind_slots() {
+    for (const std::string& name : list(kDevices)) {
+        if (!name.starts_with("virtio-mmio")) continue;
+        struct stat st {};
+        if (::stat(cat({kDevices, "/", name, "/driver"}).c_str(), &st) == 0) continue;
+        const int error = write_value(kBind, name);
+        if (error != 0 && error != ENODEV) return failure(error, {"cannot bind ", name});
+    }
+    return {};
+}
+
+Result<std::string> find_disk(const std::string& serial) {
+    using Clock = std::chrono::steady_clock;
+    std::string node = device_node(serial);
+    if (!node.empty()) return node;
+    const base::UniqueFd events = device_events();  // before the second look, so that nothing is missed between look and wait
+    const Clock::time_point deadline = Clock::now() + kDiskDeadline;
+    for (;;) {
+        node = device_node(serial);
+        if (!node.empty()) return node;
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+        pollfd waiting{events.get(), POLLIN, 0};
+        if (left.count() <= 0 || ::poll(&waiting, 1, static_cast<int>(left.count())) <= 0)
+            return failure({"there is no disk with the serial \"", serial, "\""});
+        char event[4096];
+        (void)!::recv(events.get(), event, sizeof event, MSG_DONTWAIT);
+    }
+}
+
+}  // namespace init

@@ -1,0 +1,44 @@
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <exception>
+#include <new>
+
+#include "init/agent_loop.h"
+#include "init/disks.h"
+#include "init/mounts.h"
+
+namespace {
+
+// Our own 0, 1 and 2, so that no descriptor of ours gets such a number: the kernel opens none, since the initramfs has no /dev.
+void open_standard_descriptors() {
+    for (int fd = ::open("/dev/null", O_RDWR); fd >= 0 && fd < 2;)
+        fd = ::dup(fd);
+}
+
+// What processes inherit from us, and what they must not.
+void set_limits() {
+    ::umask(022);
+    const rlimit files{1 << 20, 1 << 20};  // two pipes stay open for each command that left something running
+    (void)::setrlimit(RLIMIT_NOFILE, &files);
+    // A program that calls reboot(2) would end the VM. We ourselves keep the capability: this set counts at an exec only.
+    (void)::prctl(PR_CAPBSET_DROP, CAP_SYS_BOOT, 0, 0, 0);
+}
+
+}  // namespace
+
+// Up to Ready nothing depends on the image: a VM that is saved then serves every image.
+int main() {
+    std::set_terminate([] { init::fatal("terminated"); });
+    std::set_new_handler([] { init::fatal("out of memory"); });
+    if (const init::Status status = init::mount_early(); !status.ok()) init::fatal(status.text);
+    open_standard_descriptors();
+    set_limits();
+    if (const init::Status status = init::bind_slots(); !status.ok()) init::fatal(status.text);
+    init::AgentLoop().run();
+}

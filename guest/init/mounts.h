@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "init/status.h"
+
+namespace init {
+
+struct Mount {
+    std::string source;
+    std::string type;
+    unsigned long flags = 0;
+    std::string options;
+};
+
+// Mounts onto a directory of the initramfs, which is made.
+Status mount_at(const std::string& path, const Mount& mount);
+
+// Mounts onto an open directory; `name` is its path in messages. Needs our own /proc.
+Status mount_on(int directory, std::string_view name, const Mount& mount);
+
+// /proc, /sys and /dev of the initramfs: what init itself works with.
+Status mount_early();
+
+// The new root's /proc, /sys, /dev and what belongs below them (guest.md, File systems), as in a container run by Docker.
+Status mount_system(int root);
+
+}  // namespace init

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include "init/port.h"
+
+namespace init {
+
+// What is read and sent at once: with its frame's header and the message's it just fits the 32 KiB that the port takes in one write.
+inline constexpr size_t kOutputHeaderRoom = 64;
+inline constexpr size_t kMaxPiece = agent::kMaxOutputBytes - kOutputHeaderRoom;
+
+// Reads at most kMaxPiece bytes to where send_piece takes them from: the number of bytes, 0 at the end of the file, -1 when there are none.
+ssize_t read_piece(int pipe, uint64_t limit);
+
+// Sends so many of the bytes that read_piece has read as an Output message; they are not copied again.
+void send_piece(Port& port, uint64_t process, agent::Stream stream, size_t size);
+
+// Answers a request.
+void answer(Port& port, uint64_t request, const Status& status);
+
+// A line for the host's log; dropped when the host takes nothing.
+void log(Port& port, std::string_view text);
+
+}  // namespace init

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/fd.h"
+#include "init/status.h"
+
+namespace init {
+
+// What `path` means inside the directory `root`: relative to it, without symbolic links, "." and ".." (of which none leads out of it); "."
+// is the root itself. Components that are missing stay as they are.
+Result<std::string> resolve(int root, std::string_view path);
+
+// Opens (O_PATH) a directory inside `root`; it and its parents are made, 0755 and root's, where they are missing.
+Result<base::UniqueFd> make_directory(int root, std::string_view path);
+
+// Opens an existing path inside `root`, O_CLOEXEC added; the errno where it cannot.
+struct Opened {
+    base::UniqueFd fd;
+    int error = 0;
+};
+Opened open_inside(int root, const std::string& path, int flags);
+
+// The whole of a regular file inside `root`, at most `limit` bytes of it; empty where there is none.
+std::string read_inside(int root, const std::string& path, size_t limit);
+
+// The first line of a small file in /proc or /sys, without its newline; empty where it cannot be read.
+std::string read_line(const std::string& path);
+
+// Writes to a file in /proc or /sys; 0 or an errno.
+int write_value(const std::string& path, std::string_view value);
+
+}  // namespace init

@@ -1,0 +1,208 @@
+#include "init/processes.h"
+
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+
+#include "init/output.h"
+
+namespace init {
+
+void Processes::watch(int fd, uint64_t token) {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLET;
+    event.data.u64 = token;
+    if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) < 0) fatal(cat({"epoll: ", ::strerrordesc_np(errno)}));
+}
+
+void Processes::start(uint64_t request, const agent::Exec& exec, Program program) {
+    const auto reply = [&](const Status& status) { answer(port_, request, status); };
+    if (exec.process() == 0 || processes_.contains(exec.process())) return reply(bad_request({"a process needs a number of its own"}));
+    Result<std::unique_ptr<Launch>> started = Launch::start(std::move(program));
+    if (!started.ok()) return reply(started.status);
+    Process& process = processes_[exec.process()];
+    process.launch = std::move(started.value);
+    process.pid = process.launch->pid();
+    process.request = request;
+    by_pid_[process.pid] = exec.process();
+    base::UniqueFd* const pipes[] = {&process.launch->out, &process.launch->err};
+    for (size_t i = 0; i < 2; i++) {
+        const uint64_t token = process.streams.at(i) = ++last_token_;
+        Stream& stream = streams_[token];
+        stream.process = exec.process();
+        stream.number = static_cast<agent::Stream>(i);
+        stream.pipe = std::move(*pipes[i]);
+        stream.credit = exec.credit();
+        watch(stream.pipe.get(), token);
+    }
+    launching_[++last_token_] = exec.process();
+    watch(process.launch->report_fd(), last_token_);
+}
+
+// Now it is known whether the program runs.
+void Processes::launched(uint64_t id) {
+    Process& process = processes_.at(id);
+    const Status status = process.launch->outcome();
+    process.launch.reset();
+    answer(port_, process.request, status);
+    if (status.ok()) {
+        for (const uint64_t token : process.streams)
+            queue(token);
+        return;
+    }
+    for (const uint64_t token : process.streams)
+        close(token);
+    by_pid_.erase(process.pid);  // it ends by itself and is reaped as an orphan is
+    processes_.erase(id);
+}
+
+void Processes::grant(const agent::Credit& credit) {
+    const auto process = processes_.find(credit.process());
+    if (process == processes_.end()) return;
+    const uint64_t token = process->second.streams.at(credit.stream() == agent::STDERR ? 1 : 0);
+    const auto stream = streams_.find(token);
+    if (stream == streams_.end()) return;
+    stream->second.credit += credit.bytes();
+    queue(token);
+}
+
+Status Processes::kill(uint64_t process, int signal) {
+    const auto found = processes_.find(process);
+    if (found == processes_.end()) return {"there is no such process", agent::Error::NOT_FOUND};
+    if (signal <= 0 || signal > SIGRTMAX) return bad_request({"there is no signal ", std::to_string(signal)});
+    // Before its program runs it may not be the leader of its group yet.
+    const pid_t target = found->second.launch ? found->second.pid : -found->second.pid;
+    // ESRCH: it has ended, and its last output is on the way; that it could not be told of in time is no error.
+    if (::kill(target, signal) < 0 && errno != ESRCH) return failure(errno, {"cannot signal the process"});
+    return {};
+}
+
+void Processes::ready(uint64_t token) {
+    if (const auto launching = launching_.find(token); launching != launching_.end()) {
+        const uint64_t id = launching->second;
+        launching_.erase(launching);
+        if (const auto process = processes_.find(id); process != processes_.end() && process->second.launch) launched(id);
+        return;
+    }
+    const auto stream = streams_.find(token);
+    if (stream == streams_.end()) return;  // closed earlier in the same round of events
+    stream->second.readable = true;
+    queue(token);
+}
+
+bool Processes::reap() {
+    for (;;) {
+        int status = 0;
+        const pid_t pid = ::waitpid(-1, &status, WNOHANG | __WALL);
+        if (pid == 0) return true;
+        if (pid < 0 && errno == EINTR) continue;
+        if (pid < 0) return false;
+        const auto found = by_pid_.find(pid);
+        if (found == by_pid_.end()) continue;
+        const uint64_t id = found->second;
+        by_pid_.erase(found);
+        if (processes_.at(id).launch) launched(id);
+        if (processes_.contains(id)) ended(id, status);
+    }
+}
+
+void Processes::ended(uint64_t id, int wait_status) {
+    Process& process = processes_.at(id);
+    agent::Exited exited;
+    exited.set_process(id);
+    exited.set_code(WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status));
+    if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGKILL) exited.set_out_of_memory(memory_.killed(process.pid));
+    process.exited = exited;
+    for (const uint64_t token : process.streams) {
+        const auto stream = streams_.find(token);
+        if (stream == streams_.end()) continue;
+        int held = 0;
+        (void)::ioctl(stream->second.pipe.get(), FIONREAD, &held);
+        stream->second.last = static_cast<uint64_t>(held);
+        stream->second.readable = true;
+        queue(token);
+    }
+    finish(id);
+}
+
+// Reports the exit when all output from before it has been sent.
+void Processes::finish(uint64_t id) {
+    Process& process = processes_.at(id);
+    if (!process.exited) return;
+    for (const uint64_t token : process.streams) {
+        const auto stream = streams_.find(token);
+        if (stream != streams_.end() && stream->second.last.value_or(0) > 0) return;
+    }
+    agent::Message message;
+    *message.mutable_exited() = *process.exited;
+    port_.send(message);
+    for (const uint64_t token : process.streams) {
+        const auto stream = streams_.find(token);
+        if (stream == streams_.end()) continue;
+        stream->second.process = 0;
+        stream->second.readable = true;
+        queue(token);
+    }
+    processes_.erase(id);
+}
+
+void Processes::close(uint64_t token) {
+    streams_.erase(token);
+}
+
+bool Processes::may_move(const Stream& stream) const {
+    if (!stream.readable) return false;
+    if (stream.process == 0) return true;
+    return stream.credit > 0 && stream.last.value_or(1) > 0 && !processes_.at(stream.process).launch;
+}
+
+void Processes::queue(uint64_t token) {
+    const auto stream = streams_.find(token);
+    if (stream == streams_.end() || stream->second.queued || !may_move(stream->second)) return;
+    stream->second.queued = true;
+    queue_.push_back(token);
+}
+
+void Processes::move(uint64_t token, Stream& stream) {
+    const uint64_t process = stream.process;
+    const bool drop = process == 0;
+    const uint64_t allowed = drop ? kMaxPiece : std::min(stream.credit, stream.last.value_or(kMaxPiece));
+    const ssize_t n = read_piece(stream.pipe.get(), allowed);
+    if (n > 0 && !drop) {
+        send_piece(port_, process, stream.number, static_cast<size_t>(n));
+        stream.credit -= static_cast<uint64_t>(n);
+        if (stream.last) *stream.last -= static_cast<uint64_t>(n);
+    } else if (n < 0) {
+        // Empty. After the exit that means that somebody else has read the rest: whoever has the pipe can.
+        stream.readable = false;
+        if (stream.last) stream.last = 0;
+    } else if (n == 0) {
+        close(token);
+    }
+    if (!drop && processes_.contains(process)) finish(process);
+}
+
+bool Processes::pump() {
+    std::vector<uint64_t> turns;
+    turns.swap(queue_);
+    bool more = false;
+    for (const uint64_t token : turns) {
+        const auto found = streams_.find(token);
+        if (found == streams_.end()) continue;
+        if (found->second.process != 0 && !port_.writable()) {
+            queue_.push_back(token);
+            continue;
+        }
+        found->second.queued = false;
+        move(token, found->second);
+        queue(token);
+        more = true;
+    }
+    return more && !queue_.empty();
+}
+
+}  // namespace init

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "init/memory.h"
+#include "init/port.h"
+#include "init/spawn.h"
+
+namespace init {
+
+// The processes that the host asked for, and their outputs on the way to it.
+class Processes {
+public:
+    // `epoll` gets their descriptors, edge-triggered, with numbers from kFirstToken on.
+    static constexpr uint64_t kFirstToken = 16;
+    Processes(int epoll, Port& port, Memory& memory) : epoll_(epoll), port_(port), memory_(memory) {}
+
+    // Starts a program; the request with this id is answered when it runs, or cannot.
+    void start(uint64_t request, const agent::Exec& exec, Program program);
+    void grant(const agent::Credit& credit);
+    Status kill(uint64_t process, int signal);
+
+    // One of their descriptors has become readable.
+    void ready(uint64_t token);
+    // Takes leave of every child that has ended, orphans too. Returns false when there is no child any more.
+    bool reap();
+    // Moves output: at most one piece of each stream, so that requests are looked at in between. Returns whether more can be moved at once.
+    bool pump();
+
+private:
+    // One output of a process. `process` is 0 when that has been reported as exited: what comes then is read and dropped.
+    struct Stream {
+        uint64_t process = 0;
+        agent::Stream number = agent::STDOUT;
+        base::UniqueFd pipe;
+        uint64_t credit = 0;
+        std::optional<uint64_t> last;  // after the exit: how much was in the pipe then and is still to be sent
+        bool readable = false;
+        bool queued = false;
+    };
+    struct Process {
+        pid_t pid = -1;
+        uint64_t request = 0;
+        std::unique_ptr<Launch> launch;  // until it is known whether the program runs
+        std::array<uint64_t, 2> streams{};
+        std::optional<agent::Exited> exited;
+    };
+
+    void watch(int fd, uint64_t token);
+    void launched(uint64_t id);
+    void ended(uint64_t id, int wait_status);
+    void finish(uint64_t id);
+    void queue(uint64_t token);
+    void move(uint64_t token, Stream& stream);
+    void close(uint64_t token);
+    bool may_move(const Stream& stream) const;
+
+    int epoll_;
+    Port& port_;
+    Memory& memory_;
+    uint64_t last_token_ = kFirstToken;
+    std::map<uint64_t, Process> processes_;
+    std::unordered_map<pid_t, uint64_t> by_pid_;        // those that have not been reaped
+    std::unordered_map<uint64_t, Stream> streams_;      // by token
+    std::unordered_map<uint64_t, uint64_t> launching_;  // token of the report to the process
+    std::vector<uint64_t> queue_;                       // tokens of streams that can be moved, in the order of their turns
+};
+
+}  // namespace init

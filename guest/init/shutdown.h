@@ -1,0 +1,34 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/fd.h"
+
+namespace init {
+
+// The end of the VM in steps, each with a deadline: SIGTERM to all processes, SIGKILL, then a child that writes all file systems back and
+// takes them away. A process that cannot die, or a file system that a process serves, must not hold it up.
+class Shutdown {
+public:
+    // Sends SIGTERM.
+    explicit Shutdown(unsigned grace_ms);
+
+    // Readable when the present step has taken too long.
+    int timer_fd() const { return timer_.get(); }
+
+    // To be called when `timer_fd` is readable, and with the answer of Processes::reap whenever a child has ended. Returns true when the
+    // host may be told that all is done; once.
+    bool timeout();
+    bool reaped(bool children_left);
+
+private:
+    enum class Step { terminating, killing, writing, done };
+
+    void set_timer(unsigned ms);
+    bool next(Step step);
+
+    base::UniqueFd timer_;
+    Step step_ = Step::terminating;
+};
+
+}  // namespace init

@@ -1,0 +1,199 @@
+#include "init/spawn.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+
+#include "init/syscalls.h"
+
+namespace init {
+namespace {
+
+constexpr size_t kStackBytes = 16 << 10;
+constexpr int kPipeBytes = 256 << 10;
+constexpr rlimit kOpenFiles{1024, 524288};  // what Docker's containers have now; init's own limit is higher
+
+enum class Stage : int { session, descriptors, work_dir, user, program };
+
+struct Report {
+    Stage stage;
+    int error;
+    int found;  // whether the file of the last candidate exists
+};
+
+// The kernel's signal set, which is smaller than glibc's.
+using KernelSignals = unsigned long;
+
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
+    std::vector<char*> result;
+    result.reserve(strings.size() + 1);
+    for (const std::string& s : strings)
+        result.push_back(const_cast<char*>(s.c_str()));
+    result.push_back(nullptr);
+    return result;
+}
+
+bool make_pipe(base::UniqueFd& read_end, base::UniqueFd& write_end, int flags) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC | flags) < 0) return false;
+    read_end.reset(ends[0]);
+    write_end.reset(ends[1]);
+    return true;
+}
+
+}  // namespace
+
+std::vector<std::string> candidates(const std::string& name, std::string_view path) {
+    if (name.find('/') != std::string::npos) return {name};
+    std::vector<std::string> paths;
+    if (name.empty()) return paths;
+    for (;;) {
+        const size_t end = path.find(':');
+        const std::string_view folder = path.substr(0, end);
+        paths.push_back(folder.empty() ? cat({"./", name}) : cat({folder, "/", name}));
+        if (end == std::string_view::npos) return paths;
+        path.remove_prefix(end + 1);
+    }
+}
+
+// All that the child works with, made before it starts.
+struct Launch::Child {
+    Program program;
+    std::vector<char*> paths;
+    std::vector<char*> argv;
+    std::vector<char*> environment;
+    std::array<int, 3> standard;  // its stdin, stdout and stderr
+    int report;
+    std::array<std::byte, kStackBytes> stack;
+
+    static int main(void* child);
+    [[noreturn]] void fail(Stage stage, long error, bool found = false) const;
+    long enter_work_dir();
+    void run();
+};
+
+void Launch::Child::fail(Stage stage, long error, bool found) const {
+    const Report text{stage, static_cast<int>(-error), found ? 1 : 0};
+    raw_syscall(SYS_write, report, address(&text), sizeof text);
+    for (;;)
+        raw_syscall(SYS_exit_group, 127);
+}
+
+long Launch::Child::enter_work_dir() {
+    char* path = program.work_dir.data();
+    const long error = raw_syscall(SYS_chdir, address(path));
+    if (error != -ENOENT) return error;
+    for (size_t i = 1; i <= program.work_dir.size(); i++) {
+        if (path[i] != '/' && path[i] != '\0') continue;
+        const char kept = path[i];
+        path[i] = '\0';
+        raw_syscall(SYS_mkdir, address(path), 0755);
+        path[i] = kept;
+    }
+    return raw_syscall(SYS_chdir, address(path));
+}
+
+void Launch::Child::run() {
+    const KernelSignals none = 0;
+    if (const long error = raw_syscall(SYS_setsid); error < 0) fail(Stage::session, error);
+    raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, address(&none), 0, sizeof none);
+    raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, address(&kOpenFiles));
+    for (int fd = 0; fd < 3; fd++) {
+        if (const long error = raw_syscall(SYS_dup2, standard[fd], fd); error < 0) fail(Stage::descriptors, error);
+    }
+    if (const long error = enter_work_dir(); error < 0) fail(Stage::work_dir, error);
+
+    const Identity& user = *program.user;
+    const long groups = static_cast<long>(user.groups.size());
+    if (groups > 0) {
+        if (const long error = raw_syscall(SYS_setgroups, groups, address(user.groups.data())); error < 0) fail(Stage::user, error);
+    }
+    if (const long error = raw_syscall(SYS_setresgid, user.gid, user.gid, user.gid); error < 0) fail(Stage::user, error);
+    if (const long error = raw_syscall(SYS_setresuid, user.uid, user.uid, user.uid); error < 0) fail(Stage::user, error);
+
+    // As execvp: a folder of PATH that cannot be searched or lacks the name is passed over, and a name that may not be run is told in the
+    // end.
+    long result = -ENOENT;
+    bool found = false;
+    for (size_t i = 0; paths[i] != nullptr; i++) {
+        const long error = raw_syscall(SYS_execve, address(paths[i]), address(argv.data()), address(environment.data()));
+        const bool exists = raw_syscall(SYS_access, address(paths[i]), F_OK) == 0;
+        if (error != -ENOENT && error != -ENOTDIR && error != -EACCES) fail(Stage::program, error, exists);
+        if (exists || (error == -EACCES && !found)) {
+            result = error;
+            found = exists;
+        }
+    }
+    fail(Stage::program, result, found);
+}
+
+int Launch::Child::main(void* child) {
+    static_cast<Child*>(child)->run();
+    return 127;
+}
+
+Launch::Launch() = default;
+Launch::~Launch() = default;
+
+Result<std::unique_ptr<Launch>> Launch::start(Program program) {
+    std::unique_ptr<Launch> launch(new Launch);
+    launch->child_ = std::make_unique<Child>();
+    Child& child = *launch->child_;
+    // The child gets copies of these; its own numbers of them stay as they are when ours are closed.
+    const base::UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    base::UniqueFd out;
+    base::UniqueFd err;
+    base::UniqueFd report;
+    if (!null || !make_pipe(launch->out, out, 0) || !make_pipe(launch->err, err, 0) || !make_pipe(launch->report_, report, O_NONBLOCK))
+        return failure(errno, {"cannot run ", program.name});
+    for (const int fd : {launch->out.get(), launch->err.get()}) {
+        (void)::fcntl(fd, F_SETFL, O_NONBLOCK);
+        (void)::fcntl(fd, F_SETPIPE_SZ, kPipeBytes);
+    }
+    child.standard = {null.get(), out.get(), err.get()};
+    child.report = report.get();
+    child.program = std::move(program);
+    child.paths = pointers(child.program.candidates);
+    child.argv = pointers(child.program.args);
+    child.environment = pointers(*child.program.environment);
+    launch->pid_ = ::clone(Child::main, child.stack.data() + child.stack.size(), CLONE_VM | SIGCHLD, &child);
+    if (launch->pid_ < 0) return failure(errno, {"cannot start a process for ", child.program.name});
+    return launch;
+}
+
+Status Launch::outcome() {
+    Report report{};
+    const ssize_t size = ::read(report_.get(), &report, sizeof report);
+    if (size < static_cast<ssize_t>(sizeof report)) return {};  // closed by a successful exec, or by the child's death
+    const Program& program = child_->program;
+    const auto told = [&](Status status, agent::Error::Code code) {
+        status.code = code;
+        return status;
+    };
+    switch (report.stage) {
+        case Stage::work_dir:
+            return told(failure(report.error, {"cannot run ", program.name, ": the working directory ", program.work_dir}),
+                        agent::Error::BAD_REQUEST);
+        case Stage::program:
+            break;
+        default:
+            return failure(report.error, {"cannot run ", program.name, ": setting up its process failed"});
+    }
+    if (report.error == ENOENT && report.found != 0)
+        return told(failure({"cannot run ", program.name, ": the interpreter that it names is missing"}), agent::Error::NOT_FOUND);
+    if (report.error == ENOENT && program.name.find('/') == std::string::npos)
+        return told(failure({"cannot run ", program.name, ": no such program in PATH"}), agent::Error::NOT_FOUND);
+    const auto code = report.error == ENOENT ? agent::Error::NOT_FOUND : agent::Error::BAD_REQUEST;
+    return told(failure(report.error, {"cannot run ", program.name}), code);
+}
+
+}  // namespace init

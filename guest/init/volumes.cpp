@@ -1,0 +1,78 @@
+#include "init/volumes.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "init/disks.h"
+#include "init/mounts.h"
+#include "init/path.h"
+
+namespace init {
+namespace {
+
+constexpr const char* kShare = "/share";
+// mmap: the least caching with which a shared mmap works; the host reads and writes the same files.
+constexpr const char* kShareOptions = "trans=virtio,version=9p2000.L,msize=1048576,cache=mmap";
+
+Status mount_share(const std::string& tag) {
+    if (tag.empty()) return {};
+    return mount_at(kShare, {tag, "9p", 0, kShareOptions});
+}
+
+// What is to be mounted for a volume; the source of a shared one is its folder.
+Result<Mount> mount_of(const agent::Volume& volume) {
+    switch (volume.source_case()) {
+        case agent::Volume::kShared:
+            return Mount{cat({kShare, "/", volume.shared()}), "", MS_BIND, ""};
+        case agent::Volume::kRam:
+            return Mount{"tmpfs", "tmpfs", 0, cat({"size=", std::to_string(volume.ram())})};
+        case agent::Volume::kDisk: {
+            const Result<std::string> disk = find_disk(volume.disk());
+            if (!disk.ok()) return disk.status;
+            const std::string errors = volume.errors().empty() ? "" : cat({",errors=", volume.errors()});
+            return Mount{disk.value, "ext4", MS_NOATIME, cat({"discard", errors})};
+        }
+        default:
+            return bad_request({"the volume ", volume.path(), " has no source"});
+    }
+}
+
+}  // namespace
+
+Volumes::Volumes(int root, const agent::Setup& setup, const Identity& user) : setup_(setup) {
+    for (const agent::Volume& volume : setup.volumes()) {
+        const Opened directory = open_inside(root, volume.path(), O_PATH | O_DIRECTORY);
+        struct stat st {};
+        if (directory.fd && ::fstat(directory.fd.get(), &st) == 0)
+            owners_.push_back({st.st_uid, st.st_gid, st.st_mode & 07777});
+        else
+            owners_.push_back({user.uid, user.gid, 0755});
+    }
+}
+
+Status Volumes::mount(int root) {
+    if (Status status = mount_share(setup_.share()); !status.ok()) return status;
+    for (int i = 0; i < setup_.volumes_size(); i++) {
+        const agent::Volume& volume = setup_.volumes(i);
+        const Result<base::UniqueFd> target = make_directory(root, volume.path());
+        if (!target.ok()) return target.status;
+        const Result<Mount> mount = mount_of(volume);
+        if (!mount.ok()) return mount.status;
+        if (Status status = mount_on(target.value.get(), volume.path(), mount.value); !status.ok()) return status;
+        // The descriptor is still the directory below the mount; the path leads to what is mounted.
+        const Opened mounted = open_inside(root, volume.path(), O_RDONLY | O_DIRECTORY);
+        if (!mounted.fd) return failure(mounted.error, {"cannot open the volume ", volume.path()});
+        const Owner& owner = owners_[static_cast<size_t>(i)];
+        if (::fchown(mounted.fd.get(), owner.uid, owner.gid) < 0 || ::fchmod(mounted.fd.get(), owner.mode) < 0)
+            return failure(errno, {"cannot set the owner of the volume ", volume.path()});
+        // A new volume is empty, and programs that want an empty directory (a database's) look.
+        if (volume.source_case() == agent::Volume::kDisk) (void)::unlinkat(mounted.fd.get(), "lost+found", AT_REMOVEDIR);
+    }
+    return {};
+}
+
+}  // namespace init
