@@ -31,7 +31,7 @@ std::string last_error(std::string_view errors) {
 }
 
 std::string describe_signal(int signal, const std::string& error) {
-    if (signal == SIGKILL) return "QEMU was killed by signal 9, as a host does that is out of memory";
+    if (signal == SIGKILL) return "QEMU was killed by signal 9 (perhaps the host is out of memory)";
     if (signal == SIGSYS) return "QEMU was killed by its sandbox (signal 31): it made a system call that is forbidden to it";
     return fmt::format("QEMU was killed by signal {}{}{}", signal, error.empty() ? "" : ": ", error);
 }

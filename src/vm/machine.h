@@ -40,7 +40,7 @@ struct Card {
 struct Machine {
     Accelerator accelerator = Accelerator::kvm;
     unsigned cores = 1;
-    uint64_t memory_bytes = 0;     // a multiple of 1 MiB
+    uint64_t memory_bytes = 0;     // a multiple of 1 MiB, at least 64 MiB
     std::filesystem::path kernel;  // uncompressed vmlinux with a PVH entry
     std::filesystem::path initramfs;
     std::vector<Disk> disks;  // at most 32

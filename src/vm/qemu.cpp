@@ -123,7 +123,10 @@ public:
         co_return *self->ending_;
     }
 
-    void kill() { child_.kill(SIGKILL); }
+    void kill() {
+        killed_ = true;
+        child_.kill(SIGKILL);
+    }
 
     void close() {
         child_ = base::Child();
@@ -179,6 +182,7 @@ private:
         co_await self->exit_.async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
         if (self->child_.pid() < 0) co_return;
         self->ending_ = describe_ending(self->child_.wait(), self->console_text_.text(), self->error_text_.text());
+        if (self->killed_) self->ending_->reason = "the VM was stopped";
         if (self->internal_error_) self->ending_->reason = "this host's KVM cannot run the VM's kernel (KVM internal error)";
         self->done_.cancel();
     }
@@ -197,6 +201,7 @@ private:
     Tail console_text_;
     Tail error_text_;
     bool internal_error_ = false;
+    bool killed_ = false;  // by us
     std::optional<Ending> ending_;
 };
 
@@ -206,11 +211,12 @@ Qemu::~Qemu() {
     state_->close();
 }
 
-std::unique_ptr<Qemu> Qemu::start(asio::any_io_executor executor, Machine machine) {
-    for (const auto& file : {machine.kernel, machine.initramfs})
+std::unique_ptr<Qemu> Qemu::start(const asio::any_io_executor& executor, Machine machine) {
+    const Machine held = std::move(machine);  // its descriptors are closed here once QEMU has them
+    for (const auto& file : {held.kernel, held.initramfs})
         (void)base::open_file(file, O_RDONLY);
     Channels channels;
-    base::Child child = spawn_qemu(machine, channels);
+    base::Child child = spawn_qemu(held, channels);
     auto state = std::make_shared<State>(executor, std::move(child), std::move(channels));
     State::run(state);
     return std::unique_ptr<Qemu>(new Qemu(std::move(state)));

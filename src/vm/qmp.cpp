@@ -135,12 +135,12 @@ private:
     bool closed_ = false;
 };
 
-Qmp::Qmp(asio::any_io_executor executor, base::UniqueFd socket, Event event)
+Qmp::Qmp(const asio::any_io_executor& executor, base::UniqueFd socket, Event event)
     : state_(std::make_shared<State>(executor, std::move(socket), std::move(event))) {
     asio::co_spawn(executor, State::read(state_), asio::detached);
 }
 
-Qmp::~Qmp() {
+Qmp::~Qmp() {  // NOLINT(bugprone-exception-escape): cancelling a timer does not throw
     state_->close();
 }
 

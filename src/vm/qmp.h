@@ -25,7 +25,7 @@ public:
     using Event = std::function<void(const std::string& name, const nlohmann::json& data)>;
 
     // `event` is called from the executor's thread; it must not throw.
-    Qmp(boost::asio::any_io_executor executor, base::UniqueFd socket, Event event);
+    Qmp(const boost::asio::any_io_executor& executor, base::UniqueFd socket, Event event);
     ~Qmp();
     Qmp(const Qmp&) = delete;
     Qmp& operator=(const Qmp&) = delete;

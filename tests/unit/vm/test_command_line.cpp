@@ -1,0 +1,123 @@
+#include "vm/command_line.h"
+
+#include <fmt/ranges.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+vm::Machine machine() {
+    vm::Machine machine;
+    machine.accelerator = vm::Accelerator::tcg;
+    machine.cores = 2;
+    machine.memory_bytes = 256 << 20;
+    machine.kernel = "/runtime/vmlinux";
+    machine.initramfs = "/runtime/initramfs";
+    return machine;
+}
+
+void add_disk(vm::Machine& machine, const char* serial, bool read_only, bool ephemeral = false) {
+    machine.disks.push_back({.file = {}, .serial = serial, .read_only = read_only, .ephemeral = ephemeral});
+}
+
+std::string line(const vm::Machine& machine) {
+    const vm::DescriptorNumbers numbers{.agent = 3, .qmp = 4, .console = 5, .disks = {6, 7, 8, 9}, .cards = {10, 11}};
+    return fmt::format("{}", fmt::join(vm::command_line(machine, numbers), " "));
+}
+
+TEST(CommandLine, DescribesTheMachine) {
+    const std::string text = line(machine());
+    EXPECT_THAT(text, HasSubstr("-M microvm,x-option-roms=off,isa-serial=on,acpi=off,auto-kernel-cmdline=off,memory-backend=memory "));
+    EXPECT_THAT(text, HasSubstr("-accel tcg,thread=multi -cpu max -smp 2 -m 256M "));
+    EXPECT_THAT(text, HasSubstr("memory-backend-memfd,id=memory,size=256M,share=on"));
+    EXPECT_THAT(text, HasSubstr("-kernel /runtime/vmlinux -initrd /runtime/initramfs "));
+    EXPECT_THAT(text, HasSubstr("-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"));
+    EXPECT_THAT(text, HasSubstr("virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 "));
+    EXPECT_THAT(text, HasSubstr("virtio_mmio.device=512@0xfeb00e00:12"));
+    EXPECT_THAT(text, HasSubstr("-chardev socket,id=agent,fd=3 -device virtio-serial-device,id=ports,max_ports=2,bus=virtio-mmio-bus.0"));
+    EXPECT_THAT(text, HasSubstr("-chardev socket,id=qmp,fd=4 -mon chardev=qmp,mode=control"));
+    EXPECT_THAT(text, HasSubstr("-chardev socket,id=console,fd=5 -serial chardev:console"));
+    EXPECT_THAT(text, Not(HasSubstr("9p")));
+    EXPECT_THAT(text, Not(HasSubstr("scsi")));
+}
+
+TEST(CommandLine, RunsTheHostsCpuUnderKvm) {
+    vm::Machine kvm = machine();
+    kvm.accelerator = vm::Accelerator::kvm;
+    EXPECT_THAT(line(kvm), HasSubstr("-accel kvm -cpu host"));
+}
+
+TEST(CommandLine, GivesTheFirstDisksSlotsAndTheOthersAController) {
+    vm::Machine with_disks = machine();
+    add_disk(with_disks, "scratch", false, true);
+    add_disk(with_disks, "image-0", true);
+    add_disk(with_disks, "image-1", true);
+    add_disk(with_disks, "storage-0", false);
+    const std::string text = line(with_disks);
+    EXPECT_THAT(text,
+                HasSubstr("-add-fd fd=6,set=0 -blockdev driver=raw,node-name=scratch,read-only=off,discard=unmap,cache.no-flush=on,"
+                          "file.driver=file,file.filename=/dev/fdset/0 "
+                          "-device virtio-blk-device,bus=virtio-mmio-bus.2,drive=scratch,serial=scratch,werror=report,rerror=report"));
+    EXPECT_THAT(text, HasSubstr("node-name=image-0,read-only=on,discard=unmap,cache.no-flush=off,"));
+    EXPECT_THAT(text, HasSubstr("virtio-blk-device,bus=virtio-mmio-bus.1,drive=image-0,"));
+    EXPECT_THAT(text, HasSubstr("-device virtio-scsi-device,id=scsi,bus=virtio-mmio-bus.7 -add-fd fd=8,set=2 "));
+    EXPECT_THAT(text, HasSubstr("-device scsi-hd,bus=scsi.0,drive=image-1,serial=image-1,werror=report,rerror=report"));
+    EXPECT_THAT(text, HasSubstr("-device scsi-hd,bus=scsi.0,drive=storage-0,"));
+    EXPECT_EQ(text.find("virtio-scsi-device"), text.rfind("virtio-scsi-device"));
+}
+
+TEST(CommandLine, SharesAFolderWhoseNameHasAComma) {
+    vm::Machine with_share = machine();
+    with_share.share = vm::Share{.folder = "/w/a,b", .tag = "volumes"};
+    EXPECT_THAT(line(with_share), HasSubstr("-fsdev local,id=share,path=/w/a,,b,security_model=mapped-xattr,multidevs=remap "
+                                            "-device virtio-9p-device,fsdev=share,mount_tag=volumes,bus=virtio-mmio-bus.3"));
+}
+
+TEST(CommandLine, ConnectsCardsByDescriptor) {
+    vm::Machine with_cards = machine();
+    with_cards.cards.push_back({.name = "eth0", .mac = "90:13:00:00:00:01", .kind = vm::Card::Kind::udp, .socket = {}});
+    with_cards.cards.push_back({.name = "eth1", .mac = "90:13:00:00:00:02", .kind = vm::Card::Kind::tcp, .socket = {}});
+    const std::string text = line(with_cards);
+    EXPECT_THAT(text, HasSubstr("-netdev dgram,id=eth0,local.type=fd,local.str=10 "
+                                "-device virtio-net-device,netdev=eth0,mac=90:13:00:00:00:01,bus=virtio-mmio-bus.4"));
+    EXPECT_THAT(text, HasSubstr("-netdev stream,id=eth1,addr.type=fd,addr.str=11 "
+                                "-device virtio-net-device,netdev=eth1,mac=90:13:00:00:00:02,bus=virtio-mmio-bus.5"));
+}
+
+void expect_refused(const vm::Machine& machine, const char* why) {
+    try {
+        vm::command_line(machine, {});
+        ADD_FAILURE() << why;
+    } catch (const base::Error& e) {
+        EXPECT_STREQ(e.what(), why);
+    }
+}
+
+TEST(CommandLine, RefusesWhatBreaksTheLimits) {
+    vm::Machine small = machine();
+    small.memory_bytes = 10 << 20;
+    expect_refused(small, "a VM needs at least 64 MiB of memory; it was given 10 MiB");
+    vm::Machine odd = machine();
+    odd.memory_bytes++;
+    expect_refused(odd, "a VM's memory is a whole number of MiB");
+    vm::Machine no_core = machine();
+    no_core.cores = 0;
+    expect_refused(no_core, "a VM needs a CPU core");
+    vm::Machine comma = machine();
+    add_disk(comma, "a,readonly=off", true);
+    expect_refused(comma, "not a name that a device can have: \"a,readonly=off\"");
+    vm::Machine mac = machine();
+    mac.cards.push_back({.name = "eth0", .mac = "90:13:00:00:00:1,", .kind = vm::Card::Kind::udp, .socket = {}});
+    expect_refused(mac, "not a MAC address: \"90:13:00:00:00:1,\"");
+    vm::Machine disks = machine();
+    for (int i = 0; i < 33; i++)
+        add_disk(disks, "d", true);
+    expect_refused(disks, "a VM can have 32 disks");
+}
+
+}  // namespace

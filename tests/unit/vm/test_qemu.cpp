@@ -1,0 +1,150 @@
+#include "vm/qemu.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+
+#include "base/error.h"
+
+namespace {
+
+namespace asio = boost::asio;
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+// QEMU with a kernel that is none; with the real one it is driven in tests/system.
+class Qemu : public testing::Test {
+protected:
+    void SetUp() override {
+        std::string name = fs::temp_directory_path() / "qemu-XXXXXX";
+        ASSERT_NE(::mkdtemp(name.data()), nullptr);
+        folder_ = name;
+        std::ofstream(folder_ / "initramfs") << "";
+    }
+    void TearDown() override { fs::remove_all(folder_); }
+
+    vm::Machine machine() {
+        vm::Machine machine;
+        machine.accelerator = vm::Accelerator::tcg;
+        machine.memory_bytes = 64 << 20;
+        machine.kernel = folder_ / "vmlinux";
+        machine.initramfs = folder_ / "initramfs";
+        return machine;
+    }
+
+    // Machine code that halts for ever, with a PVH entry, in the smallest ELF file that QEMU starts.
+    void write_halting_kernel();
+
+    vm::Ending wait(vm::Qemu& qemu) {
+        std::optional<vm::Ending> ending;
+        asio::co_spawn(io_, qemu.ended(), [&](const std::exception_ptr&, vm::Ending e) {
+            ending = std::move(e);
+            io_.stop();
+        });
+        io_.restart();
+        io_.run_for(20s);
+        EXPECT_TRUE(ending) << "QEMU did not end in time";
+        return ending.value_or(vm::Ending{});
+    }
+
+    fs::path folder_;
+    asio::io_context io_;
+};
+
+void Qemu::write_halting_kernel() {
+    struct Elf {
+        uint8_t ident[16] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
+        uint16_t type = 2, machine = 62;
+        uint32_t version = 1;
+        uint64_t entry = 0x100000, program_headers = 64, section_headers = 0;
+        uint32_t flags = 0;
+        uint16_t header_size = 64, program_header_size = 56, program_header_count = 2, section_size = 64, section_count = 0, names = 0;
+        struct Program {
+            uint32_t type, flags;
+            uint64_t offset, virtual_address, physical_address, file_size, memory_size, align;
+        } load{1, 5, 0x1000, 0x100000, 0x100000, 16, 16, 0x1000}, note{4, 4, 176, 0, 0, 20, 20, 4};
+        uint32_t note_name_size = 4, note_size = 4, note_type = 18;
+        char note_name[4] = "Xen";
+        uint32_t pvh_entry = 0x100000;
+    } elf;
+    std::string file(reinterpret_cast<const char*>(&elf), sizeof elf);
+    file.resize(0x1000, '\0');
+    file += "\xfa\xf4\xeb\xfd";  // cli; again: hlt; jmp again
+    file.resize(0x1010, '\0');
+    std::ofstream(folder_ / "vmlinux", std::ios::binary) << file;
+}
+
+TEST_F(Qemu, NamesAMissingFile) {
+    try {
+        vm::Qemu::start(io_.get_executor(), machine());
+        FAIL();
+    } catch (const base::Error& e) {
+        EXPECT_EQ(e.what(), "cannot open " + (folder_ / "vmlinux").string() + ": No such file or directory");
+    }
+}
+
+TEST_F(Qemu, EndsWithQemusReason) {
+    std::ofstream(folder_ / "vmlinux") << "not a kernel";
+    const auto qemu = vm::Qemu::start(io_.get_executor(), machine());
+    const vm::Ending ending = wait(*qemu);
+    EXPECT_EQ(ending.code, 1);
+    EXPECT_THAT(ending.reason, testing::StartsWith("QEMU: ")) << ending.last_lines;
+    EXPECT_THAT(ending.last_lines, testing::HasSubstr(ending.reason.substr(6)));
+}
+
+TEST_F(Qemu, RunsConfinedUntilItIsStopped) {
+    write_halting_kernel();
+    const auto qemu = vm::Qemu::start(io_.get_executor(), machine());
+    const auto status = [pid = qemu->pid()](const char* key) {
+        std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+        for (std::string line; std::getline(file, line);) {
+            if (line.starts_with(key)) return line;
+        }
+        return std::string();
+    };
+    EXPECT_EQ(status("NoNewPrivs"), "NoNewPrivs:\t1");
+    EXPECT_EQ(::getpgid(qemu->pid()), ::getpgrp());
+    for (const auto deadline = std::chrono::steady_clock::now() + 20s; status("Seccomp:") != "Seccomp:\t2";) {
+        ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "no seccomp filter: " << status("Seccomp:");
+        io_.run_for(10ms);
+    }
+    EXPECT_EQ(std::stoull(status("SigBlk").substr(8), nullptr, 16) & 3, 3U) << "SIGHUP and SIGINT; QEMU itself blocks more";
+    std::ifstream environment("/proc/" + std::to_string(qemu->pid()) + "/environ");
+    EXPECT_EQ(environment.get(), std::ifstream::traits_type::eof());
+    qemu->kill();
+    const vm::Ending ending = wait(*qemu);
+    EXPECT_EQ(ending.code, 137);
+    EXPECT_EQ(ending.reason, "the VM was stopped") << ending.last_lines;
+}
+
+TEST_F(Qemu, TellsThatItWasKilledByAnother) {
+    write_halting_kernel();
+    const auto qemu = vm::Qemu::start(io_.get_executor(), machine());
+    ::kill(qemu->pid(), SIGKILL);
+    EXPECT_EQ(wait(*qemu).reason, "QEMU was killed by signal 9 (perhaps the host is out of memory)");
+}
+
+TEST_F(Qemu, IsGoneAfterTheDestructor) {
+    write_halting_kernel();
+    auto qemu = vm::Qemu::start(io_.get_executor(), machine());
+    const pid_t pid = qemu->pid();
+    io_.run_for(50ms);
+    qemu.reset();
+    EXPECT_LT(::kill(pid, 0), 0);
+    io_.restart();
+    io_.run_for(20s);  // ends by itself: nothing waits any more
+    EXPECT_TRUE(io_.stopped());
+}
+
+TEST(CheckQemu, FindsTheInstalledOne) {
+    EXPECT_THAT(vm::check_qemu(), testing::HasSubstr("qemu-system-x86_64"));
+}
+
+}  // namespace
