@@ -1,0 +1,199 @@
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <optional>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/size.h"
+#include "cli/common.h"
+#include "runtime/deployment.h"
+#include "runtime/options.h"
+#include "runtime/remove_tree.h"
+#include "runtime/run_command.h"
+#include "runtime/service.h"
+
+namespace {
+
+namespace asio = boost::asio;
+using runtime::Options;
+
+constexpr const char* kProgram = "ya-runtime-vm";
+constexpr const char* kStartEntrypoint = "start-entrypoint";
+
+// What the command line says before it becomes Options.
+struct CommandLine {
+    Options options;
+    double memory_gib = 0.25;
+    double storage_gib = 0.25;
+    std::vector<std::string> arguments;  // behind the sub-command
+    std::string accelerator = "auto";
+};
+
+void add_options(CLI::App& app, CommandLine& line) {
+    Options& options = line.options;
+    app.add_option("-w,--workdir", options.workdir, "The activity's folder")->take_last()->default_str("the current one");
+    app.add_option("-t,--task-package", options.images, "A .gvmi image; several are stacked, the first on top")->expected(1, -1);
+    app.add_option("--cpu-cores", options.cores, "Cores of the VM")->take_last()->check(CLI::Range(1, 255))->capture_default_str();
+    app.add_option("--mem-gib", line.memory_gib, "Memory of the VM")->take_last()->capture_default_str();
+    app.add_option("--storage-gib", line.storage_gib, "What the VM can write to its root")->take_last()->capture_default_str();
+    app.add_option("--volume-override", options.volume_override, "JSON: which paths are volumes, and of what kind")
+        ->take_last()
+        ->envname("YA_RUNTIME_VOLUME_OVERRIDE");
+    app.add_option("--hostname", options.hostname, "The VM's host name")
+        ->take_last()
+        ->envname("YA_RUNTIME_HOSTNAME")
+        ->capture_default_str();
+    app.add_option("--vpn-endpoint", options.vpn_endpoint, "Where eth0 leads: udp://IP:PORT, tcp-connect://IP:PORT or tcp-listen://")
+        ->take_last();
+    app.add_option("--inet-endpoint", options.inet_endpoint, "Where eth1 leads")->take_last();
+    app.add_option("--accel", line.accelerator, "kvm, tcg (software emulation), or auto: KVM where it works")
+        ->take_last()
+        ->envname("YA_RUNTIME_VM_ACCEL")
+        ->check(CLI::IsMember({"auto", "kvm", "tcg"}))
+        ->capture_default_str();
+    app.add_option("--cache-dir", options.cache_dir, "Where what was learned of this machine is kept")
+        ->take_last()
+        ->default_str("$XDG_CACHE_HOME/gvmkit or $HOME/.cache/gvmkit");
+}
+
+void finish_options(CommandLine& line) {
+    Options& options = line.options;
+    options.memory_bytes = base::with_context("--mem-gib", [&line] { return base::gib_to_bytes(line.memory_gib); });
+    options.storage_bytes = base::with_context("--storage-gib", [&line] { return base::gib_to_bytes(line.storage_gib); });
+    if (options.workdir.empty()) options.workdir = std::filesystem::current_path();
+    options.workdir = std::filesystem::absolute(options.workdir);
+    if (options.cache_dir.empty()) options.cache_dir = runtime::default_cache_dir();
+    options.runtime_files = runtime::default_runtime_files();
+    if (line.accelerator == "kvm") options.accelerator = runtime::AcceleratorChoice::kvm;
+    if (line.accelerator == "tcg") options.accelerator = runtime::AcceleratorChoice::tcg;
+}
+
+// Runs work to its end on this thread, which the VM's life hangs on.
+template <typename T>
+T run_to_end(asio::io_context& context, asio::awaitable<T> work) {
+    std::exception_ptr failure;
+    std::optional<T> result;
+    asio::co_spawn(context, std::move(work), [&](std::exception_ptr error, T value) {
+        failure = std::move(error);
+        result = std::move(value);
+        context.stop();
+    });
+    context.run();
+    if (failure) std::rethrow_exception(failure);
+    return std::move(*result);
+}
+
+int print_deployment(const Options& options) {
+    const std::string answer = runtime::deploy_answer(runtime::deploy(options)) + "\n";
+    base::write_all(STDOUT_FILENO, answer, "standard output");
+    return 0;
+}
+
+// Takes a standard descriptor for ourselves and leaves /dev/null in its place, so that no stray print can get into the protocol and no
+// child can hold the pipe.
+base::UniqueFd take_standard(int fd) {
+    base::UniqueFd taken(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    if (!taken) base::throw_errno("standard input or output is closed");
+    const base::UniqueFd null_fd = base::open_file("/dev/null", O_RDWR);
+    if (::dup2(null_fd.get(), fd) < 0) base::throw_errno("cannot replace a standard descriptor");
+    return taken;
+}
+
+int serve_supervisor(const CommandLine& line) {
+    for (const std::string& argument : line.arguments) {
+        if (argument != kStartEntrypoint) throw base::Error("start: unknown argument '" + argument + "'");
+    }
+    base::log_to_file(kProgram, line.options.workdir / "logs");
+    asio::io_context context(1);
+    runtime::Service service(context.get_executor(), line.options, !line.arguments.empty());
+    base::UniqueFd input = take_standard(STDIN_FILENO);
+    base::UniqueFd output = take_standard(STDOUT_FILENO);
+    const auto serve = [&]() -> asio::awaitable<int> {
+        co_await service.run(std::move(input), std::move(output));
+        co_return 0;
+    };
+    return run_to_end(context, serve());
+}
+
+// A folder of our own under the system's temporary one, removed with all that is in it.
+class TemporaryFolder {
+public:
+    TemporaryFolder() : path_((std::filesystem::temp_directory_path() / "ya-runtime-vm-XXXXXX").string()) {
+        if (!::mkdtemp(path_.data())) base::throw_errno("cannot make a temporary folder");
+    }
+    ~TemporaryFolder() {
+        try {
+            runtime::remove_tree(path_);
+        } catch (const base::Error& e) {
+            spdlog::warn("{}", e.what());
+        }
+    }
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+    const std::string& path() const { return path_; }
+
+private:
+    std::string path_;
+};
+
+int run_one_command(CommandLine line, bool own_workdir) {
+    std::optional<TemporaryFolder> temporary;
+    if (!own_workdir) line.options.workdir = temporary.emplace().path();
+    asio::io_context context(1);
+    runtime::SandboxPlan plan{.options = line.options, .deployment = runtime::deploy(line.options)};
+    plan.accelerator = vm::Accelerator::tcg;
+    runtime::CommandRun command(context.get_executor(), std::move(plan), [](agent::Stream stream, const std::string& data) {
+        base::write_all(stream == agent::STDOUT ? STDOUT_FILENO : STDERR_FILENO, data, "the output");
+    });
+    asio::signal_set signals(context, SIGTERM, SIGINT, SIGHUP);
+    std::function<void()> wait_for_signal = [&] {
+        signals.async_wait([&](const boost::system::error_code& error, int signal) {
+            if (error) return;
+            command.interrupt(signal);
+            wait_for_signal();
+        });
+    };
+    wait_for_signal();
+    return run_to_end(context, command.run(line.arguments));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    // What our parent left open is not for our children.
+    (void)::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+    (void)std::signal(SIGPIPE, SIG_IGN);
+    base::log_to_stderr(kProgram);
+
+    CommandLine line;
+    CLI::App app("Runs .gvmi images in virtual machines for a provider's exe-unit", kProgram);
+    cli::describe(app, "ya-runtime-vm --task-package hello.gvmi run -- /bin/echo hello");
+    app.require_subcommand(1);
+    add_options(app, line);
+    const auto add_command = [&app, &line](const char* name, const char* description, const char* arguments) {
+        CLI::App* command = app.add_subcommand(name, description)->fallthrough();
+        command->add_option("arguments", line.arguments, arguments)->type_name("");
+        return command;
+    };
+    const CLI::App* deploy_command = add_command("deploy", "Checks the image and makes its volumes", "Ignored");
+    const CLI::App* start_command = add_command("start", "Starts the VM and serves a supervisor on standard input and output",
+                                                "start-entrypoint runs the image's entrypoint");
+    const CLI::App* run_command =
+        add_command("run", "Starts a VM for one command and prints its output", "The command; the image's entrypoint where there is none");
+    return cli::run(app, argc, argv, [&] {
+        const bool own_workdir = !line.options.workdir.empty();
+        finish_options(line);
+        if (*deploy_command) return print_deployment(line.options);
+        if (*start_command) return serve_supervisor(line);
+        if (*run_command) return run_one_command(std::move(line), own_workdir);
+        return 0;
+    });
+}

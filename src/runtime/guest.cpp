@@ -1,0 +1,196 @@
+#include "runtime/guest.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <optional>
+#include <sstream>
+#include <utility>
+
+#include "base/log.h"
+#include "vm/qemu.h"
+
+namespace runtime {
+namespace asio = boost::asio;
+using asio::awaitable;
+namespace {
+
+// How long one end of a VM may outlive the other: QEMU a broken channel, and what is still in the channel QEMU.
+constexpr auto kHalfDead = std::chrono::milliseconds(500);
+
+std::string seconds(std::chrono::steady_clock::duration time) {
+    return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(time).count()) + " s";
+}
+
+}  // namespace
+
+class Guest::State : public std::enable_shared_from_this<State> {
+public:
+    State(const asio::any_io_executor& executor, vm::Machine machine, GuestEvents events)
+        : events_(std::move(events)),
+          qemu_(vm::Qemu::start(executor, std::move(machine))),
+          death_(executor, asio::steady_timer::time_point::max()),
+          channel_end_(executor, asio::steady_timer::time_point::max()),
+          kill_timer_(executor) {}
+
+    // Apart from the constructor, since what it starts holds on to this object.
+    void start(const asio::any_io_executor& executor) {
+        agent::Events events;
+        events.output = [this](const agent::Output& output) {
+            if (events_.output) events_.output(output);
+        };
+        events.exited = [this](const agent::Exited& exited) {
+            if (events_.exited) events_.exited(exited);
+        };
+        events.log = [](const std::string& line) { spdlog::info("guest: {}", line); };
+        events.closed = [this](const std::string& reason) { channel_closed(reason); };
+        agent_.emplace(executor, qemu_->take_agent_channel(), std::move(events));
+        asio::co_spawn(executor, watch(shared_from_this()), asio::detached);
+    }
+
+    // Whoever wanted this VM does not any more.
+    void abandon() {
+        events_ = {};
+        ending_ = true;
+        agent_->close();
+        channel_end_.cancel();
+        kill_timer_.cancel();
+        qemu_->kill();
+    }
+
+    awaitable<void> ready(std::chrono::steady_clock::duration limit) {
+        std::string failure;
+        try {
+            (void)co_await agent_->ready(limit);
+        } catch (const agent::ChannelError& e) {
+            failure = e.what();
+        }
+        if (failure.empty()) co_return;
+        if (!channel_closed_) kill_for(failure);  // its time was over
+        co_await dead();
+        throw base::Error("the VM did not start: " + reason_);
+    }
+
+    awaitable<void> request(agent::Request request) {
+        bool lost = false;
+        try {
+            co_await agent_->request(std::move(request));
+        } catch (const agent::ChannelError&) {
+            lost = true;
+        }
+        if (!lost) co_return;
+        co_await dead();
+        if (ending_) throw base::Error("the VM was shut down");
+        throw base::Error("the VM died: " + reason_);
+    }
+
+    awaitable<void> request(agent::Request message, std::chrono::steady_clock::duration limit) {
+        asio::steady_timer timer(death_.get_executor(), limit);
+        timer.async_wait([self = shared_from_this(), limit](const boost::system::error_code& error) {
+            if (!error) self->kill_for("it did not answer within " + seconds(limit));
+        });
+        co_await request(std::move(message));
+    }
+
+    void grant(uint64_t process, agent::Stream stream, uint32_t bytes) { agent_->grant(process, stream, bytes); }
+
+    awaitable<void> end() {
+        ending_ = true;
+        qemu_->kill();
+        co_await dead();
+    }
+
+private:
+    void kill_for(const std::string& reason) {
+        if (killed_for_.empty()) killed_for_ = reason;
+        qemu_->kill();
+    }
+
+    void channel_closed(const std::string& reason) {
+        channel_closed_ = true;
+        channel_end_.cancel();
+        if (dead_) return;
+        // Mostly QEMU's own end is a moment away, and says more.
+        kill_timer_.expires_after(kHalfDead);
+        kill_timer_.async_wait([self = shared_from_this(), reason](const boost::system::error_code& error) {
+            if (!error && !self->dead_) self->kill_for(reason);
+        });
+    }
+
+    awaitable<void> dead() {
+        boost::system::error_code ignored;
+        while (!dead_)
+            co_await death_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+
+    static awaitable<void> watch(std::shared_ptr<State> self) {
+        const vm::Ending ending = co_await self->qemu_->ended();
+        if (!self->channel_closed_ && !self->ending_) {
+            boost::system::error_code ignored;
+            self->channel_end_.expires_after(kHalfDead);
+            co_await self->channel_end_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+        }
+        self->bury(ending);
+    }
+
+    void bury(const vm::Ending& ending) {
+        dead_ = true;
+        kill_timer_.cancel();
+        reason_ = killed_for_.empty() ? ending.reason : killed_for_;
+        if (!ending_) {
+            spdlog::error("the VM ended: {}", reason_);
+            std::istringstream lines(ending.last_lines);
+            for (std::string line; std::getline(lines, line);)
+                spdlog::error("console: {}", line);
+        }
+        // Requests that were sent meanwhile are not answered any more.
+        agent_->close();
+        death_.cancel();
+        if (!ending_ && events_.died) events_.died(reason_);
+    }
+
+    GuestEvents events_;
+    std::unique_ptr<vm::Qemu> qemu_;
+    std::optional<agent::Client> agent_;
+    asio::steady_timer death_;        // cancelled at the VM's death
+    asio::steady_timer channel_end_;  // cancelled at the channel's end
+    asio::steady_timer kill_timer_;
+    std::string killed_for_;
+    std::string reason_;
+    bool channel_closed_ = false;
+    bool ending_ = false;  // its end is wanted
+    bool dead_ = false;
+};
+
+Guest::Guest(asio::any_io_executor executor, vm::Machine machine, GuestEvents events)
+    : state_(std::make_shared<State>(executor, std::move(machine), std::move(events))) {
+    state_->start(executor);
+}
+
+Guest::~Guest() {
+    state_->abandon();
+}
+
+awaitable<void> Guest::ready(std::chrono::steady_clock::duration limit) {
+    return state_->ready(limit);
+}
+
+awaitable<void> Guest::request(agent::Request request) {
+    return state_->request(std::move(request));
+}
+
+awaitable<void> Guest::request(agent::Request request, std::chrono::steady_clock::duration limit) {
+    return state_->request(std::move(request), limit);
+}
+
+void Guest::grant(uint64_t process, agent::Stream stream, uint32_t bytes) {
+    state_->grant(process, stream, bytes);
+}
+
+awaitable<void> Guest::end() {
+    return state_->end();
+}
+
+}  // namespace runtime

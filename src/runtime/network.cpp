@@ -1,0 +1,203 @@
+#include "runtime/network.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/udp.hpp>
+#include <charconv>
+#include <string_view>
+
+#include "base/error.h"
+#include "runtime/addresses.h"
+#include "runtime/relay.h"
+#include "runtime/request_error.h"
+
+namespace runtime {
+namespace asio = boost::asio;
+namespace api = ya_runtime_api;
+namespace {
+
+constexpr uint32_t kVpnMtu = 1220;
+constexpr uint32_t kInetMtu = 65280;
+constexpr int kSocketBuffer = 1 << 20;  // a burst of frames must not be dropped while the other end does not run
+constexpr size_t kMaxHostName = 253;
+
+std::string text_of(const asio::ip::address& address, uint16_t port) {
+    return (address.is_v6() ? "[" + address.to_string() + "]" : address.to_string()) + ":" + std::to_string(port);
+}
+
+// A copy of a socket that outlives the asio object, blocking as programs expect their descriptors to be.
+base::UniqueFd detach(auto& socket) {
+    socket.native_non_blocking(false);
+    return base::UniqueFd(socket.release());
+}
+
+void open_udp(const Endpoint& endpoint, Link& link) {
+    asio::io_context context;
+    const asio::ip::udp::endpoint peer(asio::ip::make_address(endpoint.host), endpoint.port);
+    asio::ip::udp::socket socket(context, peer.protocol());
+    socket.set_option(asio::socket_base::send_buffer_size(kSocketBuffer));
+    socket.set_option(asio::socket_base::receive_buffer_size(kSocketBuffer));
+    socket.connect(peer);  // binds it too; from now on it takes datagrams of this peer alone
+    link.endpoint.set_udp_datagram(text_of(socket.local_endpoint().address(), socket.local_endpoint().port()));
+    link.socket = detach(socket);
+    link.kind = vm::Card::Kind::udp;
+}
+
+void open_tcp(const Endpoint& endpoint, Link& link) {
+    asio::io_context context;
+    const asio::ip::tcp::endpoint peer(asio::ip::make_address(endpoint.host), endpoint.port);
+    asio::ip::tcp::socket socket(context);
+    socket.connect(peer);
+    socket.set_option(asio::ip::tcp::no_delay(true));
+    link.endpoint.set_tcp_stream(text_of(socket.local_endpoint().address(), socket.local_endpoint().port()));
+    link.socket = detach(socket);
+    link.kind = vm::Card::Kind::tcp;
+}
+
+void open_listener(const asio::any_io_executor& executor, Link& link) {
+    asio::ip::tcp::acceptor acceptor(executor, {asio::ip::address_v4::loopback(), 0});
+    link.endpoint.set_tcp_stream(text_of(acceptor.local_endpoint().address(), acceptor.local_endpoint().port()));
+    auto [ours, machines] = base::socket_pair();
+    start_relay(std::move(acceptor), std::move(ours));
+    link.socket = std::move(machines);
+    link.kind = vm::Card::Kind::tcp;
+}
+
+void open_link(const asio::any_io_executor& executor, const std::string& url, Link& link) {
+    base::with_context("cannot connect the card " + link.name + " to " + url, [&] {
+        const Endpoint endpoint = parse_endpoint(url);
+        try {
+            if (endpoint.kind == Endpoint::Kind::udp) open_udp(endpoint, link);
+            if (endpoint.kind == Endpoint::Kind::tcp_connect) open_tcp(endpoint, link);
+            if (endpoint.kind == Endpoint::Kind::tcp_listen) open_listener(executor, link);
+        } catch (const boost::system::system_error& e) {
+            throw base::Error(e.code().message());
+        }
+    });
+}
+
+void check_host(const std::string& name, const std::string& address) {
+    parse_address(address);
+    constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    if (name.empty() || name.size() > kMaxHostName || name.find_first_not_of(kAllowed) != std::string::npos)
+        throw RequestError(api::Error::BAD_REQUEST, "'" + name + "' is not a host name");
+}
+
+void add_route(agent::Network& result, const Address& destination, uint32_t prefix, const std::string& gateway) {
+    agent::Route& route = *result.add_routes();
+    route.set_destination(network_of(destination, prefix));
+    route.set_prefix(prefix);
+    if (!gateway.empty()) route.set_gateway(parse_address(gateway));
+    if (!gateway.empty() && route.gateway().size() != destination.size())
+        throw RequestError(api::Error::BAD_REQUEST, "the gateway '" + gateway + "' is not an address of the network's kind");
+}
+
+void add_network(agent::Network& result, const api::Network& network, api::NetworkInterface interface) {
+    const Address own = parse_address(network.if_addr());
+    const uint32_t prefix = parse_mask(network.mask(), own.size());
+    agent::Address& address = *result.add_addresses();
+    address.set_address(own);
+    address.set_prefix(prefix);
+    if (interface == api::INET) {
+        if (!network.gateway().empty()) add_route(result, Address(own.size(), '\0'), 0, network.gateway());
+        return;
+    }
+    const Address destination = parse_address(network.addr());
+    if (destination.size() != own.size())
+        throw RequestError(api::Error::BAD_REQUEST, "'" + network.addr() + "' and '" + network.if_addr() + "' are of different kinds");
+    // The route to the card's own network comes with the address.
+    const bool own_network = network_of(destination, prefix) == network_of(own, prefix);
+    const bool through_gateway = !network.gateway().empty() && parse_address(network.gateway()) != own;
+    if (through_gateway || !own_network) add_route(result, destination, prefix, through_gateway ? network.gateway() : "");
+}
+
+}  // namespace
+
+Endpoint parse_endpoint(const std::string& url) {
+    constexpr std::array<std::pair<std::string_view, Endpoint::Kind>, 3> kSchemes = {
+        {{"udp://", Endpoint::Kind::udp}, {"tcp-connect://", Endpoint::Kind::tcp_connect}, {"tcp-listen://", Endpoint::Kind::tcp_listen}}};
+    for (const auto& [scheme, kind] : kSchemes) {
+        if (!url.starts_with(scheme)) continue;
+        std::string_view rest = std::string_view(url).substr(scheme.size());
+        if (rest.ends_with('/')) rest.remove_suffix(1);
+        Endpoint endpoint{.kind = kind, .host = {}, .port = 0};
+        if (kind == Endpoint::Kind::tcp_listen) {
+            if (rest.empty()) return endpoint;
+            break;  // the port is ours to choose
+        }
+        const size_t colon = rest.rfind(':');
+        if (colon == std::string_view::npos) break;
+        std::string_view host = rest.substr(0, colon);
+        if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+        boost::system::error_code bad_address;
+        (void)asio::ip::make_address(host, bad_address);
+        const auto [stop, error] = std::from_chars(rest.data() + colon + 1, rest.data() + rest.size(), endpoint.port);
+        if (bad_address || error != std::errc() || stop != rest.data() + rest.size() || endpoint.port == 0) break;
+        endpoint.host = host;
+        return endpoint;
+    }
+    throw base::Error("'" + url + "' is not an endpoint (udp://IP:PORT, tcp-connect://IP:PORT or tcp-listen://)");
+}
+
+std::vector<Link> open_links(const asio::any_io_executor& executor, const Options& options) {
+    std::vector<Link> links;
+    if (!options.vpn_endpoint.empty()) {
+        Link& link = links.emplace_back();
+        link.interface = api::VPN;
+        link.name = "eth0";
+        link.mac = mac_for(Address("\0\0\0\1", 4));
+        link.mtu = kVpnMtu;
+        open_link(executor, options.vpn_endpoint, link);
+    }
+    if (!options.inet_endpoint.empty()) {
+        Link& link = links.emplace_back();
+        link.interface = api::INET;
+        link.name = "eth1";
+        link.mac = mac_for(Address("\0\0\0\2", 4));
+        link.mtu = kInetMtu;
+        open_link(executor, options.inet_endpoint, link);
+    }
+    return links;
+}
+
+vm::Card make_card(const Link& link) {
+    vm::Card card{.name = link.name, .mac = {}, .kind = link.kind, .socket = {}};
+    constexpr char kDigits[] = "0123456789abcdef";
+    for (const char c : link.mac) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (!card.mac.empty()) card.mac += ':';
+        card.mac += kDigits[byte >> 4];
+        card.mac += kDigits[byte & 15];
+    }
+    card.socket.reset(::fcntl(link.socket.get(), F_DUPFD_CLOEXEC, 3));
+    if (!card.socket) base::throw_errno("cannot copy a socket");
+    return card;
+}
+
+agent::Card describe_card(const Link& link) {
+    agent::Card card;
+    card.set_mac(link.mac);
+    card.set_name(link.name);
+    card.set_mtu(link.mtu);
+    return card;
+}
+
+agent::Network network_request(const api::CreateNetwork& request, const Link& link) {
+    agent::Network result;
+    result.set_card(link.name);
+    for (const api::Network& network : request.networks())
+        add_network(result, network, link.interface);
+    // Peers know the card by the address that the first network gave it.
+    if (!link.configured && result.addresses_size() > 0) result.set_mac(mac_for(result.addresses(0).address()));
+    for (const auto& [name, address] : request.hosts()) {
+        check_host(name, address);
+        (*result.mutable_hosts())[name] = address;
+    }
+    return result;
+}
+
+}  // namespace runtime

@@ -1,0 +1,131 @@
+#include "runtime/processes.h"
+
+#include <csignal>
+#include <utility>
+
+#include "exeunit/lanes.h"
+#include "runtime/request_error.h"
+
+namespace runtime {
+using boost::asio::awaitable;
+namespace {
+
+constexpr int kKilled = 128 + SIGKILL;
+
+// Appends to what is kept of a stream and cuts it to its last `limit` bytes. Cutting waits until there is as much again, so that each byte
+// is moved once.
+void keep(std::string& kept, const std::string& data, size_t limit) {
+    kept += data;
+    if (kept.size() > 2 * limit) kept.erase(0, kept.size() - limit);
+}
+
+}  // namespace
+
+awaitable<uint64_t> Processes::start(Guest& guest, ProcessSpec spec) {
+    const uint64_t pid = ++last_pid_;
+    const uint32_t granted = output_window(2 * (processes_.size() + 1));
+    Process& process = processes_.emplace(pid, granted).first->second;
+    if (spec.keep_stdout) process.out.keep = std::min(*spec.keep_stdout, kMaxKept);
+    if (spec.keep_stderr) process.err.keep = std::min(*spec.keep_stderr, kMaxKept);
+
+    agent::Request request;
+    agent::Exec& exec = *request.mutable_exec();
+    exec.set_process(pid);
+    exec.set_bin(std::move(spec.bin));
+    for (std::string& argument : spec.args)
+        exec.add_args(std::move(argument));
+    exec.set_work_dir(std::move(spec.work_dir));
+    exec.set_credit(granted);
+    try {
+        co_await guest.request(std::move(request));
+    } catch (...) {
+        processes_.erase(pid);
+        throw;
+    }
+    processes_.at(pid).running = true;
+    co_return pid;
+}
+
+awaitable<void> Processes::kill(Guest& guest, uint64_t pid, int signal) {
+    if (signal < 0 || signal > SIGRTMAX)
+        throw RequestError(ya_runtime_api::Error::BAD_REQUEST, std::to_string(signal) + " is not a signal");
+    const auto process = processes_.find(pid);
+    if (process == processes_.end() || !process->second.running)
+        throw RequestError(ya_runtime_api::Error::NOT_FOUND, "no process with the pid " + std::to_string(pid) + " is running");
+    agent::Request request;
+    request.mutable_kill()->set_process(pid);
+    request.mutable_kill()->set_signal(signal == 0 ? SIGKILL : signal);
+    co_await guest.request(std::move(request));
+}
+
+void Processes::on_output(Guest& guest, const agent::Output& output) {
+    const auto found = processes_.find(output.process());
+    if (found == processes_.end() || output.data().empty()) return;
+    Process& process = found->second;
+    Stream& stream = process.of(output.stream());
+    if (output.stream() == agent::STDERR) process.mid_line = output.data().back() != '\n';
+    if (stream.keep) {
+        keep(stream.kept, output.data(), *stream.keep);
+        taken(guest, output.process(), output.stream(), output.data().size());
+    } else {
+        events_.output(output.process(), output.stream(), output.data());
+    }
+}
+
+void Processes::on_exited(const agent::Exited& exited) {
+    const auto found = processes_.find(exited.process());
+    if (found == processes_.end()) return;
+    if (exited.out_of_memory()) note(found->first, found->second, "the process was killed because the VM has run out of memory");
+    finish(found->first, exited.code());
+}
+
+void Processes::taken(Guest& guest, uint64_t pid, agent::Stream stream, size_t bytes) {
+    const auto found = processes_.find(pid);
+    if (found == processes_.end()) return;
+    const uint32_t granted = found->second.of(stream).credit.returned(bytes, window());
+    if (granted > 0) guest.grant(pid, stream, granted);
+}
+
+void Processes::on_death(const std::string& reason) {
+    // Those whose start has not been answered yet get an error from `start`.
+    std::vector<uint64_t> running;
+    for (const auto& [pid, process] : processes_) {
+        if (process.running) running.push_back(pid);
+    }
+    for (const uint64_t pid : running) {
+        if (!reason.empty()) note(pid, processes_.at(pid), "the VM died: " + reason);
+        finish(pid, kKilled);
+    }
+}
+
+// The exception that rule 3 of exe-unit.md allows: a requestor sees nothing else.
+void Processes::note(uint64_t pid, Process& process, const std::string& text) {
+    std::string line;
+    if (process.mid_line) line += '\n';
+    line.append("ya-runtime-vm: ").append(text).append("\n");
+    if (process.err.keep) {
+        keep(process.err.kept, line, *process.err.keep);
+    } else {
+        events_.output(pid, agent::STDERR, line);
+    }
+}
+
+void Processes::finish(uint64_t pid, int code) {
+    auto node = processes_.extract(pid);
+    Process& process = node.mapped();
+    ProcessEnd end{.pid = pid, .code = code, .stdout_end = {}, .stderr_end = {}};
+    size_t room = exeunit::Lanes::kMaxEvent;
+    for (const agent::Stream stream : {agent::STDOUT, agent::STDERR}) {
+        Stream& kept = process.of(stream);
+        if (!kept.keep) continue;
+        if (kept.kept.size() > *kept.keep) kept.kept.erase(0, kept.kept.size() - *kept.keep);
+        std::string& last = stream == agent::STDOUT ? end.stdout_end : end.stderr_end;
+        const size_t ahead = kept.kept.size() - std::min(kept.kept.size(), room);
+        if (ahead > 0) events_.output(pid, stream, kept.kept.substr(0, ahead));
+        last = kept.kept.substr(ahead);
+        room -= last.size();
+    }
+    events_.ended(std::move(end));
+}
+
+}  // namespace runtime

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/client.h"
+#include "runtime/guest.h"
+#include "runtime/output_window.h"
+
+namespace runtime {
+
+// A process to start. `keep_*` is the request's at_end: that stream is not sent as it comes; its last so many bytes, kMaxKept at most,
+// are sent when the process has ended, with the final status as far as an event holds them.
+struct ProcessSpec {
+    std::string bin;
+    std::vector<std::string> args = {};  // from argv[0] on
+    std::string work_dir = {};           // empty: the image's
+    std::optional<uint32_t> keep_stdout = {};
+    std::optional<uint32_t> keep_stderr = {};
+};
+
+// The end of a process: comes once, after all its output.
+struct ProcessEnd {
+    uint64_t pid = 0;
+    int code = 0;            // exit code, or 128 + signal
+    std::string stdout_end;  // what was kept
+    std::string stderr_end;
+};
+
+// Called from the io_context's thread; must not throw.
+struct ProcessEvents {
+    // To be followed by `taken` when the bytes have gone where they should; until then they count against the stream's window.
+    std::function<void(uint64_t pid, agent::Stream stream, std::string data)> output;
+    std::function<void(ProcessEnd end)> ended;
+};
+
+// The processes that were started in a VM. Pids are ours, from 1 on, and never used twice.
+class Processes {
+public:
+    static constexpr uint32_t kMaxKept = 256 << 10;  // bytes per stream
+
+    explicit Processes(ProcessEvents events) : events_(std::move(events)) {}
+
+    // Starts a process and returns its pid. Its events come only after whoever awaits this has run on, up to its next suspension. Throws
+    // agent::RequestError (no such file…), base::Error where the VM died.
+    boost::asio::awaitable<uint64_t> start(Guest& guest, ProcessSpec spec);
+
+    // Signals the process's whole group; 0 is SIGKILL. Throws RequestError (NOT_FOUND for a pid that does not run), base::Error.
+    boost::asio::awaitable<void> kill(Guest& guest, uint64_t pid, int signal);
+
+    void on_output(Guest& guest, const agent::Output& output);
+    void on_exited(const agent::Exited& exited);
+    void taken(Guest& guest, uint64_t pid, agent::Stream stream, size_t bytes);
+
+    // The VM is gone: each running process ends with code 137, with a line on its stderr that gives the reason unless that is empty.
+    void on_death(const std::string& reason);
+
+private:
+    struct Stream {
+        explicit Stream(uint32_t granted) : credit(granted) {}
+        StreamCredit credit;
+        std::optional<uint32_t> keep;
+        std::string kept;
+    };
+    struct Process {
+        explicit Process(uint32_t granted) : out(granted), err(granted) {}
+        bool running = false;
+        bool mid_line = false;  // its stderr does not end with a line's end
+        Stream out;
+        Stream err;
+        Stream& of(agent::Stream stream) { return stream == agent::STDOUT ? out : err; }
+    };
+
+    uint32_t window() const { return output_window(2 * processes_.size()); }
+    void note(uint64_t pid, Process& process, const std::string& text);
+    void finish(uint64_t pid, int code);
+
+    ProcessEvents events_;
+    uint64_t last_pid_ = 0;
+    std::map<uint64_t, Process> processes_;
+};
+
+}  // namespace runtime

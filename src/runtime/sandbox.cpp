@@ -1,0 +1,171 @@
+#include "runtime/sandbox.h"
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <set>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/size.h"
+
+namespace runtime {
+namespace asio = boost::asio;
+using asio::awaitable;
+namespace {
+
+constexpr const char* kShareTag = "volumes";
+constexpr const char* kRootSerial = "root";
+constexpr uint64_t kSmallestMemory = 64 << 20;  // bytes; with less the guest's kernel has no room for its tables and the initramfs
+// Emulated, on a machine that is busy, a boot takes some ten times its usual second.
+constexpr auto kBootLimit = std::chrono::seconds(60);
+constexpr auto kSetupLimit = std::chrono::seconds(60);
+
+std::filesystem::path needed_file(const Options& options, const char* name) {
+    std::filesystem::path path = options.runtime_files / name;
+    if (::access(path.c_str(), R_OK) < 0) throw base::SystemError(errno, "the runtime is not installed as it should be: " + path.string());
+    return path;
+}
+
+vm::Machine bare_machine(const Options& options, vm::Accelerator accelerator) {
+    vm::Machine machine;
+    machine.accelerator = accelerator;
+    machine.cores = options.cores;
+    machine.memory_bytes = options.memory_bytes;
+    machine.kernel = needed_file(options, "vmlinux");
+    machine.initramfs = needed_file(options, "initramfs");
+    return machine;
+}
+
+std::string image_serial(size_t index) {
+    return "image" + std::to_string(index);
+}
+
+std::string storage_serial(size_t index) {
+    return "storage" + std::to_string(index);
+}
+
+vm::Disk open_disk(const std::filesystem::path& path, const std::string& serial, bool read_only) {
+    return {.file = base::open_file(path, read_only ? O_RDONLY : O_RDWR), .serial = serial, .read_only = read_only};
+}
+
+// The root's writable disk. It is made anew where an earlier VM has taken it.
+vm::Disk open_root_disk(const Volume& root, const std::filesystem::path& workdir) {
+    const std::filesystem::path path = workdir / root.name;
+    if (!std::filesystem::exists(path)) make_storage(root, workdir);
+    vm::Disk disk = open_disk(path, kRootSerial, false);
+    disk.ephemeral = true;
+    if (::unlink(path.c_str()) < 0) base::throw_errno("cannot remove " + path.string());
+    return disk;
+}
+
+void add_disks(vm::Machine& machine, const Deployment& deployment, const std::filesystem::path& workdir) {
+    for (size_t i = 0; i < deployment.images.size(); i++)
+        machine.disks.push_back(open_disk(deployment.images[i], image_serial(i), true));
+    const VolumePlan& plan = deployment.volumes;
+    if (plan.root.kind == Volume::Kind::storage) machine.disks.push_back(open_root_disk(plan.root, workdir));
+    for (size_t i = 0; i < plan.volumes.size(); i++) {
+        const Volume& volume = plan.volumes[i];
+        if (volume.kind == Volume::Kind::storage) machine.disks.push_back(open_disk(workdir / volume.name, storage_serial(i), false));
+        if (volume.kind == Volume::Kind::host) machine.share = vm::Share{.folder = workdir / kVolumesFolder, .tag = kShareTag};
+    }
+}
+
+void describe_volume(agent::Volume& described, const Volume& volume, size_t index) {
+    described.set_path(volume.path);
+    switch (volume.kind) {
+        case Volume::Kind::host:
+            described.set_shared(std::filesystem::path(volume.name).filename());
+            break;
+        case Volume::Kind::ram:
+            described.set_ram(volume.bytes);
+            break;
+        case Volume::Kind::storage:
+            described.set_disk(storage_serial(index));
+            described.set_errors(volume.errors);
+            break;
+    }
+}
+
+void describe_volumes(agent::Setup& setup, const VolumePlan& plan) {
+    if (plan.root.kind == Volume::Kind::ram) {
+        setup.set_root_ram(plan.root.bytes);
+    } else {
+        setup.set_root_disk(kRootSerial);
+    }
+    for (size_t i = 0; i < plan.volumes.size(); i++) {
+        describe_volume(*setup.add_volumes(), plan.volumes[i], i);
+        if (plan.volumes[i].kind == Volume::Kind::host) setup.set_share(kShareTag);
+    }
+}
+
+agent::Request make_setup(const SandboxPlan& plan, const gvmi::Config& config) {
+    agent::Request request;
+    agent::Setup& setup = *request.mutable_setup();
+    std::array<char, 64> seed{};
+    if (::getrandom(seed.data(), seed.size(), 0) != static_cast<ssize_t>(seed.size())) base::throw_errno("cannot get random bytes");
+    setup.set_seed(seed.data(), seed.size());
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    setup.set_wall_clock_ns(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+    setup.set_hostname(plan.deployment.hostname);
+    for (size_t i = 0; i < plan.deployment.images.size(); i++)
+        setup.add_images(image_serial(i));
+    describe_volumes(setup, plan.deployment.volumes);
+    for (const Link& link : plan.links)
+        *setup.add_cards() = describe_card(link);
+    setup.set_user(config.user);
+    for (const std::string& variable : config.env)
+        setup.add_env(variable);
+    setup.set_working_dir(config.working_dir);
+    return request;
+}
+
+void check_memory(const Options& options) {
+    if (options.memory_bytes >= kSmallestMemory) return;
+    throw base::Error("the VM's memory of " + base::format_size(options.memory_bytes) + " is too little: it needs at least " +
+                      base::format_size(kSmallestMemory));
+}
+
+}  // namespace
+
+awaitable<void> boot_bare(asio::any_io_executor executor, Options options, vm::Accelerator accelerator) {
+    Guest guest(executor, bare_machine(options, accelerator), {});
+    co_await guest.ready(kBootLimit);
+    co_await guest.end();
+}
+
+awaitable<void> start_sandbox(asio::any_io_executor executor, const SandboxPlan& plan, GuestEvents events, Sandbox& sandbox) {
+    check_memory(plan.options);
+    sandbox.config = read_config(plan.deployment);
+    vm::Machine machine = bare_machine(plan.options, plan.accelerator);
+    add_disks(machine, plan.deployment, plan.options.workdir);
+    for (const Link& link : plan.links)
+        machine.cards.push_back(make_card(link));
+    sandbox.guest = std::make_unique<Guest>(executor, std::move(machine), std::move(events));
+    co_await sandbox.guest->ready(kBootLimit);
+    agent::Request setup = make_setup(plan, sandbox.config);
+    std::string failure;
+    try {
+        co_await sandbox.guest->request(std::move(setup), kSetupLimit);
+    } catch (const agent::RequestError& e) {
+        failure = e.what();
+    }
+    if (!failure.empty()) throw base::Error("the VM cannot be set up: " + failure);
+}
+
+awaitable<void> stop_sandbox(Sandbox& sandbox, std::chrono::milliseconds grace, std::chrono::milliseconds limit) {
+    agent::Request request;
+    request.mutable_shutdown()->set_grace_ms(static_cast<uint32_t>(grace.count()));
+    try {
+        co_await sandbox.guest->request(std::move(request), limit);
+    } catch (const base::Error& e) {
+        spdlog::error("the VM could not be shut down in order: {}", e.what());
+    }
+    co_await sandbox.guest->end();
+}
+
+}  // namespace runtime

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <memory>
+#include <vector>
+
+#include "gvmi/image.h"
+#include "runtime/deployment.h"
+#include "runtime/guest.h"
+#include "runtime/network.h"
+#include "runtime/options.h"
+
+namespace runtime {
+
+// What a running sandbox is made of.
+struct SandboxPlan {
+    Options options;
+    Deployment deployment;
+    vm::Accelerator accelerator = vm::Accelerator::kvm;
+    std::vector<Link> links = {};
+};
+
+// A VM with the image's root and all volumes mounted, ready for processes.
+struct Sandbox {
+    std::unique_ptr<Guest> guest;
+    gvmi::Config config;  // of the topmost image
+};
+
+// Starts a VM without disks and waits for its agent: whether an accelerator runs guests is told by nothing else. Throws base::Error.
+boost::asio::awaitable<void> boot_bare(boost::asio::any_io_executor executor, Options options, vm::Accelerator accelerator);
+
+// Starts the VM of a deployment and sets it up. `guest` becomes the VM as soon as there is one, so that it can be ended on the way. The
+// root's disk is taken out of the workdir: it dies with the VM, and its space returns to the host however we end. Throws base::Error whose
+// text a requestor understands.
+boost::asio::awaitable<void> start_sandbox(boost::asio::any_io_executor executor, const SandboxPlan& plan, GuestEvents events,
+                                           Sandbox& sandbox);
+
+// Ends the processes (SIGTERM, `grace`, SIGKILL), syncs what outlives the VM, and ends it, all within `limit`.
+boost::asio::awaitable<void> stop_sandbox(Sandbox& sandbox, std::chrono::milliseconds grace, std::chrono::milliseconds limit);
+
+}  // namespace runtime

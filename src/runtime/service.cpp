@@ -1,0 +1,256 @@
+#include "runtime/service.h"
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <csignal>
+#include <utility>
+
+#include "base/log.h"
+#include "runtime/request_error.h"
+
+namespace runtime {
+namespace asio = boost::asio;
+namespace api = ya_runtime_api;
+using asio::awaitable;
+using namespace std::chrono_literals;
+namespace {
+
+// The supervisor waits 5 s for the answer to Shutdown; nobody waits for us when the pipe just ended.
+constexpr auto kGrace = 1000ms;
+constexpr auto kStopLimit = 3000ms;
+constexpr auto kHastyGrace = 300ms;
+constexpr auto kHastyStopLimit = 1200ms;
+constexpr auto kDrainLimit = 500ms;
+
+exeunit::Stream pipe_stream(agent::Stream stream) {
+    return stream == agent::STDOUT ? exeunit::Stream::out : exeunit::Stream::err;
+}
+
+agent::Stream agent_stream(exeunit::Stream stream) {
+    return stream == exeunit::Stream::out ? agent::STDOUT : agent::STDERR;
+}
+
+ProcessSpec process_spec(const api::RunProcess& run) {
+    ProcessSpec spec{.bin = run.bin(), .args = {run.args().begin(), run.args().end()}, .work_dir = run.work_dir()};
+    if (run.stdout().has_at_end()) spec.keep_stdout = run.stdout().at_end();
+    if (run.stderr().has_at_end()) spec.keep_stderr = run.stderr().at_end();
+    return spec;
+}
+
+void set_error(api::Response& response, api::Error::Code code, const std::string& message) {
+    response.mutable_error()->set_code(code);
+    response.mutable_error()->set_message(message);
+}
+
+api::Error::Code code_of(agent::Error::Code code) {
+    switch (code) {
+        case agent::Error::NOT_FOUND:
+            return api::Error::NOT_FOUND;
+        case agent::Error::BAD_REQUEST:
+            return api::Error::BAD_REQUEST;
+        default:
+            return api::Error::INTERNAL;
+    }
+}
+
+}  // namespace
+
+Service::Service(asio::any_io_executor executor, Options options, bool with_entrypoint)
+    : executor_(executor),
+      plan_{.options = std::move(options), .deployment = {}},
+      with_entrypoint_(with_entrypoint),
+      processes_(process_events()),
+      changed_(executor, asio::steady_timer::time_point::max()) {}
+
+ProcessEvents Service::process_events() {
+    ProcessEvents events;
+    events.output = [this](uint64_t pid, agent::Stream stream, std::string data) {
+        if (entrypoint_ && entrypoint_->pid() == pid) {
+            entrypoint_->write(data);
+            processes_.taken(*sandbox_.guest, pid, stream, data.size());
+        } else {
+            server_->output(pid, pipe_stream(stream), std::move(data));
+        }
+    };
+    events.ended = [this](ProcessEnd end) {
+        if (entrypoint_ && entrypoint_->pid() == end.pid) {
+            spdlog::info("the entrypoint has ended with code {}", end.code);
+            return;
+        }
+        api::ProcessStatus status;
+        status.set_pid(end.pid);
+        status.set_return_code(end.code);
+        status.set_stdout(std::move(end.stdout_end));
+        status.set_stderr(std::move(end.stderr_end));
+        server_->finish(std::move(status));
+    };
+    return events;
+}
+
+GuestEvents Service::guest_events() {
+    GuestEvents events;
+    events.output = [this](const agent::Output& output) { processes_.on_output(*sandbox_.guest, output); };
+    events.exited = [this](const agent::Exited& exited) { processes_.on_exited(exited); };
+    events.died = [this](const std::string& reason) {
+        failure_ = "the VM died: " + reason;
+        processes_.on_death(reason);
+    };
+    return events;
+}
+
+awaitable<void> Service::run(base::UniqueFd input, base::UniqueFd output) {
+    asio::signal_set signals(executor_, SIGTERM, SIGINT, SIGHUP);
+    signals.async_wait([this](const boost::system::error_code& error, int signal) {
+        if (!error) end(std::string("signal ") + std::to_string(signal));
+    });
+    exeunit::ServerEvents events;
+    events.request = [this](api::Request request) { asio::co_spawn(executor_, handle(std::move(request)), asio::detached); };
+    events.ended = [this](const std::string& reason) { end(reason.empty() ? "the supervisor has closed the pipe" : reason); };
+    events.written = [this](uint64_t pid, exeunit::Stream stream, size_t bytes) {
+        if (sandbox_.guest) processes_.taken(*sandbox_.guest, pid, agent_stream(stream), bytes);
+    };
+    server_ = std::make_unique<exeunit::Server>(executor_, std::move(input), std::move(output), std::move(events));
+    asio::co_spawn(executor_, boot(), asio::detached);
+
+    boost::system::error_code ignored;
+    while (!ending_)
+        co_await changed_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    co_await stop();
+}
+
+// Ends the session; once.
+void Service::end(const std::string& reason) {
+    if (ending_) return;
+    spdlog::info("the session ends: {}", reason);
+    ending_ = true;
+    changed_.cancel();
+}
+
+awaitable<void> Service::stop() {
+    const bool asked = !shutdowns_.empty();
+    if (booted_ && failure_.empty()) {
+        co_await stop_sandbox(sandbox_, asked ? kGrace : kHastyGrace, asked ? kStopLimit : kHastyStopLimit);
+    } else if (sandbox_.guest) {
+        co_await sandbox_.guest->end();
+    }
+    processes_.on_death({});
+    // The supervisor kills us when it has the answer, so what processes wrote has to be in the pipe before.
+    if (asked) co_await server_->drained(kDrainLimit);
+    for (const uint64_t id : shutdowns_) {
+        api::Response response;
+        response.set_id(id);
+        response.mutable_shutdown();
+        server_->send(response);
+    }
+    co_await server_->drained(kDrainLimit);
+}
+
+awaitable<void> Service::boot() {
+    try {
+        co_await start_vm();
+        if (with_entrypoint_) co_await start_entrypoint();
+        spdlog::info("the VM is up");
+    } catch (const base::Error& e) {
+        spdlog::error("{}", e.what());
+        failure_ = e.what();
+    }
+    if (!failure_.empty() && sandbox_.guest) co_await sandbox_.guest->end();
+    booted_ = true;
+    changed_.cancel();
+}
+
+awaitable<void> Service::start_vm() {
+    plan_.deployment = load_deployment(plan_.options.workdir);
+    plan_.links = open_links(executor_, plan_.options);
+    plan_.accelerator = plan_.options.accelerator == AcceleratorChoice::kvm ? vm::Accelerator::kvm : vm::Accelerator::tcg;
+    co_await start_sandbox(executor_, plan_, guest_events(), sandbox_);
+}
+
+awaitable<void> Service::start_entrypoint() {
+    ProcessSpec spec = entrypoint_spec(sandbox_.config);
+    std::vector<std::string> command = spec.args;
+    command[0] = spec.bin;
+    const uint64_t pid = co_await processes_.start(*sandbox_.guest, std::move(spec));
+    entrypoint_ = std::make_unique<EntrypointLog>(pid, plan_.options.workdir / "logs");
+    api::Response response;
+    response.set_event(true);
+    response.mutable_status()->set_running(true);
+    response.mutable_status()->set_stdout(entrypoint_output(pid, command));
+    server_->send(response);
+}
+
+// Waits until the VM is up. Throws base::Error where it is not, or not any more.
+awaitable<void> Service::up() {
+    boost::system::error_code ignored;
+    while (!booted_ && !ending_)
+        co_await changed_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    if (!failure_.empty()) throw base::Error(failure_);
+    if (ending_) throw base::Error("the VM is being shut down");
+}
+
+awaitable<void> Service::handle(api::Request request) {
+    if (request.has_shutdown()) {
+        shutdowns_.push_back(request.id());
+        end("the supervisor asks for it");
+        co_return;
+    }
+    api::Response response;
+    response.set_id(request.id());
+    try {
+        co_await answer(request, response);
+    } catch (const RequestError& e) {
+        set_error(response, e.code(), e.what());
+    } catch (const agent::RequestError& e) {
+        set_error(response, code_of(e.code()), e.what());
+    } catch (const std::exception& e) {
+        set_error(response, api::Error::INTERNAL, e.what());
+    }
+    server_->send(response);
+}
+
+awaitable<void> Service::answer(const api::Request& request, api::Response& response) {
+    switch (request.command_case()) {
+        case api::Request::kHello:
+            co_await up();
+            response.mutable_hello()->set_version(GVMKIT_VERSION);
+            break;
+        case api::Request::kRun: {
+            co_await up();
+            ProcessSpec spec = process_spec(request.run());
+            const uint64_t pid = co_await processes_.start(*sandbox_.guest, std::move(spec));
+            response.mutable_run()->set_pid(pid);
+            break;
+        }
+        case api::Request::kKill:
+            co_await up();
+            co_await processes_.kill(*sandbox_.guest, request.kill().pid(), request.kill().signal());
+            response.mutable_kill();
+            break;
+        case api::Request::kNetwork:
+            co_await up();
+            co_await configure(request.network(), response);
+            break;
+        default:
+            throw RequestError(api::Error::BAD_REQUEST, "unknown or empty command");
+    }
+}
+
+awaitable<void> Service::configure(const api::CreateNetwork& request, api::Response& response) {
+    const auto link = std::find_if(plan_.links.begin(), plan_.links.end(),
+                                   [&request](const Link& candidate) { return candidate.interface == request.interface(); });
+    if (link == plan_.links.end()) {
+        const char* name = request.interface() == api::INET ? "INET" : "VPN";
+        throw RequestError(api::Error::BAD_REQUEST, std::string("the VM was started without a card for ") + name);
+    }
+    agent::Request message;
+    *message.mutable_network() = network_request(request, *link);
+    if (message.network().addresses_size() > 0) link->configured = true;
+    co_await sandbox_.guest->request(std::move(message));
+    *response.mutable_network() = link->endpoint;
+}
+
+}  // namespace runtime

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "exeunit/server.h"
+#include "runtime/entrypoint.h"
+#include "runtime/options.h"
+#include "runtime/processes.h"
+#include "runtime/sandbox.h"
+
+namespace runtime {
+
+// `start`: a session with a supervisor over its pipe (exe-unit.md, "start: the pipe"). Construct it before the io_context runs, and keep it
+// until that does not run any more.
+class Service {
+public:
+    // `with_entrypoint`: the image's entrypoint is run once the VM is up.
+    Service(boost::asio::any_io_executor executor, Options options, bool with_entrypoint);
+
+    // Serves the pipe until a Shutdown, end of file, a broken frame or a signal (SIGTERM, SIGINT, SIGHUP); the VM is ended then.
+    boost::asio::awaitable<void> run(base::UniqueFd input, base::UniqueFd output);
+
+private:
+    boost::asio::awaitable<void> boot();
+    boost::asio::awaitable<void> start_vm();
+    boost::asio::awaitable<void> start_entrypoint();
+    boost::asio::awaitable<void> stop();
+    boost::asio::awaitable<void> handle(ya_runtime_api::Request request);
+    boost::asio::awaitable<void> answer(const ya_runtime_api::Request& request, ya_runtime_api::Response& response);
+    boost::asio::awaitable<void> up();
+    boost::asio::awaitable<void> configure(const ya_runtime_api::CreateNetwork& request, ya_runtime_api::Response& response);
+    void end(const std::string& reason);
+    ProcessEvents process_events();
+    GuestEvents guest_events();
+
+    boost::asio::any_io_executor executor_;
+    SandboxPlan plan_;
+    bool with_entrypoint_;
+    std::unique_ptr<exeunit::Server> server_;
+    Sandbox sandbox_;
+    Processes processes_;
+    std::unique_ptr<EntrypointLog> entrypoint_;
+    bool booted_ = false;                // well or not
+    std::string failure_;                // why there is no VM
+    bool ending_ = false;                // no request is served any more
+    std::vector<uint64_t> shutdowns_;    // requests that are answered when all is over
+    boost::asio::steady_timer changed_;  // cancelled when booted_ or ending_ was set
+};
+
+}  // namespace runtime
