@@ -205,9 +205,9 @@ asio::awaitable<api::Response> Client::request(api::Request request) {
     return state_->request(std::move(request), {});
 }
 
-asio::awaitable<std::string> Client::hello() {
+asio::awaitable<std::string> Client::hello(std::string version) {
     api::Request request;
-    request.mutable_hello()->set_version("0.1.0");
+    request.mutable_hello()->set_version(std::move(version));
     const api::Response response = co_await state_->request(std::move(request), {});
     if (!response.has_hello()) throw PipeError("hello was answered with something else");
     co_return response.hello().version();

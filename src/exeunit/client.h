@@ -50,7 +50,7 @@ public:
     Client& operator=(const Client&) = delete;
 
     // Each throws RequestError and PipeError; none has a deadline.
-    boost::asio::awaitable<std::string> hello();                                          // returns the runtime's version
+    boost::asio::awaitable<std::string> hello(std::string version = "0.1.0");             // the protocol's; returns the runtime's
     boost::asio::awaitable<uint64_t> run(api::RunProcess process, StatusHandler status);  // returns the pid; the last status is not running
     boost::asio::awaitable<void> kill(uint64_t pid, int signal);
     boost::asio::awaitable<api::NetworkEndpoint> network(api::CreateNetwork network);

@@ -1,0 +1,33 @@
+// ya-runtime-dbg: runs an image locally, as a provider would (cli.md).
+#include <map>
+
+#include "cli/common.h"
+#include "dbg/session.h"
+
+int main(int argc, char** argv) {
+    CLI::App app("Runs commands in a VM on this machine, exactly as a provider would: one with --exec, else each line of standard input.");
+    cli::describe(app,
+                  "ya-runtime-dbg -t hello.gvmi --exec 'uname -r' -- --cpu-cores 2\n"
+                  "Each line is a process of its own, so `cd` does not last; Ctrl-C is for the command, Ctrl-\\ kills it, Ctrl-D or exit "
+                  "ends the VM.\n"
+                  "The exit code is the last command's.");
+    dbg::Options options;
+    app.add_option("-r,--runtime", options.runtime, "The runtime to start [ya-runtime-vm beside this program]");
+    app.add_option("-w,--workdir", options.workdir, "Folder for the VM's files, made if missing [a temporary one, removed at the end]");
+    app.add_option("-t,--task-package", options.task_package, "The image to deploy");
+    app.add_option("--exec", options.command, "Run this command, pass its output and exit code through, and end");
+    const std::map<std::string, dbg::ExecMode> modes{{"shell", dbg::ExecMode::shell}, {"exec", dbg::ExecMode::exec}};
+    app.add_option("--exec-mode", options.mode, "How a line is run: by a shell in the image, or split here and executed [shell]")
+        ->transform(CLI::CheckedTransformer(modes, CLI::ignore_case))
+        ->option_text("shell|exec");
+    app.add_option("--exec-shell", options.shell, "The shell below /bin; sh where the image lacks it")->capture_default_str();
+    app.add_option("-p,--protocol", options.protocol, "Version of the protocol to say hello with")->capture_default_str();
+    app.add_flag("!--no-deploy", options.deploy, "Start what was deployed in the workdir before");
+    app.add_option("--deploy-arg", options.deploy_arguments, "Arguments after `deploy`");
+    app.add_option("--start-arg", options.start_arguments, "Arguments after `start`");
+    app.add_option("runtime-args", options.runtime_arguments, "Arguments for the runtime, after --");
+    return cli::run(app, argc, argv, [&options] {
+        dbg::complete(options);
+        return dbg::run_session(options);
+    });
+}

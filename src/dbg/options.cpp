@@ -1,0 +1,44 @@
+#include "dbg/options.h"
+
+#include <unistd.h>
+
+#include "base/error.h"
+
+namespace dbg {
+namespace fs = std::filesystem;
+namespace {
+
+std::vector<std::string> common_argv(const Options& options) {
+    std::vector<std::string> argv{fs::absolute(options.runtime), "--workdir", fs::absolute(options.workdir)};
+    if (!options.task_package.empty()) argv.insert(argv.end(), {"--task-package", fs::absolute(options.task_package)});
+    argv.insert(argv.end(), options.runtime_arguments.begin(), options.runtime_arguments.end());
+    return argv;
+}
+
+void require_file(const char* what, const fs::path& path) {
+    if (::access(path.c_str(), F_OK) != 0) base::throw_errno(std::string(what) + " " + path.string());
+}
+
+}  // namespace
+
+std::vector<std::string> deploy_argv(const Options& options) {
+    std::vector<std::string> argv = common_argv(options);
+    argv.emplace_back("deploy");
+    argv.insert(argv.end(), options.deploy_arguments.begin(), options.deploy_arguments.end());
+    return argv;
+}
+
+std::vector<std::string> start_argv(const Options& options) {
+    std::vector<std::string> argv = common_argv(options);
+    argv.emplace_back("start");
+    argv.insert(argv.end(), options.start_arguments.begin(), options.start_arguments.end());
+    return argv;
+}
+
+void complete(Options& options) {
+    if (options.runtime.empty()) options.runtime = fs::read_symlink("/proc/self/exe").parent_path() / "ya-runtime-vm";
+    require_file("runtime", options.runtime);
+    if (!options.task_package.empty()) require_file("task package", options.task_package);
+}
+
+}  // namespace dbg

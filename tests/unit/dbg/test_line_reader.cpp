@@ -1,0 +1,73 @@
+#include "dbg/line_reader.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
+#include <cstdio>
+#include <vector>
+
+#include "base/fd.h"
+
+namespace dbg {
+namespace {
+namespace asio = boost::asio;
+
+// Puts a descriptor in the place of standard input for a while.
+class StandardInput {
+public:
+    explicit StandardInput(int fd) : saved_(::dup(STDIN_FILENO)) { ::dup2(fd, STDIN_FILENO); }
+    ~StandardInput() { ::dup2(saved_.get(), STDIN_FILENO); }
+    StandardInput(const StandardInput&) = delete;
+    StandardInput& operator=(const StandardInput&) = delete;
+
+private:
+    base::UniqueFd saved_;
+};
+
+std::vector<std::string> all_lines(int fd) {
+    const StandardInput input(fd);
+    asio::io_context io;
+    LineReader reader(io.get_executor());
+    std::vector<std::string> lines;
+    for (;;) {
+        auto line = asio::co_spawn(io, reader.next(), asio::use_future);
+        io.restart();
+        io.run();
+        const auto text = line.get();
+        if (!text) return lines;
+        lines.push_back(*text);
+    }
+}
+
+TEST(LineReader, PipeAndItsLastLineWithoutANewline) {
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    base::UniqueFd read_end(ends[0]);
+    base::UniqueFd write_end(ends[1]);
+    base::write_all(write_end.get(), "one\n\ntwo words\nlast", "the pipe");
+    write_end.reset();
+    EXPECT_THAT(all_lines(read_end.get()), testing::ElementsAre("one", "", "two words", "last"));
+    EXPECT_EQ(::fcntl(read_end.get(), F_GETFL) & O_NONBLOCK, 0);
+}
+
+TEST(LineReader, File) {
+    std::FILE* file = std::tmpfile();
+    ASSERT_NE(file, nullptr);
+    const std::string longer(10000, 'x');
+    base::write_all(::fileno(file), longer + "\nend\n", "a file");
+    ASSERT_EQ(::lseek(::fileno(file), 0, SEEK_SET), 0);
+    EXPECT_THAT(all_lines(::fileno(file)), testing::ElementsAre(longer, "end"));
+    (void)std::fclose(file);
+}
+
+TEST(LineReader, NothingAtAll) {
+    const base::UniqueFd null = base::open_file("/dev/null", O_RDONLY);
+    EXPECT_THAT(all_lines(null.get()), testing::IsEmpty());
+}
+
+}  // namespace
+}  // namespace dbg

@@ -1,0 +1,56 @@
+#include "dbg/options.h"
+
+#include <gmock/gmock.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+
+namespace dbg {
+namespace {
+
+using testing::ElementsAre;
+
+TEST(Options, CommandLinesOfTheRuntime) {
+    Options options;
+    options.runtime = "/r/ya-runtime-vm";
+    options.workdir = "/w";
+    options.task_package = "/i.gvmi";
+    options.runtime_arguments = {"--cpu-cores", "2"};
+    options.deploy_arguments = {"--"};
+    options.start_arguments = {"start-entrypoint"};
+    EXPECT_THAT(deploy_argv(options),
+                ElementsAre("/r/ya-runtime-vm", "--workdir", "/w", "--task-package", "/i.gvmi", "--cpu-cores", "2", "deploy", "--"));
+    EXPECT_THAT(start_argv(options), ElementsAre("/r/ya-runtime-vm", "--workdir", "/w", "--task-package", "/i.gvmi", "--cpu-cores", "2",
+                                                 "start", "start-entrypoint"));
+}
+
+TEST(Options, RelativePathsMeanOurFolder) {
+    Options options;
+    options.runtime = "bin/runtime";
+    options.workdir = "w";
+    const auto here = std::filesystem::current_path();
+    EXPECT_THAT(start_argv(options), ElementsAre((here / "bin/runtime").string(), "--workdir", (here / "w").string(), "start"));
+}
+
+TEST(Options, RuntimeIsTheOneBesideThisProgram) {
+    Options options;
+    try {
+        complete(options);
+        ADD_FAILURE() << "no runtime is there";
+    } catch (const base::Error& e) {
+        const auto beside = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "ya-runtime-vm";
+        EXPECT_EQ(e.what(), "runtime " + beside.string() + ": No such file or directory");
+    }
+}
+
+TEST(Options, MissingImageIsTold) {
+    Options options;
+    options.runtime = "/bin/sh";
+    complete(options);
+    options.task_package = "/no/such.gvmi";
+    EXPECT_THROW(complete(options), base::Error);
+}
+
+}  // namespace
+}  // namespace dbg
