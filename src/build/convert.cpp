@@ -1,0 +1,179 @@
+#include "build/convert.h"
+
+#include <limits>
+#include <vector>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "build/path.h"
+#include "build/tree.h"
+#include "gvmi/image.h"
+#include "gvmi/squashfs_writer.h"
+#include "oci/tar.h"
+
+namespace build {
+namespace {
+
+class Counted : public oci::Stream {
+public:
+    Counted(oci::StreamPtr inner, std::function<void(uint64_t)> count) : inner_(std::move(inner)), count_(std::move(count)) {}
+
+    std::span<const std::byte> next() override {
+        const auto bytes = inner_->next();
+        count_(bytes.size());
+        return bytes;
+    }
+
+private:
+    oci::StreamPtr inner_;
+    std::function<void(uint64_t)> count_;
+};
+
+// The layers, with what is read of them told to `progress`.
+std::vector<oci::Layer> counted(const oci::Image& image, const Options& options) {
+    uint64_t total = 0;
+    for (const oci::Layer& layer : image.layers)
+        total += 2 * layer.size;
+    const auto done = std::make_shared<uint64_t>(0);
+    const std::function<void(uint64_t)> count = [done, total, &options](uint64_t bytes) { options.progress(*done += bytes, total); };
+    std::vector<oci::Layer> layers = image.layers;
+    for (oci::Layer& layer : layers) {
+        layer.open_blob = [open = layer.open_blob, count] { return std::make_unique<Counted>(open(), count); };
+    }
+    return layers;
+}
+
+Tree read_tree(const std::vector<oci::Layer>& layers) {
+    Tree tree;
+    for (size_t i = 0; i < layers.size(); i++) {
+        base::with_context(layers[i].name, [&] {
+            oci::TarReader reader(oci::open_layer(layers[i]));
+            oci::TarEntry entry;
+            for (uint64_t ordinal = 0; reader.next(entry); ordinal++)
+                tree.apply(i, ordinal, std::move(entry));
+            reader.drain();
+        });
+    }
+    return tree;
+}
+
+struct Plan {
+    std::vector<std::map<uint64_t, Node*>> files;  // by layer, then by the entry's number
+    uint32_t inodes = 0;
+    uint64_t clamped_times = 0;
+};
+
+// Numbers the inodes, what is in a directory before it, and counts links. Recursive: the tree's depth is bounded.
+void plan_directory(Node& directory, Plan& plan) {
+    directory.inode.links = 2;
+    for (auto& [name, link] : directory.children) {
+        Node& node = *link.node;
+        if (node.is_directory()) {
+            directory.inode.links++;
+            plan_directory(node, plan);
+            continue;
+        }
+        const bool seen = node.inode.number != 0;
+        node.inode.links = seen ? node.inode.links + 1 : 1;
+        if (seen) continue;
+        node.inode.number = ++plan.inodes;
+        if (node.inode.mtime < 0 || node.inode.mtime > std::numeric_limits<uint32_t>::max()) plan.clamped_times++;
+        if (node.is_file()) plan.files[node.layer][node.ordinal] = &node;
+    }
+    directory.inode.number = ++plan.inodes;
+    if (directory.inode.mtime < 0 || directory.inode.mtime > std::numeric_limits<uint32_t>::max()) plan.clamped_times++;
+}
+
+void copy_data(oci::TarReader& reader, const Node& node, gvmi::SquashfsWriter& writer) {
+    uint64_t position = 0;
+    while (const auto data = reader.read()) {
+        writer.append_zeros(data->offset - position);
+        writer.append(data->bytes);
+        position = data->offset + data->bytes.size();
+    }
+    writer.append_zeros(node.size - position);
+}
+
+void write_layer(const oci::Layer& layer, const std::map<uint64_t, Node*>& files, gvmi::SquashfsWriter& writer) {
+    oci::TarReader reader(oci::open_checked_layer(layer));
+    oci::TarEntry entry;
+    uint64_t ordinal = 0;
+    for (const auto& [wanted, node] : files) {
+        for (bool found = false; !found; ordinal++) {
+            found = ordinal == wanted;
+            const bool there = reader.next(entry);
+            if (!there || (found && (entry.type != oci::TarEntry::Type::file || entry.size != node->size))) {
+                throw base::Error("it changed while it was read");
+            }
+        }
+        node->handle = writer.begin_file();
+        base::with_context(quote(entry.path), [&, node = node] { copy_data(reader, *node, writer); });
+        writer.end_file();
+    }
+}
+
+gvmi::InodeRef write_inode(Node& node, uint32_t parent, gvmi::SquashfsWriter& writer);
+
+gvmi::InodeRef write_directory(Node& node, uint32_t parent, gvmi::SquashfsWriter& writer) {
+    std::vector<std::pair<std::string_view, gvmi::InodeRef>> entries;
+    entries.reserve(node.children.size());
+    for (auto& [name, link] : node.children)
+        entries.emplace_back(name, write_inode(*link.node, node.inode.number, writer));
+    return writer.write_directory(node.inode, parent, entries);
+}
+
+gvmi::InodeRef write_inode(Node& node, uint32_t parent, gvmi::SquashfsWriter& writer) {
+    if (node.ref.number != 0) return node.ref;  // a further hard link
+    node.inode.attributes = &node.attributes;
+    switch (node.inode.mode & S_IFMT) {
+        case S_IFDIR:
+            node.ref = write_directory(node, parent, writer);
+            break;
+        case S_IFREG:
+            node.ref = writer.write_file(node.inode, node.handle);
+            break;
+        case S_IFLNK:
+            node.ref = writer.write_symlink(node.inode, node.target);
+            break;
+        case S_IFIFO:
+            node.ref = writer.write_fifo(node.inode);
+            break;
+        default:
+            node.ref = writer.write_device(node.inode, node.major, node.minor);
+    }
+    return node.ref;
+}
+
+}  // namespace
+
+Summary convert(const oci::Image& image, const nlohmann::json& config, int fd, const std::string& name, const Options& options) {
+    const std::string trailer = gvmi::make_trailer(config);
+    const std::vector<oci::Layer> layers = counted(image, options);
+    Tree tree = read_tree(layers);
+    Plan plan;
+    plan.files.resize(layers.size());
+    plan_directory(tree.root(), plan);
+
+    gvmi::SquashfsWriter::Options squashfs;
+    squashfs.level = options.level;
+    squashfs.workers = options.workers;
+    gvmi::SquashfsWriter writer(fd, name, squashfs);
+    for (size_t i = 0; i < layers.size(); i++) {
+        if (plan.files[i].empty()) continue;
+        base::with_context(layers[i].name, [&] { write_layer(layers[i], plan.files[i], writer); });
+    }
+    writer.finish(write_inode(tree.root(), tree.root().inode.number + 1, writer));
+
+    const off_t end = ::lseek(fd, 0, SEEK_END);
+    if (end < 0) base::throw_errno("cannot write " + name);
+    base::write_all(fd, trailer, name);
+
+    Summary summary;
+    summary.inodes = plan.inodes;
+    summary.file_bytes = static_cast<uint64_t>(end) + trailer.size();
+    summary.clamped_times = plan.clamped_times;
+    summary.dropped_attributes = tree.dropped_attributes();
+    return summary;
+}
+
+}  // namespace build

@@ -1,0 +1,53 @@
+#include "build/path.h"
+
+#include <algorithm>
+#include <climits>
+
+#include "base/error.h"
+
+namespace build {
+
+std::deque<std::string> split_target(std::string_view target) {
+    std::deque<std::string> names;
+    for (size_t start = 0; start < target.size();) {
+        const size_t end = std::min(target.find('/', start), target.size());
+        const std::string_view name = target.substr(start, end - start);
+        if (!name.empty() && name != ".") names.emplace_back(name);
+        start = end + 1;
+    }
+    return names;
+}
+
+std::deque<std::string> split_path(std::string_view path) {
+    if (path.size() >= PATH_MAX) throw base::Error("a path of " + std::to_string(path.size()) + " bytes");
+    std::deque<std::string> names;
+    for (std::string& name : split_target(path)) {
+        if (name.size() > NAME_MAX) throw base::Error("a name of " + std::to_string(name.size()) + " bytes");
+        if (name != "..") {
+            names.push_back(std::move(name));
+        } else if (names.empty()) {
+            throw base::Error("it leads out of the image");
+        } else {
+            names.pop_back();
+        }
+    }
+    return names;
+}
+
+std::string quote(std::string_view bytes) {
+    constexpr size_t kMaxShown = 200;
+    constexpr std::string_view kHex = "0123456789abcdef";
+    std::string text = "\"";
+    for (const char c : bytes.substr(0, kMaxShown)) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte >= 0x20 && byte < 0x7f) {
+            text.push_back(c);
+        } else {
+            text.append("\\x").append(1, kHex[byte >> 4]).append(1, kHex[byte & 15]);
+        }
+    }
+    if (bytes.size() > kMaxShown) text += "…";
+    return text + "\"";
+}
+
+}  // namespace build

@@ -1,0 +1,158 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/size.h"
+#include "build/config.h"
+#include "build/convert.h"
+#include "cli/common.h"
+#include "gvmi/image.h"
+#include "oci/image.h"
+
+namespace {
+
+struct Arguments {
+    std::string image;
+    std::string output;
+    bool force = false;
+    bool hide_progress = false;
+    build::Changes changes;
+    std::string entrypoint;
+    std::string user;
+    int level = build::Options().level;
+    std::string method = "gzip";
+};
+
+// "<name>-<tag>-<first 10 hex digits of the image id>.gvmi" (gvmi.md); the names come from a stranger's image.
+std::string default_name(const oci::Image& image) {
+    std::string name = image.name + "-" + image.tag + "-" + image.id.substr(0, 10) + ".gvmi";
+    const auto plain = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    };
+    std::replace_if(
+        name.begin(), name.end(), [&plain](char c) { return !plain(c); }, '-');
+    if (name[0] == '.') name[0] = '-';
+    return name;
+}
+
+// The configuration has the image's id, so an output with the same one is the same.
+bool up_to_date(const std::string& output, const nlohmann::json& config) {
+    std::error_code error;
+    if (!std::filesystem::exists(output, error)) return false;
+    try {
+        return gvmi::read_image(output).config.json == config;
+    } catch (const base::Error&) {
+        return false;
+    }
+}
+
+std::string image_hash(int fd, const std::string& name) {
+    base::Hasher hasher(base::Hasher::Kind::sha3_224);
+    std::vector<std::byte> buffer(size_t{1} << 20);
+    for (uint64_t offset = 0;;) {
+        const size_t n = base::pread_full(fd, buffer, offset, name);
+        if (n == 0) return hasher.hex();
+        hasher.update(std::span(buffer).first(n));
+        offset += n;
+    }
+}
+
+// A line on the terminal that tells how far it is; removed by the destructor.
+class Progress {
+public:
+    explicit Progress(bool shown) : shown_(shown && ::isatty(STDERR_FILENO) == 1) {}
+    Progress(const Progress&) = delete;
+    Progress& operator=(const Progress&) = delete;
+    ~Progress() {
+        if (percent_ >= 0) (void)std::fputs("\r\x1b[K", stderr);
+    }
+
+    void show(uint64_t done, uint64_t total) {
+        const int percent = total == 0 ? 100 : static_cast<int>(done * 100 / total);
+        if (!shown_ || percent == percent_) return;
+        percent_ = percent;
+        (void)std::fprintf(stderr, "\rconverting: %d %%", percent);
+    }
+
+private:
+    bool shown_;
+    int percent_ = -1;
+};
+
+void print_summary(const std::string& output, const build::Summary& summary) {
+    std::cout << output << ": " << summary.inodes << " inodes, " << base::format_size(summary.file_bytes);
+    if (summary.clamped_times > 0) std::cout << ", " << summary.clamped_times << " times before 1970 or after 2106 clamped";
+    if (summary.dropped_attributes > 0) std::cout << ", " << summary.dropped_attributes << " extended attributes or ACLs dropped";
+    std::cout << "\n";
+}
+
+int build_image(const Arguments& arguments) {
+    const oci::Image image = base::with_context("cannot convert " + arguments.image, [&] { return oci::open_image(arguments.image); });
+    const nlohmann::json config =
+        base::with_context("cannot convert " + arguments.image, [&] { return build::container_config(image, arguments.changes); });
+    const std::string output = arguments.output.empty() ? default_name(image) : arguments.output;
+    if (!arguments.force && up_to_date(output, config)) {
+        const base::UniqueFd fd = base::open_file(output, O_RDONLY);
+        std::cout << output << ": up to date\nimage hash: " << image_hash(fd.get(), output) << "\n";
+        return 0;
+    }
+
+    base::AtomicFile file(output);
+    build::Options options;
+    options.level = arguments.level;
+    options.workers = std::max(1U, std::thread::hardware_concurrency());
+    build::Summary summary;
+    {
+        Progress progress(!arguments.hide_progress);
+        options.progress = [&progress](uint64_t done, uint64_t total) { progress.show(done, total); };
+        summary = base::with_context("cannot convert " + arguments.image,
+                                     [&] { return build::convert(image, config, file.fd(), output, options); });
+    }
+    const std::string hash = image_hash(file.fd(), output);
+    file.commit();
+    print_summary(output, summary);
+    std::cout << "image hash: " << hash << "\n";
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Arguments arguments;
+    CLI::App app("Turns a container image into a .gvmi file that a Golem provider runs.");
+    cli::describe(app, "gvmkit-build -o python.gvmi python.tar");
+    app.add_option(
+           "IMAGE", arguments.image,
+           "A file made by `docker save`, an OCI archive, or an OCI layout's folder; docker-archive:, oci-archive: or oci: in front "
+           "says which, :NAME behind it which image in it")
+        ->required();
+    app.add_option("-o,--output", arguments.output, "The file to write; else NAME-TAG-ID.gvmi here");
+    app.add_flag("-f,--force", arguments.force, "Write it also when it is up to date (a compression level does not count)");
+    app.add_option("--compression-level", arguments.level, "1 (fast) to 9 (small)")->check(CLI::Range(1, 9))->capture_default_str();
+    app.add_option("--compression-method", arguments.method, "gzip, which every provider reads")
+        ->check(CLI::IsMember({"gzip"}))
+        ->capture_default_str();
+    app.add_option("--env", arguments.changes.env, "Sets NAME=VALUE in the image's environment; repeatable")
+        ->expected(1)
+        ->allow_extra_args(false);
+    app.add_option("--vol", arguments.changes.volumes, "Adds a volume's path; repeatable")->expected(1)->allow_extra_args(false);
+    auto* entrypoint =
+        app.add_option("--entrypoint", arguments.entrypoint, "The program to start, in the place of the image's entrypoint and command");
+    auto* user = app.add_option("--user", arguments.user, "Whom commands run as: a name or number, with :GROUP or without");
+    app.add_flag("--hide-progress", arguments.hide_progress, "No progress on the terminal");
+    return cli::run(app, argc, argv, [&] {
+        if (entrypoint->count() > 0) arguments.changes.entrypoint = arguments.entrypoint;
+        if (user->count() > 0) arguments.changes.user = arguments.user;
+        return build_image(arguments);
+    });
+}

@@ -1,0 +1,63 @@
+#include "oci/docker_archive.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "oci/parse.h"
+
+namespace oci {
+namespace {
+
+// The one that is wanted, or the only one.
+const nlohmann::json& choose(const nlohmann::json& manifests, const std::string& wanted) {
+    std::string names;
+    for (const nlohmann::json& manifest : manifests) {
+        for (const std::string& tag : get_texts(manifest, "RepoTags")) {
+            if (tag == wanted) return manifest;
+            names += (names.empty() ? "" : ", ") + tag;
+        }
+    }
+    if (!wanted.empty())
+        throw base::Error("there is no image \"" + wanted + "\" in it, only " + (names.empty() ? "one without a name" : names));
+    if (manifests.size() == 1) return manifests[0];
+    throw base::Error("several images are in it; say which by :NAME behind the file: " + names);
+}
+
+// The digest that a path tells: blobs/sha256/HEX.
+std::string digest_in(const std::string& path) {
+    constexpr std::string_view kBlobs = "blobs/sha256/";
+    if (!path.starts_with(kBlobs) || !is_sha256(std::string_view(path).substr(kBlobs.size()))) return {};
+    return path.substr(kBlobs.size());
+}
+
+}  // namespace
+
+Image open_docker_archive(const std::shared_ptr<const Files>& files, const std::string& wanted) {
+    const nlohmann::json manifests =
+        base::with_context("manifest.json", [&] { return base::parse_json(read_small(*files, "manifest.json")); });
+    if (!manifests.is_array() || manifests.empty()) throw base::Error("manifest.json: not a list of images");
+    const nlohmann::json& manifest = choose(manifests, wanted);
+    const std::vector<std::string> paths = base::with_context("manifest.json", [&] { return get_texts(manifest, "Layers"); });
+    const std::string config_path = base::with_context("manifest.json", [&] { return get_text(manifest, "Config"); });
+    const std::string config = read_small(*files, config_path);
+    Image image = base::with_context(config_path, [&] {
+        Image parsed = parse_image_config(config, paths.size());
+        // Its name is its digest, as HEX.json or blobs/sha256/HEX.
+        const std::string stem = std::filesystem::path(config_path).stem().string();
+        if (is_sha256(stem) && stem != parsed.id) throw base::Error("it has the SHA-256 " + parsed.id);
+        return parsed;
+    });
+    for (size_t i = 0; i < paths.size(); i++)
+        set_blob(image.layers[i], files, paths[i], digest_in(paths[i]));
+    const std::vector<std::string> tags = get_texts(manifest, "RepoTags");
+    if (!wanted.empty()) {
+        set_name(image, wanted);
+    } else if (!tags.empty()) {
+        set_name(image, tags[0]);
+    }
+    return image;
+}
+
+}  // namespace oci

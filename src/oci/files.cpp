@@ -1,0 +1,145 @@
+#include "oci/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <map>
+
+#include "base/error.h"
+#include "oci/tar.h"
+
+namespace oci {
+namespace {
+
+constexpr size_t kMaxSmall = size_t{4} << 20;
+constexpr int kMaxLinks = 10;
+
+// "./a//b/../c" as "a/c"; ".." at the top stays there.
+std::string normal(const std::string& path) {
+    std::string result = std::filesystem::path("/" + path).lexically_normal().string();
+    result.erase(0, result.find_first_not_of('/'));
+    if (result.ends_with('/')) result.pop_back();
+    return result;
+}
+
+class Folder : public Files {
+public:
+    Folder(base::UniqueFd fd, std::filesystem::path path) : fd_(std::move(fd)), path_(std::move(path)) {}
+
+    std::optional<File> find(const std::string& path) const override {
+        const std::string inside = normal(path);
+        base::UniqueFd fd(::openat(fd_.get(), inside.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+        const std::string name = (path_ / inside).string();
+        if (!fd && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
+        if (!fd) base::throw_errno("cannot open " + name);
+        struct stat status {};
+        if (::fstat(fd.get(), &status) < 0) base::throw_errno("cannot examine " + name);
+        if (!S_ISREG(status.st_mode)) return std::nullopt;
+        const auto shared = std::make_shared<const base::UniqueFd>(std::move(fd));
+        return File{static_cast<uint64_t>(status.st_size), [shared, name] { return read_file(shared, name); }};
+    }
+
+private:
+    base::UniqueFd fd_;
+    std::filesystem::path path_;
+};
+
+// One entry's data of a tar.
+class Member : public Stream {
+public:
+    Member(StreamPtr tar, size_t ordinal) : reader_(std::move(tar)) {
+        for (size_t i = 0; i <= ordinal; i++) {
+            if (!reader_.next(entry_)) throw base::Error("the archive changed while it was read");
+        }
+    }
+
+    std::span<const std::byte> next() override {
+        const std::optional<TarData> data = reader_.read();
+        if (!data) return {};
+        // The blobs of an image are not sparse files.
+        if (data->offset != position_) throw base::Error("a sparse file in the archive");
+        position_ += data->bytes.size();
+        return data->bytes;
+    }
+
+private:
+    TarReader reader_;
+    TarEntry entry_;
+    uint64_t position_ = 0;
+};
+
+class Tar : public Files {
+public:
+    Tar(std::shared_ptr<const base::UniqueFd> fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {
+        TarReader reader(read_file(fd_, name_));
+        TarEntry entry;
+        for (size_t ordinal = 0; reader.next(entry); ordinal++) {
+            if (ordinal == kMaxEntries) throw base::Error("more than 100,000 files, which no image archive has");
+            const std::string path = normal(entry.path);
+            if (entry.type == TarEntry::Type::file) members_[path] = {ordinal, entry.size, ""};
+            if (entry.type == TarEntry::Type::hard_link) members_[path] = {0, 0, normal(entry.target)};
+            if (entry.type == TarEntry::Type::symlink) {
+                const std::string folder = std::filesystem::path(path).parent_path().string();
+                members_[path] = {0, 0, normal(entry.target.starts_with('/') ? entry.target : folder + "/" + entry.target)};
+            }
+        }
+    }
+
+    std::optional<File> find(const std::string& path) const override {
+        auto found = members_.find(normal(path));
+        for (int i = 0; i < kMaxLinks && found != members_.end() && !found->second.target.empty(); i++) {
+            found = members_.find(found->second.target);
+        }
+        if (found == members_.end() || !found->second.target.empty()) return std::nullopt;
+        return File{found->second.size, [fd = fd_, name = name_, ordinal = found->second.ordinal] {
+                        return std::make_unique<Member>(read_file(fd, name), ordinal);
+                    }};
+    }
+
+private:
+    struct Entry {
+        size_t ordinal = 0;
+        uint64_t size = 0;
+        std::string target;  // of a link
+    };
+    static constexpr size_t kMaxEntries = 100000;
+
+    std::shared_ptr<const base::UniqueFd> fd_;
+    std::string name_;
+    std::map<std::string, Entry> members_;
+};
+
+// The file itself, or a plain copy of it where it is compressed.
+std::shared_ptr<const base::UniqueFd> plain(std::shared_ptr<const base::UniqueFd> fd, const std::string& name) {
+    if (!is_compressed(read_file(fd, name)->next())) return fd;
+    const StreamPtr stream = decompress(read_file(fd, name));
+    auto copy = std::make_shared<base::UniqueFd>(unnamed_file());
+    for (auto bytes = stream->next(); !bytes.empty(); bytes = stream->next()) {
+        base::write_all(copy->get(), bytes, "a temporary file in " + std::filesystem::temp_directory_path().string());
+    }
+    return copy;
+}
+
+}  // namespace
+
+std::shared_ptr<const Files> open_files(const std::filesystem::path& path) {
+    base::UniqueFd fd = base::open_file(path, O_RDONLY | O_NONBLOCK);
+    struct stat status {};
+    if (::fstat(fd.get(), &status) < 0) base::throw_errno("cannot examine " + path.string());
+    if (S_ISDIR(status.st_mode)) return std::make_shared<Folder>(std::move(fd), path);
+    if (!S_ISREG(status.st_mode)) throw base::Error("it is neither a file nor a folder");
+    const std::string name = path.string();
+    return std::make_shared<Tar>(plain(std::make_shared<const base::UniqueFd>(std::move(fd)), name), name);
+}
+
+std::string read_small(const Files& files, const std::string& path) {
+    return base::with_context(path, [&] {
+        const std::optional<Files::File> file = files.find(path);
+        if (!file) throw base::Error("missing");
+        const StreamPtr stream = file->open();
+        return read_all(*stream, kMaxSmall);
+    });
+}
+
+}  // namespace oci

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "oci/stream.h"
+
+namespace oci {
+
+// The files of a folder or of a tar, which is an image's outside. Shared by the layers that read from it.
+class Files {
+public:
+    struct File {
+        uint64_t size = 0;
+        std::function<StreamPtr()> open;
+    };
+
+    Files() = default;
+    virtual ~Files() = default;
+    Files(const Files&) = delete;
+    Files& operator=(const Files&) = delete;
+
+    // A regular file by its path inside ("blobs/sha256/1f…"), over links that stay inside; nothing where there is none.
+    virtual std::optional<File> find(const std::string& path) const = 0;
+};
+
+// Throws base::Error. A tar may be compressed; it is then unpacked into an unnamed temporary file.
+std::shared_ptr<const Files> open_files(const std::filesystem::path& path);
+
+// The content of a file of an image's outside, which is a small one (4 MiB). Throws base::Error that names it.
+std::string read_small(const Files& files, const std::string& path);
+
+}  // namespace oci

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include <exception>
+#include <memory>
+
+#include "oci/stream.h"
+
+namespace oci {
+
+// A libarchive reader over a stream. Its formats and filters are set by the user, before `open`. Does not move: libarchive knows its
+// address.
+class Archive {
+public:
+    explicit Archive(StreamPtr inner);
+    Archive(const Archive&) = delete;
+    Archive& operator=(const Archive&) = delete;
+    ~Archive();
+
+    archive* get() const { return archive_; }
+    Stream& inner() const { return *inner_; }
+
+    // Throws base::Error.
+    void open();
+
+    // Throws base::Error with libarchive's text unless `result` is ARCHIVE_OK; an exception of the stream's goes on as it is.
+    void check(int result);
+
+private:
+    static la_ssize_t read(archive* archive, void* self, const void** buffer);
+
+    StreamPtr inner_;
+    archive* archive_;
+    std::exception_ptr exception_;  // of the stream's: libarchive is C, through which none may pass
+};
+
+}  // namespace oci

@@ -1,0 +1,173 @@
+#include "oci/stream.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "oci/libarchive.h"
+
+namespace oci {
+namespace {
+
+class File : public Stream {
+public:
+    File(std::shared_ptr<const base::UniqueFd> fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)), buffer_(kBuffer) {}
+
+    std::span<const std::byte> next() override {
+        const size_t n = base::pread_full(fd_->get(), buffer_, offset_, name_);
+        offset_ += n;
+        return std::span(buffer_).first(n);
+    }
+
+private:
+    static constexpr size_t kBuffer = size_t{256} << 10;
+    std::shared_ptr<const base::UniqueFd> fd_;
+    std::string name_;
+    std::vector<std::byte> buffer_;
+    uint64_t offset_ = 0;
+};
+
+// Gives back what was read to look at it.
+class Pushed : public Stream {
+public:
+    Pushed(std::vector<std::byte> first, StreamPtr inner) : first_(std::move(first)), inner_(std::move(inner)) {}
+
+    std::span<const std::byte> next() override {
+        if (given_) return inner_->next();
+        given_ = true;
+        return first_.empty() ? inner_->next() : std::span<const std::byte>(first_);
+    }
+
+private:
+    std::vector<std::byte> first_;
+    StreamPtr inner_;
+    bool given_ = false;
+};
+
+class Decompressed : public Stream {
+public:
+    explicit Decompressed(StreamPtr inner) : archive_(std::move(inner)) {
+        archive_.check(archive_read_support_filter_gzip(archive_.get()));
+        archive_.check(archive_read_support_filter_zstd(archive_.get()));
+        archive_.check(archive_read_support_filter_xz(archive_.get()));
+        archive_.check(archive_read_support_filter_bzip2(archive_.get()));
+        archive_.check(archive_read_support_format_raw(archive_.get()));
+        // Without it nothing at all, compressed, would not be an archive.
+        archive_.check(archive_read_support_format_empty(archive_.get()));
+    }
+
+    std::span<const std::byte> next() override {
+        if (!opened_) {
+            opened_ = true;
+            archive_.open();
+            archive_entry* entry = nullptr;
+            const int result = archive_read_next_header(archive_.get(), &entry);
+            ended_ = result == ARCHIVE_EOF;
+            if (!ended_) archive_.check(result);
+        }
+        while (!ended_) {
+            const void* data = nullptr;
+            size_t size = 0;
+            la_int64_t offset = 0;
+            const int result = archive_read_data_block(archive_.get(), &data, &size, &offset);
+            ended_ = result == ARCHIVE_EOF;
+            if (ended_) break;
+            archive_.check(result);
+            if (size > 0) return {static_cast<const std::byte*>(data), size};
+        }
+        // What stands behind the compressed data belongs to the blob that is checked.
+        drain(archive_.inner());
+        return {};
+    }
+
+private:
+    Archive archive_;
+    bool opened_ = false;
+    bool ended_ = false;
+};
+
+class Checked : public Stream {
+public:
+    Checked(StreamPtr inner, std::string expected, std::string what)
+        : inner_(std::move(inner)), expected_(std::move(expected)), what_(std::move(what)), hasher_(base::Hasher::Kind::sha256) {}
+
+    std::span<const std::byte> next() override {
+        if (ended_) return {};
+        const auto bytes = inner_->next();
+        if (!bytes.empty()) {
+            hasher_.update(bytes);
+            return bytes;
+        }
+        ended_ = true;
+        const std::string actual = hasher_.hex();
+        if (actual != expected_) throw base::Error(what_ + " has the SHA-256 " + actual + ", not " + expected_);
+        return {};
+    }
+
+private:
+    StreamPtr inner_;
+    std::string expected_;
+    std::string what_;
+    base::Hasher hasher_;
+    bool ended_ = false;
+};
+
+}  // namespace
+
+StreamPtr read_file(std::shared_ptr<const base::UniqueFd> fd, const std::string& name) {
+    return std::make_unique<File>(std::move(fd), name);
+}
+
+bool is_compressed(std::span<const std::byte> start) {
+    using namespace std::string_view_literals;
+    const std::string_view text(reinterpret_cast<const char*>(start.data()), start.size());
+    const std::string_view magics[] = {"\x1f\x8b"sv, "\x28\xb5\x2f\xfd"sv, "\xfd\x37zXZ\0"sv, "BZh"sv};
+    return std::any_of(std::begin(magics), std::end(magics), [text](std::string_view magic) { return text.starts_with(magic); });
+}
+
+StreamPtr decompress(StreamPtr inner) {
+    const auto bytes = inner->next();
+    std::vector<std::byte> first(bytes.begin(), bytes.end());
+    const bool compressed = is_compressed(first);
+    StreamPtr whole = std::make_unique<Pushed>(std::move(first), std::move(inner));
+    if (!compressed) return whole;
+    return std::make_unique<Decompressed>(std::move(whole));
+}
+
+StreamPtr check_sha256(StreamPtr inner, std::string expected, std::string what) {
+    return std::make_unique<Checked>(std::move(inner), std::move(expected), std::move(what));
+}
+
+void drain(Stream& stream) {
+    while (!stream.next().empty()) {
+    }
+}
+
+std::string read_all(Stream& stream, size_t limit) {
+    std::string text;
+    for (auto bytes = stream.next(); !bytes.empty(); bytes = stream.next()) {
+        if (bytes.size() > limit - text.size()) throw base::Error("it is longer than " + std::to_string(limit) + " bytes");
+        text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    }
+    return text;
+}
+
+base::UniqueFd unnamed_file() {
+    const std::string folder = std::filesystem::temp_directory_path().string();
+    base::UniqueFd fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    if (fd) return fd;
+    // Some file systems have no O_TMPFILE.
+    std::string name = folder + "/gvmkit.XXXXXX";
+    fd = base::UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
+    if (!fd) base::throw_errno("cannot create a temporary file in " + folder);
+    ::unlink(name.c_str());
+    return fd;
+}
+
+}  // namespace oci

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/fd.h"
+
+namespace oci {
+
+// Bytes that come one after another.
+class Stream {
+public:
+    Stream() = default;
+    virtual ~Stream() = default;
+    Stream(const Stream&) = delete;
+    Stream& operator=(const Stream&) = delete;
+
+    // The next bytes, valid until the next call; empty at the end. Throws base::Error.
+    virtual std::span<const std::byte> next() = 0;
+};
+
+using StreamPtr = std::unique_ptr<Stream>;
+
+// A file from its start to its end. `fd` is shared with others who read it, so its position is left alone. `name` is for messages.
+StreamPtr read_file(std::shared_ptr<const base::UniqueFd> fd, const std::string& name);
+
+// True when the first bytes of a stream are those of gzip, zstd, xz or bzip2.
+bool is_compressed(std::span<const std::byte> start);
+
+// What gzip, zstd, xz or bzip2 compressed, plain; anything else as it is. Which one it is is told by the first bytes.
+StreamPtr decompress(StreamPtr inner);
+
+// `inner` as it is; at its end its SHA-256 must be `expected` (64 lower-case hex digits). Throws base::Error that begins with `what`.
+StreamPtr check_sha256(StreamPtr inner, std::string expected, std::string what);
+
+// Reads to the end, so that what is checked there is checked.
+void drain(Stream& stream);
+
+// All of it, at most `limit` bytes. Throws base::Error where it is longer.
+std::string read_all(Stream& stream, size_t limit);
+
+// An open file in the system's folder for temporary files that has no name and is gone when it is closed.
+base::UniqueFd unnamed_file();
+
+}  // namespace oci

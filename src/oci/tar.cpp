@@ -1,0 +1,124 @@
+#include "oci/tar.h"
+
+#include <limits>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace oci {
+namespace {
+
+TarEntry::Type type_of(archive_entry* entry) {
+    if (archive_entry_hardlink(entry) != nullptr) return TarEntry::Type::hard_link;
+    switch (archive_entry_filetype(entry)) {
+        case AE_IFREG:
+            return TarEntry::Type::file;
+        case AE_IFLNK:
+            return TarEntry::Type::symlink;
+        case AE_IFDIR:
+            return TarEntry::Type::directory;
+        case AE_IFCHR:
+            return TarEntry::Type::character_device;
+        case AE_IFBLK:
+            return TarEntry::Type::block_device;
+        case AE_IFIFO:
+            return TarEntry::Type::fifo;
+        default:
+            throw base::Error("an entry of an unknown type");
+    }
+}
+
+uint32_t id(la_int64_t value, const char* what) {
+    // The highest one means "none" to the system.
+    if (value < 0 || value >= std::numeric_limits<uint32_t>::max()) {
+        throw base::Error(std::string("the ") + what + " " + std::to_string(value) + " does not exist");
+    }
+    return static_cast<uint32_t>(value);
+}
+
+std::string text(const char* value) {
+    return value == nullptr ? std::string() : std::string(value);
+}
+
+void fill(TarEntry& result, archive_entry* entry) {
+    result = {};
+    result.type = type_of(entry);
+    result.path = text(archive_entry_pathname(entry));
+    if (result.type == TarEntry::Type::hard_link) result.target = text(archive_entry_hardlink(entry));
+    if (result.type == TarEntry::Type::symlink) result.target = text(archive_entry_symlink(entry));
+    result.permissions = archive_entry_perm(entry) & 07777;
+    result.uid = id(archive_entry_uid(entry), "owner");
+    result.gid = id(archive_entry_gid(entry), "group");
+    result.mtime = archive_entry_mtime(entry);
+    if (result.type == TarEntry::Type::file) {
+        const la_int64_t size = archive_entry_size(entry);
+        if (size < 0) throw base::Error("a negative size");
+        result.size = static_cast<uint64_t>(size);
+    }
+    if (result.type == TarEntry::Type::character_device || result.type == TarEntry::Type::block_device) {
+        const dev_t major = archive_entry_rdevmajor(entry);
+        const dev_t minor = archive_entry_rdevminor(entry);
+        constexpr dev_t kMax = std::numeric_limits<unsigned>::max();
+        if (major > kMax || minor > kMax) throw base::Error("a device number that Linux does not have");
+        result.major = static_cast<unsigned>(major);
+        result.minor = static_cast<unsigned>(minor);
+    }
+    archive_entry_xattr_reset(entry);
+    const char* name = nullptr;
+    const void* value = nullptr;
+    size_t size = 0;
+    while (archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
+        result.attributes.emplace_back(text(name), std::string(static_cast<const char*>(value), size));
+    }
+    result.has_acl = archive_entry_acl_types(entry) != 0;
+}
+
+}  // namespace
+
+TarReader::TarReader(StreamPtr stream) : archive_(std::move(stream)) {
+    archive_.check(archive_read_support_format_tar(archive_.get()));
+    archive_.check(archive_read_support_format_empty(archive_.get()));
+}
+
+std::string TarReader::at() const {
+    return "bad tar header at offset " + std::to_string(archive_read_header_position(archive_.get()));
+}
+
+bool TarReader::next(TarEntry& entry) {
+    if (!opened_) base::with_context("not a tar", [this] { archive_.open(); });
+    opened_ = true;
+    size_ = 0;
+    position_ = 0;
+    archive_entry* header = nullptr;
+    const int result = archive_read_next_header(archive_.get(), &header);
+    if (result == ARCHIVE_EOF) return false;
+    // libarchive converts PAX names from UTF-8 to the locale's character set. In the C locale, which is ours, that fails for every name
+    // that is not ASCII; it then gives the bytes as they are, with a warning, which is what is wanted here.
+    const bool unconverted =
+        result == ARCHIVE_WARN && text(archive_error_string(archive_.get())).find("can't be converted from") != std::string::npos;
+    if (!unconverted && result != ARCHIVE_OK) base::with_context(at(), [this, result] { archive_.check(result); });
+    base::with_context(at(), [&] { fill(entry, header); });
+    size_ = entry.size;
+    return true;
+}
+
+std::optional<TarData> TarReader::read() {
+    const void* data = nullptr;
+    size_t size = 0;
+    la_int64_t offset = 0;
+    const int result = archive_read_data_block(archive_.get(), &data, &size, &offset);
+    if (result == ARCHIVE_EOF) return std::nullopt;
+    archive_.check(result);
+    const TarData block{static_cast<uint64_t>(offset), {static_cast<const std::byte*>(data), size}};
+    if (offset < 0 || block.offset < position_ || block.offset > size_ || size > size_ - block.offset) {
+        throw base::Error("bad map of a sparse file");
+    }
+    position_ = block.offset + size;
+    return block;
+}
+
+void TarReader::drain() {
+    oci::drain(archive_.inner());
+}
+
+}  // namespace oci
