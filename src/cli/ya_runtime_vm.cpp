@@ -6,6 +6,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <csignal>
 #include <optional>
 
@@ -14,11 +16,14 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "cli/common.h"
+#include "runtime/accelerator.h"
 #include "runtime/deployment.h"
+#include "runtime/offer.h"
 #include "runtime/options.h"
-#include "runtime/remove_tree.h"
 #include "runtime/run_command.h"
+#include "runtime/self_test.h"
 #include "runtime/service.h"
+#include "runtime/temporary_folder.h"
 
 namespace {
 
@@ -35,6 +40,9 @@ struct CommandLine {
     double storage_gib = 0.25;
     std::vector<std::string> arguments;  // behind the sub-command
     std::string accelerator = "auto";
+    double test_timeout_s = 10;
+    unsigned test_cores = 1;
+    double test_memory_gib = 0.5;
 };
 
 void add_options(CLI::App& app, CommandLine& line) {
@@ -64,6 +72,23 @@ void add_options(CLI::App& app, CommandLine& line) {
         ->default_str("$XDG_CACHE_HOME/gvmkit or $HOME/.cache/gvmkit");
 }
 
+void add_test_options(CLI::App& app, CommandLine& line) {
+    app.add_option("--test-timeout", line.test_timeout_s, "Seconds that the self-test may take")
+        ->take_last()
+        ->envname("YA_RUNTIME_VM_TEST_TIMEOUT")
+        ->check(CLI::Range(1, 3600))
+        ->capture_default_str();
+    app.add_option("--test-cpu-cores", line.test_cores, "Cores of the self-test's VM")
+        ->take_last()
+        ->envname("YA_RUNTIME_VM_TEST_CPU_CORES")
+        ->check(CLI::Range(1, 255))
+        ->capture_default_str();
+    app.add_option("--test-mem-gib", line.test_memory_gib, "Memory of the self-test's VM")
+        ->take_last()
+        ->envname("YA_RUNTIME_VM_TEST_MEM_GIB")
+        ->capture_default_str();
+}
+
 void finish_options(CommandLine& line) {
     Options& options = line.options;
     options.memory_bytes = base::with_context("--mem-gib", [&line] { return base::gib_to_bytes(line.memory_gib); });
@@ -77,8 +102,9 @@ void finish_options(CommandLine& line) {
 }
 
 // Runs work to its end on this thread, which the VM's life hangs on.
+// Nothing where the context was stopped before.
 template <typename T>
-T run_to_end(asio::io_context& context, asio::awaitable<T> work) {
+std::optional<T> run_to_end(asio::io_context& context, asio::awaitable<T> work) {
     std::exception_ptr failure;
     std::optional<T> result;
     asio::co_spawn(context, std::move(work), [&](std::exception_ptr error, T value) {
@@ -88,12 +114,43 @@ T run_to_end(asio::io_context& context, asio::awaitable<T> work) {
     });
     context.run();
     if (failure) std::rethrow_exception(failure);
-    return std::move(*result);
+    return result;
 }
 
 int print_deployment(const Options& options) {
     const std::string answer = runtime::deploy_answer(runtime::deploy(options)) + "\n";
     base::write_all(STDOUT_FILENO, answer, "standard output");
+    return 0;
+}
+
+int self_test(CommandLine line) {
+    line.options.cores = line.test_cores;
+    line.options.memory_bytes = base::with_context("--test-mem-gib", [&line] { return base::gib_to_bytes(line.test_memory_gib); });
+    const auto limit = std::chrono::duration<double>(line.test_timeout_s);
+    asio::io_context context(1);
+    const auto work = [&]() -> asio::awaitable<int> {
+        co_await runtime::self_test(context.get_executor(), line.options);
+        co_return 0;
+    };
+    asio::steady_timer timer(context, std::chrono::duration_cast<std::chrono::milliseconds>(limit));
+    bool late = false;
+    timer.async_wait([&](const boost::system::error_code& error) {
+        if (error) return;
+        late = true;
+        context.stop();
+    });
+    const std::optional<int> code = run_to_end(context, work());
+    if (late) {
+        throw base::Error("the self-test has not ended within " + std::to_string(static_cast<int>(line.test_timeout_s)) +
+                          " s: the machine is too slow or too busy; give it more with --test-timeout");
+    }
+    return *code;
+}
+
+int print_offer(const Options& options) {
+    asio::io_context context(1);
+    const std::string offer = *run_to_end(context, runtime::make_offer(context.get_executor(), options)) + "\n";
+    base::write_all(STDOUT_FILENO, offer, "standard output");
     return 0;
 }
 
@@ -120,37 +177,15 @@ int serve_supervisor(const CommandLine& line) {
         co_await service.run(std::move(input), std::move(output));
         co_return 0;
     };
-    return run_to_end(context, serve());
+    return *run_to_end(context, serve());
 }
 
-// A folder of our own under the system's temporary one, removed with all that is in it.
-class TemporaryFolder {
-public:
-    TemporaryFolder() : path_((std::filesystem::temp_directory_path() / "ya-runtime-vm-XXXXXX").string()) {
-        if (!::mkdtemp(path_.data())) base::throw_errno("cannot make a temporary folder");
-    }
-    ~TemporaryFolder() {
-        try {
-            runtime::remove_tree(path_);
-        } catch (const base::Error& e) {
-            spdlog::warn("{}", e.what());
-        }
-    }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-    const std::string& path() const { return path_; }
-
-private:
-    std::string path_;
-};
-
 int run_one_command(CommandLine line, bool own_workdir) {
-    std::optional<TemporaryFolder> temporary;
+    std::optional<runtime::TemporaryFolder> temporary;
     if (!own_workdir) line.options.workdir = temporary.emplace().path();
     asio::io_context context(1);
     runtime::SandboxPlan plan{.options = line.options, .deployment = runtime::deploy(line.options)};
-    plan.accelerator = vm::Accelerator::tcg;
-    runtime::CommandRun command(context.get_executor(), std::move(plan), [](agent::Stream stream, const std::string& data) {
+    runtime::CommandRun command(context.get_executor(), [](agent::Stream stream, const std::string& data) {
         base::write_all(stream == agent::STDOUT ? STDOUT_FILENO : STDERR_FILENO, data, "the output");
     });
     asio::signal_set signals(context, SIGTERM, SIGINT, SIGHUP);
@@ -162,7 +197,11 @@ int run_one_command(CommandLine line, bool own_workdir) {
         });
     };
     wait_for_signal();
-    return run_to_end(context, command.run(line.arguments));
+    const auto work = [&]() -> asio::awaitable<int> {
+        plan.accelerator = co_await runtime::choose_accelerator(context.get_executor(), line.options, false);
+        co_return co_await command.run(std::move(plan), std::move(line.arguments));
+    };
+    return *run_to_end(context, work());
 }
 
 }  // namespace
@@ -178,6 +217,7 @@ int main(int argc, char** argv) {
     cli::describe(app, "ya-runtime-vm --task-package hello.gvmi run -- /bin/echo hello");
     app.require_subcommand(1);
     add_options(app, line);
+    add_test_options(app, line);
     const auto add_command = [&app, &line](const char* name, const char* description, const char* arguments) {
         CLI::App* command = app.add_subcommand(name, description)->fallthrough();
         command->add_option("arguments", line.arguments, arguments)->type_name("");
@@ -188,12 +228,16 @@ int main(int argc, char** argv) {
                                                 "start-entrypoint runs the image's entrypoint");
     const CLI::App* run_command =
         add_command("run", "Starts a VM for one command and prints its output", "The command; the image's entrypoint where there is none");
+    const CLI::App* offer_command = add_command("offer-template", "Prints what a provider can offer, as JSON", "Ignored");
+    const CLI::App* test_command = add_command("test", "Boots a VM and says whether a provider could run them here", "Ignored");
     return cli::run(app, argc, argv, [&] {
         const bool own_workdir = !line.options.workdir.empty();
         finish_options(line);
         if (*deploy_command) return print_deployment(line.options);
         if (*start_command) return serve_supervisor(line);
         if (*run_command) return run_one_command(std::move(line), own_workdir);
+        if (*test_command) return self_test(std::move(line));
+        if (*offer_command) return print_offer(line.options);
         return 0;
     });
 }

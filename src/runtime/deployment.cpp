@@ -16,6 +16,7 @@ using nlohmann::json;
 
 constexpr const char* kFile = "deployment.json";
 constexpr size_t kMaxFile = 4 << 20;  // bytes; 256 volumes with paths as long as Linux takes them fit in
+constexpr size_t kMaxDisks = 32;      // vm/machine.h
 
 constexpr std::pair<Volume::Kind, const char*> kKinds[] = {
     {Volume::Kind::host, "host"}, {Volume::Kind::ram, "ram"}, {Volume::Kind::storage, "storage"}};
@@ -73,6 +74,15 @@ void check_hostname(const std::string& hostname) {
     if (!valid) throw base::Error("'" + hostname + "' is not a host name (letters, digits and -_., at most 64)");
 }
 
+void check_disks(const Deployment& deployment) {
+    size_t disks = deployment.images.size() + (deployment.volumes.root.kind == Volume::Kind::storage ? 1 : 0);
+    for (const Volume& volume : deployment.volumes.volumes)
+        disks += volume.kind == Volume::Kind::storage ? 1 : 0;
+    if (disks <= kMaxDisks) return;
+    throw base::Error("too many images and storage volumes: they make " + std::to_string(disks) + " disks, of which a VM takes " +
+                      std::to_string(kMaxDisks));
+}
+
 }  // namespace
 
 Deployment deploy(const Options& options) {
@@ -84,6 +94,8 @@ Deployment deploy(const Options& options) {
         deployment.images.push_back(std::filesystem::absolute(image));
     }
     deployment.volumes = plan_volumes(read_config(deployment).volumes, options.volume_override, options.storage_bytes);
+
+    check_disks(deployment);
 
     std::error_code error;
     std::filesystem::create_directories(options.workdir, error);

@@ -50,7 +50,7 @@ void empty_folder(int top, const char* name, uint64_t& counter) {
         (void)::fchmodat(fd, entry, S_IRWXU, 0);  // a folder that cannot be written cannot be moved either
         // A name may be taken by what an interrupted removal has moved.
         while (::renameat(fd, entry, top, (".removed-" + std::to_string(counter++)).c_str()) < 0) {
-            if (errno != EEXIST && errno != ENOTEMPTY) base::throw_errno(std::string("cannot remove ") + entry);
+            if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) base::throw_errno(std::string("cannot remove ") + entry);
         }
     }
 }

@@ -15,9 +15,8 @@ namespace asio = boost::asio;
 using asio::awaitable;
 using namespace std::chrono_literals;
 
-CommandRun::CommandRun(asio::any_io_executor executor, SandboxPlan plan, OutputSink sink)
+CommandRun::CommandRun(asio::any_io_executor executor, OutputSink sink)
     : executor_(executor),
-      plan_(std::move(plan)),
       sink_(std::move(sink)),
       processes_({.output =
                       [this](uint64_t pid, agent::Stream stream, const std::string& data) {
@@ -31,12 +30,12 @@ CommandRun::CommandRun(asio::any_io_executor executor, SandboxPlan plan, OutputS
                       }}),
       ended_(executor, asio::steady_timer::time_point::max()) {}
 
-awaitable<int> CommandRun::run(std::vector<std::string> argv) {
+awaitable<int> CommandRun::run(SandboxPlan plan, std::vector<std::string> argv) {
     GuestEvents events;
     events.output = [this](const agent::Output& output) { processes_.on_output(*sandbox_.guest, output); };
     events.exited = [this](const agent::Exited& exited) { processes_.on_exited(exited); };
     events.died = [this](const std::string& reason) { processes_.on_death(reason); };
-    co_await start_sandbox(executor_, plan_, std::move(events), sandbox_);
+    co_await start_sandbox(executor_, plan, std::move(events), sandbox_);
     if (interrupted_) throw base::Error("interrupted");
     co_await run_process(std::move(argv));
     co_await stop_sandbox(sandbox_, 500ms, 3s);

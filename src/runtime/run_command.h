@@ -16,14 +16,14 @@ namespace runtime {
 // Takes a process's output, and may take its time: the process waits then.
 using OutputSink = std::function<void(agent::Stream stream, const std::string& data)>;
 
-// A VM for one command. Construct it before the io_context runs, and keep it until that does not run any more.
+// A VM for one command.
 class CommandRun {
 public:
-    CommandRun(boost::asio::any_io_executor executor, SandboxPlan plan, OutputSink sink);
+    CommandRun(boost::asio::any_io_executor executor, OutputSink sink);
 
     // Starts the VM, runs the command (the image's entrypoint where `argv` is empty) and ends the VM. Returns the exit code, 128 + N for
     // death by signal N. Throws base::Error where the VM or the command cannot be started.
-    boost::asio::awaitable<int> run(std::vector<std::string> argv);
+    boost::asio::awaitable<int> run(SandboxPlan plan, std::vector<std::string> argv);
 
     // Passes a signal to the command; ends the VM where the command does not run yet. May be called while `run` waits.
     void interrupt(int signal);
@@ -33,7 +33,6 @@ private:
     boost::asio::awaitable<void> pass(int signal);
 
     boost::asio::any_io_executor executor_;
-    SandboxPlan plan_;
     OutputSink sink_;
     Sandbox sandbox_;
     Processes processes_;

@@ -6,12 +6,10 @@
 
 #include <array>
 #include <chrono>
-#include <set>
 
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/size.h"
 
 namespace runtime {
 namespace asio = boost::asio;
@@ -20,26 +18,9 @@ namespace {
 
 constexpr const char* kShareTag = "volumes";
 constexpr const char* kRootSerial = "root";
-constexpr uint64_t kSmallestMemory = 64 << 20;  // bytes; with less the guest's kernel has no room for its tables and the initramfs
 // Emulated, on a machine that is busy, a boot takes some ten times its usual second.
 constexpr auto kBootLimit = std::chrono::seconds(60);
 constexpr auto kSetupLimit = std::chrono::seconds(60);
-
-std::filesystem::path needed_file(const Options& options, const char* name) {
-    std::filesystem::path path = options.runtime_files / name;
-    if (::access(path.c_str(), R_OK) < 0) throw base::SystemError(errno, "the runtime is not installed as it should be: " + path.string());
-    return path;
-}
-
-vm::Machine bare_machine(const Options& options, vm::Accelerator accelerator) {
-    vm::Machine machine;
-    machine.accelerator = accelerator;
-    machine.cores = options.cores;
-    machine.memory_bytes = options.memory_bytes;
-    machine.kernel = needed_file(options, "vmlinux");
-    machine.initramfs = needed_file(options, "initramfs");
-    return machine;
-}
 
 std::string image_serial(size_t index) {
     return "image" + std::to_string(index);
@@ -124,24 +105,16 @@ agent::Request make_setup(const SandboxPlan& plan, const gvmi::Config& config) {
     return request;
 }
 
-void check_memory(const Options& options) {
-    if (options.memory_bytes >= kSmallestMemory) return;
-    throw base::Error("the VM's memory of " + base::format_size(options.memory_bytes) + " is too little: it needs at least " +
-                      base::format_size(kSmallestMemory));
-}
-
 }  // namespace
 
-awaitable<void> boot_bare(asio::any_io_executor executor, Options options, vm::Accelerator accelerator) {
-    Guest guest(executor, bare_machine(options, accelerator), {});
-    co_await guest.ready(kBootLimit);
-    co_await guest.end();
-}
-
 awaitable<void> start_sandbox(asio::any_io_executor executor, const SandboxPlan& plan, GuestEvents events, Sandbox& sandbox) {
-    check_memory(plan.options);
     sandbox.config = read_config(plan.deployment);
-    vm::Machine machine = bare_machine(plan.options, plan.accelerator);
+    vm::Machine machine;
+    machine.accelerator = plan.accelerator;
+    machine.cores = plan.options.cores;
+    machine.memory_bytes = plan.options.memory_bytes;
+    machine.kernel = plan.options.runtime_files / "vmlinux";
+    machine.initramfs = plan.options.runtime_files / "initramfs";
     add_disks(machine, plan.deployment, plan.options.workdir);
     for (const Link& link : plan.links)
         machine.cards.push_back(make_card(link));

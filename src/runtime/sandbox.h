@@ -28,9 +28,6 @@ struct Sandbox {
     gvmi::Config config;  // of the topmost image
 };
 
-// Starts a VM without disks and waits for its agent: whether an accelerator runs guests is told by nothing else. Throws base::Error.
-boost::asio::awaitable<void> boot_bare(boost::asio::any_io_executor executor, Options options, vm::Accelerator accelerator);
-
 // Starts the VM of a deployment and sets it up. `guest` becomes the VM as soon as there is one, so that it can be ended on the way. The
 // root's disk is taken out of the workdir: it dies with the VM, and its space returns to the host however we end. Throws base::Error whose
 // text a requestor understands.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "runtime/accelerator.h"
 #include "runtime/request_error.h"
 
 namespace runtime {
@@ -166,14 +167,14 @@ awaitable<void> Service::boot() {
 awaitable<void> Service::start_vm() {
     plan_.deployment = load_deployment(plan_.options.workdir);
     plan_.links = open_links(executor_, plan_.options);
-    plan_.accelerator = plan_.options.accelerator == AcceleratorChoice::kvm ? vm::Accelerator::kvm : vm::Accelerator::tcg;
+    plan_.accelerator = co_await choose_accelerator(executor_, plan_.options, false);
+    if (ending_) throw base::Error("the VM is being shut down");
     co_await start_sandbox(executor_, plan_, guest_events(), sandbox_);
 }
 
 awaitable<void> Service::start_entrypoint() {
     ProcessSpec spec = entrypoint_spec(sandbox_.config);
-    std::vector<std::string> command = spec.args;
-    command[0] = spec.bin;
+    const std::vector<std::string> command = spec.args;
     const uint64_t pid = co_await processes_.start(*sandbox_.guest, std::move(spec));
     entrypoint_ = std::make_unique<EntrypointLog>(pid, plan_.options.workdir / "logs");
     api::Response response;

@@ -1,0 +1,87 @@
+#include "runtime/self_test.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/size.h"
+#include "runtime/accelerator.h"
+#include "runtime/run_command.h"
+#include "runtime/temporary_folder.h"
+
+namespace runtime {
+namespace asio = boost::asio;
+namespace {
+
+constexpr const char* kImage = "self-test.gvmi";
+constexpr const char* kVolume = "/golem/volume";
+constexpr const char* kOverride =
+    R"({"/golem/storage":{"storage":{"size":"16 MiB"}},"/golem/ram":{"ram":{"size":"1 MiB"}},"/golem/volume":{"host":{}}})";
+// What guest/self_test/main.cpp expects and leaves.
+constexpr std::string_view kGreeting = "from the host";
+constexpr std::string_view kAnswer = "from the guest";
+constexpr size_t kMaxSaid = 4096;
+
+// Bytes of memory that the host can give away; the largest number where it does not say.
+uint64_t available_memory() {
+    const std::string info = base::read_file("/proc/meminfo", 1 << 16);
+    constexpr std::string_view kKey = "MemAvailable:";
+    uint64_t kib = UINT64_MAX >> 10;
+    if (const size_t at = info.find(kKey); at != std::string::npos) {
+        const size_t digit = info.find_first_not_of(' ', at + kKey.size());
+        std::from_chars(info.data() + digit, info.data() + info.size(), kib);
+    }
+    return kib << 10;
+}
+
+void check_memory(uint64_t wanted) {
+    const uint64_t available = available_memory();
+    if (available >= wanted) return;
+    throw base::Error("not enough memory: a VM of " + base::format_size(wanted) + " was asked for and the host has " +
+                      base::format_size(available) + " available; end other programs or lower --test-mem-gib");
+}
+
+std::filesystem::path volume_folder(const SandboxPlan& plan) {
+    for (const Volume& volume : plan.deployment.volumes.volumes) {
+        if (volume.path == kVolume) return plan.options.workdir / volume.name;
+    }
+    throw base::Error("the self-test image has no volume");
+}
+
+void check_answer(const std::filesystem::path& file) {
+    if (base::read_file(file, kMaxSaid) != kAnswer) throw base::Error(file.string() + " does not hold what the VM wrote there");
+}
+
+}  // namespace
+
+asio::awaitable<void> self_test(asio::any_io_executor executor, Options options) {
+    SandboxPlan plan;
+    plan.accelerator = co_await choose_accelerator(executor, options, true);
+    check_memory(options.memory_bytes);
+    const TemporaryFolder folder(options.workdir);
+    options.workdir = folder.path();
+    options.images = {options.runtime_files / kImage};
+    options.volume_override = kOverride;
+    options.vpn_endpoint.clear();
+    options.inet_endpoint.clear();
+    plan.deployment = deploy(options);
+    plan.options = std::move(options);
+    const std::filesystem::path shared = volume_folder(plan);
+    base::write_all(base::open_file(shared / "host", O_WRONLY | O_CREAT).get(), kGreeting, "the volume");
+
+    std::string said;
+    CommandRun command(executor, [&said](agent::Stream, const std::string& data) {
+        if (said.size() < kMaxSaid) said += data;
+    });
+    const int code = co_await command.run(std::move(plan), {});
+    if (code != 0) throw base::Error("inside the VM: " + (said.empty() ? "exit code " + std::to_string(code) : said));
+    check_answer(shared / "guest");
+}
+
+}  // namespace runtime
