@@ -15,10 +15,14 @@
 
 namespace {
 
-// Our own 0, 1 and 2, so that no descriptor of ours gets such a number: the kernel opens none, since the initramfs has no /dev.
+// 0 is /dev/null, which processes inherit as their stdin; 1 and 2 are the console where the kernel could open it. In any case no descriptor
+// of ours gets such a number.
 void open_standard_descriptors() {
-    for (int fd = ::open("/dev/null", O_RDWR); fd >= 0 && fd < 2;)
-        fd = ::dup(fd);
+    const int null = ::open("/dev/null", O_RDONLY);
+    for (int fd = 0; fd < 3; fd++) {
+        if (fd == 0 || ::fcntl(fd, F_GETFD) < 0) (void)::dup2(null, fd);
+    }
+    if (null > 2) ::close(null);
 }
 
 // What processes inherit from us, and what they must not.

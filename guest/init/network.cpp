@@ -17,6 +17,7 @@ namespace init {
 namespace {
 
 constexpr size_t kMacBytes = 6;
+constexpr uint32_t kSmallestIpv6Mtu = 1280;
 
 NetlinkRequest link_request(unsigned index, bool up) {
     ifinfomsg info{};
@@ -66,9 +67,21 @@ Status rename(unsigned index, const std::string& name) {
     return {};
 }
 
+// The kernel turns IPv6 off on a card with a smaller MTU, as the VPN's has it.
+Status allow_ipv6(unsigned index, const std::string& card) {
+    if (std::strtoul(read_line(cat({"/sys/class/net/", card, "/mtu"})).c_str(), nullptr, 10) >= kSmallestIpv6Mtu) return {};
+    NetlinkRequest request = link_request(index, false);
+    request.add(IFLA_MTU, kSmallestIpv6Mtu);
+    if (const int error = request.send()) return failure(error, {"cannot set the MTU of ", card, " for IPv6"});
+    return {};
+}
+
 Status add_address(unsigned index, const std::string& card, const agent::Address& address) {
     ifaddrmsg info{};
     info.ifa_family = family_of(address.address());
+    if (info.ifa_family == AF_INET6) {
+        if (Status status = allow_ipv6(index, card); !status.ok()) return status;
+    }
     info.ifa_prefixlen = static_cast<uint8_t>(address.prefix());
     info.ifa_index = index;
     info.ifa_flags = info.ifa_family == AF_INET6 ? IFA_F_NODAD : 0;  // usable at once

@@ -71,7 +71,8 @@ struct Launch::Child {
     std::vector<char*> paths;
     std::vector<char*> argv;
     std::vector<char*> environment;
-    std::array<int, 3> standard;  // its stdin, stdout and stderr
+    int out;
+    int err;
     int report;
     std::array<std::byte, kStackBytes> stack;
 
@@ -107,9 +108,9 @@ void Launch::Child::run() {
     if (const long error = raw_syscall(SYS_setsid); error < 0) fail(Stage::session, error);
     raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, address(&none), 0, sizeof none);
     raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, address(&kOpenFiles));
-    for (int fd = 0; fd < 3; fd++) {
-        if (const long error = raw_syscall(SYS_dup2, standard[fd], fd); error < 0) fail(Stage::descriptors, error);
-    }
+    // Our own stdin is what the child shall have.
+    if (const long error = raw_syscall(SYS_dup2, out, STDOUT_FILENO); error < 0) fail(Stage::descriptors, error);
+    if (const long error = raw_syscall(SYS_dup2, err, STDERR_FILENO); error < 0) fail(Stage::descriptors, error);
     if (const long error = enter_work_dir(); error < 0) fail(Stage::work_dir, error);
 
     const Identity& user = *program.user;
@@ -149,17 +150,17 @@ Result<std::unique_ptr<Launch>> Launch::start(Program program) {
     launch->child_ = std::make_unique<Child>();
     Child& child = *launch->child_;
     // The child gets copies of these; its own numbers of them stay as they are when ours are closed.
-    const base::UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     base::UniqueFd out;
     base::UniqueFd err;
     base::UniqueFd report;
-    if (!null || !make_pipe(launch->out, out, 0) || !make_pipe(launch->err, err, 0) || !make_pipe(launch->report_, report, O_NONBLOCK))
+    if (!make_pipe(launch->out, out, 0) || !make_pipe(launch->err, err, 0) || !make_pipe(launch->report_, report, O_NONBLOCK))
         return failure(errno, {"cannot run ", program.name});
     for (const int fd : {launch->out.get(), launch->err.get()}) {
         (void)::fcntl(fd, F_SETFL, O_NONBLOCK);
         (void)::fcntl(fd, F_SETPIPE_SZ, kPipeBytes);
     }
-    child.standard = {null.get(), out.get(), err.get()};
+    child.out = out.get();
+    child.err = err.get();
     child.report = report.get();
     child.program = std::move(program);
     child.paths = pointers(child.program.candidates);
