@@ -177,15 +177,28 @@ void SystemTest::SetUp() {
     workdir = name;
 }
 
-void SystemTest::TearDown() {
+// Processes of the groups that were started here, and those that another program started in the workdir.
+std::vector<pid_t> SystemTest::left_behind() const {
+    std::vector<pid_t> left;
     for (const pid_t group : groups_) {
-        const auto end = std::chrono::steady_clock::now() + 2s;
-        while (!group_members(group).empty() && std::chrono::steady_clock::now() < end)
-            std::this_thread::sleep_for(10ms);
-        for (const pid_t left : group_members(group)) {
-            ADD_FAILURE() << "left behind: " << left << " " << text_of("/proc/" + std::to_string(left) + "/comm");
-            (void)::kill(left, SIGKILL);
-        }
+        const std::vector<pid_t> members = group_members(group);
+        left.insert(left.end(), members.begin(), members.end());
+    }
+    for_each_process([&](pid_t pid, const std::vector<std::string>&) {
+        std::error_code ignored;
+        const fs::path folder = fs::read_symlink("/proc/" + std::to_string(pid) + "/cwd", ignored);
+        if (folder.string().starts_with(workdir.string())) left.push_back(pid);
+    });
+    return left;
+}
+
+void SystemTest::TearDown() {
+    const auto end = std::chrono::steady_clock::now() + 2s;
+    while (!left_behind().empty() && std::chrono::steady_clock::now() < end)
+        std::this_thread::sleep_for(10ms);
+    for (const pid_t left : left_behind()) {
+        ADD_FAILURE() << "left behind: " << left << " " << text_of("/proc/" + std::to_string(left) + "/comm");
+        (void)::kill(left, SIGKILL);
     }
     if (HasFailure()) {
         show(workdir / "stderr.txt");
@@ -236,7 +249,7 @@ SystemTest::Output SystemTest::run_program(const std::vector<std::string>& argv,
     const base::UniqueFd out = base::open_file(out_path, O_WRONLY | O_CREAT | O_TRUNC);
     const base::UniqueFd err = base::open_file(err_path, O_WRONLY | O_CREAT | O_TRUNC);
     base::Command command{.argv = argv, .environment = {}, .fds = {{out.get(), 1}, {err.get(), 2}}};
-    for (const char* name : {"PATH", "HOME", "TERM"}) {
+    for (const char* name : {"PATH", "HOME", "TERM", "TMPDIR"}) {
         if (const char* value = std::getenv(name)) command.environment.push_back(std::string(name) + "=" + value);
     }
     command.before_exec = [folder = workdir.string()] { return ::setpgid(0, 0) == 0 && ::chdir(folder.c_str()) == 0; };

@@ -106,7 +106,7 @@ class SystemTest : public testing::Test {
 protected:
     SystemTest();
     void SetUp() override;
-    void TearDown() override;  // no QEMU of a runtime that this test started may be left
+    void TearDown() override;  // nothing that this test started may be left: no QEMU above all
 
     // Checks the exit code and the form of what deploy prints, and returns it.
     nlohmann::json deploy(const std::vector<std::string>& arguments = {});
@@ -127,6 +127,7 @@ protected:
 
 private:
     std::vector<std::string> runtime_argv(const std::vector<std::string>& options) const;
+    std::vector<pid_t> left_behind() const;
     std::vector<pid_t> groups_;
 };
 

@@ -1,0 +1,251 @@
+// The local debugger: driven through pipes as a script would, and at a terminal as a person would (cli.md, ya-runtime-dbg).
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <poll.h>
+#include <pty.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+
+#include "base/error.h"
+#include "fixture.h"
+
+namespace system_test {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::StartsWith;
+
+// A program at a terminal of its own.
+class AtTerminal {
+public:
+    explicit AtTerminal(const std::vector<std::string>& argv) {
+        std::vector<char*> pointers;
+        for (const std::string& argument : argv)
+            pointers.push_back(const_cast<char*>(argument.c_str()));
+        pointers.push_back(nullptr);
+        int master = -1;
+        pid_ = ::forkpty(&master, nullptr, nullptr, nullptr);
+        if (pid_ == 0) {
+            ::execv(pointers[0], pointers.data());
+            ::_exit(127);
+        }
+        if (pid_ < 0) base::throw_errno("cannot make a terminal");
+        master_.reset(master);
+    }
+    ~AtTerminal() {
+        if (pid_ <= 0) return;
+        (void)::kill(pid_, SIGKILL);
+        (void)::waitpid(pid_, nullptr, 0);
+    }
+    AtTerminal(const AtTerminal&) = delete;
+    AtTerminal& operator=(const AtTerminal&) = delete;
+
+    void type(const std::string& text) { base::write_all(master_.get(), text, "the terminal"); }
+
+    // Reads until `text` has appeared since the last call; returns what came up to and with it. base::Error at the deadline.
+    std::string until(const std::string& text) {
+        const auto end = std::chrono::steady_clock::now() + kDeadline;
+        size_t found = 0;
+        while ((found = screen_.find(text)) == std::string::npos) {
+            if (!read_some() || std::chrono::steady_clock::now() > end) throw base::Error("no \"" + text + "\" but: " + screen_);
+        }
+        std::string result = screen_.substr(0, found + text.size());
+        screen_.erase(0, found + text.size());
+        return result;
+    }
+
+    // The exit code, once it has ended.
+    int exit_code() {
+        while (read_some()) {
+        }
+        int status = 0;
+        (void)::waitpid(pid_, &status, 0);
+        pid_ = -1;
+        return base::exit_code(status);
+    }
+
+    pid_t pid() const { return pid_; }
+
+private:
+    // False at the end, and when nothing comes any more.
+    bool read_some() {
+        pollfd readable{.fd = master_.get(), .events = POLLIN, .revents = 0};
+        if (::poll(&readable, 1, static_cast<int>(kDeadline.count())) <= 0) return false;
+        char block[4096];
+        const ssize_t size = ::read(master_.get(), block, sizeof block);
+        if (size > 0) screen_.append(block, static_cast<size_t>(size));
+        return size > 0;
+    }
+
+    base::UniqueFd master_;
+    pid_t pid_ = -1;
+    std::string screen_;
+};
+
+class DbgTest : public SystemTest {
+protected:
+    // ya-runtime-dbg with these options before, and those after --, --accel tcg among them.
+    std::vector<std::string> dbg(const std::vector<std::string>& options, const std::vector<std::string>& runtime_options = {}) const {
+        std::vector<std::string> argv{program("ya-runtime-dbg"), "--task-package", task_package};
+        argv.insert(argv.end(), options.begin(), options.end());
+        argv.insert(argv.end(), {"--", "--accel", "tcg"});
+        argv.insert(argv.end(), runtime_options.begin(), runtime_options.end());
+        return argv;
+    }
+
+    // Lines on standard input.
+    Output pipe_in(const std::string& lines, std::vector<std::string> argv) {
+        std::ofstream(workdir / "lines") << lines;
+        std::vector<std::string> shell{"/bin/sh", "-c", "cat lines | \"$@\"", "sh"};
+        shell.insert(shell.end(), argv.begin(), argv.end());
+        return run_program(shell);
+    }
+
+    void SetUp() override {
+        SystemTest::SetUp();
+        fs::create_directory(workdir / "tmp");
+        (void)::setenv("TMPDIR", (workdir / "tmp").c_str(), 1);
+    }
+};
+
+TEST_F(DbgTest, ExecPassesOutputAndExitCodeThrough) {
+    const Output output = run_program(dbg({"--exec", R"(printf 'a\000\377b'; printf 'to stderr' >&2; exit 7)"}));
+    EXPECT_EQ(output.out, std::string("a\0\xff"
+                                      "b",
+                                      4));
+    EXPECT_EQ(output.err, "to stderr");
+    EXPECT_EQ(output.code, 7);
+    EXPECT_TRUE(fs::is_empty(workdir / "tmp"));  // the temporary workdir is gone
+}
+
+TEST_F(DbgTest, ExecOfACommandKilledBySignal) {
+    EXPECT_EQ(run_program(dbg({"--exec", "kill -SEGV $$"})).code, 128 + SIGSEGV);
+}
+
+TEST_F(DbgTest, ExecModeSplitsTheLine) {
+    const Output output = run_program(dbg({"--exec-mode", "EXEC", "--exec", "/bin/printf '<%s>' \"two words\" $HOME \\'"}));
+    EXPECT_EQ(output.out, "<two words><$HOME><'>");
+    EXPECT_EQ(output.code, 0);
+}
+
+TEST_F(DbgTest, ShellOfChoiceAndFallback) {
+    EXPECT_EQ(run_program(dbg({"--exec-shell", "ash", "--exec", "echo $0"})).out, "ash\n");
+    EXPECT_EQ(run_program(dbg({"--exec", "echo $0"})).out, "sh\n");  // the image has no bash
+}
+
+TEST_F(DbgTest, LinesFromAPipe) {
+    const Output output = pipe_in("echo one\n\necho two >&2\n  \nexit 3; echo never\ncat; echo three\nsh -c 'exit 5'", dbg({}));
+    EXPECT_EQ(output.out, "one\nthree\n");
+    EXPECT_EQ(output.err, "two\n");  // no prompt, no comment
+    EXPECT_EQ(output.code, 5);
+}
+
+TEST_F(DbgTest, FailedLinesDoNotEndTheSession) {
+    const Output output = pipe_in("/no/such/program\n/bin/echo 'open\n/bin/echo alive\n", dbg({"--exec-mode", "exec"}));
+    EXPECT_EQ(output.out, "alive\n");
+    EXPECT_THAT(output.err, testing::AllOf(StartsWith("error: "), HasSubstr("/no/such/program: No such file or directory\n"),
+                                           HasSubstr("a quote (') is not closed\n")));
+    EXPECT_EQ(output.code, 0);
+}
+
+TEST_F(DbgTest, ExecOfAMissingProgramSaysSo) {
+    const Output output = run_program(dbg({"--exec-mode", "exec", "--exec", "/no/such/program"}));
+    EXPECT_EQ(output.code, 1);
+    EXPECT_EQ(output.out, "");
+    EXPECT_THAT(output.err, testing::AllOf(StartsWith("error: "), HasSubstr("/no/such/program: No such file or directory\n")));
+}
+
+TEST_F(DbgTest, WorkdirOfOnesOwnStaysAndNeedsNoSecondDeploy) {
+    task_package = image("configured");
+    const Output first = run_program(dbg({"-w", "made/here", "--exec", "echo kept > /golem/output/file"}));
+    EXPECT_EQ(first.code, 0) << first.err;
+    EXPECT_EQ(run_program(dbg({"-w", "made/here", "--no-deploy", "--exec", "cat /golem/output/file"})).out, "kept\n");
+    EXPECT_FALSE(fs::is_empty(workdir / "made/here"));
+}
+
+TEST_F(DbgTest, RuntimeArgumentsGoBeforeTheSubCommandAndOthersBehind) {
+    const std::string spy = workdir / "spy";
+    std::ofstream(spy) << "#!/bin/sh\necho \"$@\" >> calls\ncase \"$*\" in *deploy*) echo '{}' ;; esac\nexit 0\n";
+    fs::permissions(spy, fs::perms::owner_all);
+    task_package = image("plain");
+    const Output output = run_program({program("ya-runtime-dbg"), "-r", "spy", "-w", workdir, "-t", task_package, "--deploy-arg", "d1",
+                                       "d2", "--start-arg=-s", "--exec", "true", "--", "--cpu-cores", "2"});
+    EXPECT_EQ(output.code, 1);  // it ends at once, which is no VM
+    const std::string common = "--workdir " + workdir.string() + " --task-package " + task_package.string() + " --cpu-cores 2 ";
+    EXPECT_EQ(text_of(workdir / "calls"), common + "deploy d1 d2\n" + common + "start -s\n");
+}
+
+TEST_F(DbgTest, VmThatCannotStartIsExplained) {
+    task_package = workdir / "bad.gvmi";
+    std::ofstream(task_package) << "no image";
+    const Output bad_image = run_program(dbg({"--exec", "true"}));
+    EXPECT_EQ(bad_image.code, 1);
+    EXPECT_THAT(bad_image.err, testing::AllOf(HasSubstr("bad.gvmi"), HasSubstr("error: deploy failed with exit code 1\n")));
+    task_package = image("plain");
+    const Output no_entrypoint = run_program(dbg({"--start-arg", "start-entrypoint", "--exec", "true"}));
+    EXPECT_EQ(no_entrypoint.code, 1);
+    EXPECT_THAT(no_entrypoint.err, HasSubstr("error: the VM did not start: "));
+    EXPECT_TRUE(fs::is_empty(workdir / "tmp"));
+}
+
+TEST_F(DbgTest, ReaderThatGoesAwayEndsTheVm) {
+    std::vector<std::string> argv{"/bin/sh", "-c", "\"$@\" | head -n 1", "sh"};
+    const auto command = dbg({"--exec", "yes"});
+    argv.insert(argv.end(), command.begin(), command.end());
+    EXPECT_EQ(run_program(argv).out, "y\n");
+}
+
+TEST_F(DbgTest, PromptAtATerminal) {
+    task_package = image("configured");
+    AtTerminal terminal(dbg({"--exec-shell", "sh"}));
+    EXPECT_THAT(terminal.until("sh> "), HasSubstr("volume /golem/output: " + (workdir / "tmp").string()));
+    terminal.type("echo $((6*7))\n");
+    EXPECT_THAT(terminal.until("sh> "), EndsWith("\r\n42\r\nsh> "));
+    terminal.type("exit 3; x\n");
+    EXPECT_THAT(terminal.until("sh> "), EndsWith("exit code 3\r\nsh> "));
+    terminal.type("half a line\x03");  // Ctrl-C at the prompt
+    terminal.until("sh> ");
+    terminal.type("true\n");
+    terminal.until("sh> ");
+    terminal.type("\x04");
+    EXPECT_EQ(terminal.exit_code(), 0);
+}
+
+TEST_F(DbgTest, CtrlCReachesTheCommandAndNotTheVm) {
+    AtTerminal terminal(dbg({"--exec-shell", "sh"}));
+    terminal.until("sh> ");
+    terminal.type("trap 'echo caught; exit 9' INT; echo ready; while :; do sleep 0.1; done\n");
+    terminal.until("\r\nready");
+    terminal.type("\x03");
+    EXPECT_THAT(terminal.until("sh> "), HasSubstr("caught\r\nexit code 9"));
+    terminal.type("trap '' INT; echo deaf; while :; do sleep 0.1; done\n");
+    terminal.until("\r\ndeaf");
+    terminal.type("\x03\x1c");  // Ctrl-C is ignored; Ctrl-\ is not
+    EXPECT_THAT(terminal.until("sh> "), HasSubstr("exit code 137"));
+    terminal.type("echo alive\nexit\n");
+    terminal.until("\r\nalive");
+    EXPECT_EQ(terminal.exit_code(), 0);
+}
+
+TEST_F(DbgTest, CtrlCOfExecIsTheCommandsEnd) {
+    AtTerminal terminal(dbg({"--exec", "echo ready; sleep 1000"}));
+    terminal.until("ready");
+    terminal.type("\x03");
+    EXPECT_EQ(terminal.exit_code(), 128 + SIGINT);
+}
+
+TEST_F(DbgTest, TerminationTakesTheVmAlong) {
+    AtTerminal terminal(dbg({"--exec", "echo ready; sleep 1000"}));
+    terminal.until("ready");
+    (void)::kill(terminal.pid(), SIGTERM);
+    EXPECT_EQ(terminal.exit_code(), 128 + SIGTERM);
+    EXPECT_TRUE(fs::is_empty(workdir / "tmp"));
+}
+
+}  // namespace
+}  // namespace system_test
