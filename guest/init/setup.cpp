@@ -6,12 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
 
 #include "init/disks.h"
+#include "init/environment.h"
 #include "init/etc_files.h"
 #include "init/mounts.h"
 #include "init/network.h"
@@ -22,7 +22,6 @@
 namespace init {
 namespace {
 
-constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr size_t kMaxUserFile = 16 << 20;
 
 // Credits the host's random bytes and has the generator take them up at once: VMs that were restored from one template share its state.
@@ -62,13 +61,6 @@ Status make_tmp(int root) {
     return {};
 }
 
-std::string value_of(const std::vector<std::string>& environment, std::string_view name) {
-    for (const std::string& entry : environment) {
-        if (entry.size() > name.size() && entry.starts_with(name) && entry[name.size()] == '=') return entry.substr(name.size() + 1);
-    }
-    return "";
-}
-
 // Mounts all that belongs into the new root.
 Result<Identity> furnish(int root, const agent::Setup& setup, std::string& problems) {
     Result<Identity> user =
@@ -83,27 +75,6 @@ Result<Identity> furnish(int root, const agent::Setup& setup, std::string& probl
 }
 
 }  // namespace
-
-std::vector<std::string> environment(const google::protobuf::RepeatedPtrField<std::string>& env, const std::string& home,
-                                     const std::string& hostname) {
-    std::vector<std::string> result;
-    const auto name_of = [](std::string_view entry) { return entry.substr(0, entry.find('=')); };
-    const auto find = [&](std::string_view name) {
-        return std::find_if(result.begin(), result.end(), [&](const std::string& entry) { return name_of(entry) == name; });
-    };
-    for (const std::string& entry : env) {
-        const auto same = find(name_of(entry));
-        if (same != result.end())
-            *same = entry;
-        else
-            result.push_back(entry);
-    }
-    const std::string defaults[] = {cat({"PATH=", kDefaultPath}), cat({"HOME=", home}), cat({"HOSTNAME=", hostname})};
-    for (const std::string& entry : defaults) {
-        if (find(name_of(entry)) == result.end()) result.push_back(entry);
-    }
-    return result;
-}
 
 Result<Made> set_up(const agent::Setup& setup) {
     if (Status status = add_seed(setup.seed()); !status.ok()) return status;

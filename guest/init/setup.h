@@ -24,9 +24,4 @@ struct Made {
 // Makes the VM that guest.md describes. After an error the VM is of no use.
 Result<Made> set_up(const agent::Setup& setup);
 
-// The image's Env with PATH (Docker's where the image has none), HOME and HOSTNAME added where they are missing; of a name that is there
-// twice the last counts.
-std::vector<std::string> environment(const google::protobuf::RepeatedPtrField<std::string>& env, const std::string& home,
-                                     const std::string& hostname);
-
 }  // namespace init
