@@ -58,7 +58,7 @@ bool is_member(gid_t gid) {
 
 std::string not_accessible(const std::string& device) {
     struct stat status {};
-    const std::string text = device + " is not accessible to user " + user_name();
+    std::string text = device + " is not accessible to user " + user_name();
     if (::stat(device.c_str(), &status) < 0) return text;
     const std::string group = group_name(status.st_gid);
     if ((status.st_mode & 0060) != 0060)
