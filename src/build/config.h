@@ -11,10 +11,10 @@ namespace build {
 
 // What the command line changes in an image's configuration.
 struct Changes {
-    std::vector<std::string> env;           // "K=V", in the place of the image's K
-    std::vector<std::string> volumes;       // added
-    std::optional<std::string> entrypoint;  // one program, without arguments; the image's Cmd, which were its arguments, goes
-    std::optional<std::string> user;
+    std::vector<std::string> env = {};           // "K=V", in the place of the image's K
+    std::vector<std::string> volumes = {};       // added
+    std::optional<std::string> entrypoint = {};  // one program, without arguments; the image's Cmd, which were its arguments, goes
+    std::optional<std::string> user = {};
 };
 
 // The container configuration for the trailer (gvmi.md): the image's, with its id, the changes made, lists where lists belong and nothing

@@ -1,0 +1,80 @@
+#include "oci/stream.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "tar_builder.h"
+
+namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+const std::string kText = [] {
+    std::string text;
+    for (int i = 0; i < 100000; i++)
+        text += std::to_string(i) + "\n";
+    return text;
+}();
+
+std::string sha256(const std::string& text) {
+    return base::sha256_hex(std::as_bytes(std::span(text)));
+}
+
+std::string all(oci::StreamPtr stream) {
+    return oci::read_all(*stream, size_t{1} << 30);
+}
+
+TEST(Stream, DecompressesWhatIsCompressed) {
+    for (const char* program : {"gzip", "zstd", "xz", "bzip2", "cat"}) {
+        const std::string packed = std::string(program) == "cat" ? kText : test::compress(program, kText);
+        EXPECT_EQ(all(oci::decompress(test::stream_of(packed))), kText) << program;
+    }
+    EXPECT_EQ(all(oci::decompress(test::stream_of(""))), "");
+    EXPECT_EQ(all(oci::decompress(test::stream_of(test::compress("gzip", "")))), "");
+}
+
+TEST(Stream, DecompressesConcatenatedParts) {
+    const std::string packed = test::compress("gzip", kText) + test::compress("gzip", kText);
+    EXPECT_EQ(all(oci::decompress(test::stream_of(packed))), kText + kText);
+    const std::string frames = test::compress("zstd", kText) + test::compress("zstd", kText);
+    EXPECT_EQ(all(oci::decompress(test::stream_of(frames))), kText + kText);
+}
+
+// A changed byte inside is the digests' business: libarchive leaves gzip's CRC alone.
+TEST(Stream, RefusesTruncatedCompression) {
+    for (const char* program : {"gzip", "zstd", "xz", "bzip2"}) {
+        const std::string packed = test::compress(program, kText);
+        EXPECT_THROW(all(oci::decompress(test::stream_of(packed.substr(0, packed.size() / 2)))), base::Error) << program;
+    }
+}
+
+TEST(Stream, ChecksTheDigestAtTheEnd) {
+    EXPECT_EQ(all(oci::check_sha256(test::stream_of(kText), sha256(kText), "it")), kText);
+    EXPECT_THAT([] { all(oci::check_sha256(test::stream_of(kText + "x"), sha256(kText), "its blob")); },
+                ThrowsMessage<base::Error>(HasSubstr("its blob has the SHA-256 ")));
+}
+
+// gzip stops at its own end; what follows is hashed nevertheless.
+TEST(Stream, ChecksWhatStandsBehindCompressedData) {
+    const std::string packed = test::compress("gzip", kText) + std::string(100000, 'x');
+    EXPECT_NO_THROW(all(oci::decompress(oci::check_sha256(test::stream_of(packed), sha256(packed), "it"))));
+    EXPECT_THROW(all(oci::decompress(oci::check_sha256(test::stream_of(packed + "y"), sha256(packed), "it"))), base::Error);
+}
+
+TEST(Stream, BoundsWhatIsReadWhole) {
+    const oci::StreamPtr stream = test::stream_of("12345");
+    EXPECT_THAT([&stream] { oci::read_all(*stream, 4); }, ThrowsMessage<base::Error>("it is longer than 4 bytes"));
+}
+
+TEST(Stream, TemporaryFileHasNoName) {
+    const base::UniqueFd fd = oci::unnamed_file();
+    struct stat status {};
+    ASSERT_EQ(::fstat(fd.get(), &status), 0);
+    EXPECT_EQ(status.st_nlink, 0u);
+}
+
+}  // namespace
