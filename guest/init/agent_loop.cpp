@@ -107,7 +107,8 @@ Status AgentLoop::take_setup(const agent::Setup& setup) {
     Result<Made> made = set_up(setup);
     if (!made.ok()) return made.status;
     ground_ = std::move(made.value.ground);
-    if (!made.value.problems.empty()) log(port_, made.value.problems);
+    for (const std::string& problem : made.value.problems)
+        log(port_, problem);
     return {};
 }
 

@@ -44,13 +44,13 @@ bool is_name(const std::string& text) {
 
 }  // namespace
 
-std::string write_etc_files(int root, const std::string& hostname) {
+std::vector<std::string> write_etc_files(int root, const std::string& hostname) {
     const Result<base::UniqueFd> etc = make_directory(root, "/etc");
-    if (!etc.ok()) return etc.status.text;
-    std::string problems;
+    if (!etc.ok()) return {etc.status.text};
+    std::vector<std::string> problems;
     const auto put = [&](const char* name, std::string_view text) {
         const Status status = replace(etc.value.get(), name, text);
-        if (!status.ok()) problems += cat({problems.empty() ? "" : "\n", status.text});
+        if (!status.ok()) problems.push_back(status.text);
     };
     put("hosts", cat({kHosts, "127.0.1.1\t", hostname, "\n"}));
     put("hostname", cat({hostname, "\n"}));

@@ -2,14 +2,15 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "init/status.h"
 
 namespace init {
 
-// Makes /etc/hosts, /etc/hostname and /etc/resolv.conf anew (guest.md), also where the image has a symbolic link there. Returns what could
-// not be made, a line each; the VM starts nevertheless.
-std::string write_etc_files(int root, const std::string& hostname);
+// Makes /etc/hosts, /etc/hostname and /etc/resolv.conf anew (guest.md), also where the image has a symbolic link there. Returns why
+// some could not be made; the VM starts nevertheless.
+std::vector<std::string> write_etc_files(int root, const std::string& hostname);
 
 // Adds "address name" lines to /etc/hosts.
 Status add_hosts(const std::map<std::string, std::string>& hosts);

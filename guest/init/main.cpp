@@ -30,6 +30,8 @@ void set_limits() {
     ::umask(022);
     const rlimit files{1 << 20, 1 << 20};  // two pipes stay open for each command that left something running
     (void)::setrlimit(RLIMIT_NOFILE, &files);
+    // However busy the VM is, the host is served; a process gets an ordinary priority when it starts.
+    (void)::setpriority(PRIO_PROCESS, 0, -20);
     // A program that calls reboot(2) would end the VM. We ourselves keep the capability: this set counts at an exec only.
     (void)::prctl(PR_CAPBSET_DROP, CAP_SYS_BOOT, 0, 0, 0);
 }
@@ -41,6 +43,7 @@ int main() {
     std::set_terminate([] { init::fatal("terminated"); });
     std::set_new_handler([] { init::fatal("out of memory"); });
     if (const init::Status status = init::mount_early(); !status.ok()) init::fatal(status.text);
+    init::open_console();
     open_standard_descriptors();
     set_limits();
     if (const init::Status status = init::bind_slots(); !status.ok()) init::fatal(status.text);

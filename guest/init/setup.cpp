@@ -47,10 +47,12 @@ Status set_clock(int64_t nanoseconds) {
     return {};
 }
 
-// As Docker sets them in a container: ping without privileges, and ports below 1024 for everybody.
 void set_sysctls() {
+    // As Docker sets them in a container: ping without privileges, and ports below 1024 for everybody.
     (void)write_value("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
     (void)write_value("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+    // A line for each process at each kill for want of memory would take longer than the kill.
+    (void)write_value("/proc/sys/vm/oom_dump_tasks", "0");
 }
 
 Status make_tmp(int root) {
@@ -62,15 +64,16 @@ Status make_tmp(int root) {
 }
 
 // Mounts all that belongs into the new root.
-Result<Identity> furnish(int root, const agent::Setup& setup, std::string& problems) {
+Result<Identity> furnish(int root, const agent::Setup& setup, std::vector<std::string>& problems) {
     Result<Identity> user =
         find_user(setup.user(), read_inside(root, "etc/passwd", kMaxUserFile), read_inside(root, "etc/group", kMaxUserFile));
     if (!user.ok()) return user;
     Volumes volumes(root, setup, user.value);
     if (Status status = mount_system(root); !status.ok()) return status;
-    if (const Status status = make_tmp(root); !status.ok()) problems += cat({status.text, "\n"});
+    if (const Status status = make_tmp(root); !status.ok()) problems.push_back(status.text);
     if (Status status = volumes.mount(root); !status.ok()) return status;
-    problems += write_etc_files(root, setup.hostname());
+    for (std::string& problem : write_etc_files(root, setup.hostname()))
+        problems.push_back(std::move(problem));
     return user;
 }
 

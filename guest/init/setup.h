@@ -18,7 +18,7 @@ struct Ground {
 
 struct Made {
     Ground ground;
-    std::string problems;  // what the image did not allow but is no reason not to start
+    std::vector<std::string> problems;  // what the image did not allow but is no reason not to start
 };
 
 // Makes the VM that guest.md describes. After an error the VM is of no use.

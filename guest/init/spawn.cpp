@@ -107,6 +107,7 @@ void Launch::Child::run() {
     const KernelSignals none = 0;
     if (const long error = raw_syscall(SYS_setsid); error < 0) fail(Stage::session, error);
     raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, address(&none), 0, sizeof none);
+    raw_syscall(SYS_setpriority, PRIO_PROCESS, 0, 0);
     raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, address(&kOpenFiles));
     // Our own stdin is what the child shall have.
     if (const long error = raw_syscall(SYS_dup2, out, STDOUT_FILENO); error < 0) fail(Stage::descriptors, error);

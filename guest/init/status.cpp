@@ -7,6 +7,11 @@
 #include <cstring>
 
 namespace init {
+namespace {
+
+int kmsg = -1;
+
+}  // namespace
 
 std::string cat(std::initializer_list<std::string_view> words) {
     size_t size = 0;
@@ -32,8 +37,11 @@ Status bad_request(std::initializer_list<std::string_view> words) {
     return {cat(words), agent::Error::BAD_REQUEST};
 }
 
+void open_console() {
+    kmsg = ::open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+}
+
 void console(std::string_view text) {
-    static const int kmsg = ::open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
     const std::string line = cat({"<2>gvmkit init: ", text, "\n"});  // 2: shown in spite of "quiet"
     (void)!::write(kmsg, line.data(), line.size());
 }

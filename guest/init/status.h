@@ -37,6 +37,9 @@ Status failure(int error_number, std::initializer_list<std::string_view> words);
 Status failure(std::initializer_list<std::string_view> words);
 Status bad_request(std::initializer_list<std::string_view> words);
 
+// Opens the kernel's log for the two below, while nobody can have taken /dev away.
+void open_console();
+
 // Writes a line to the kernel's log, and so to the console.
 void console(std::string_view text);
 
