@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
+
+#include "base/error.h"
 #include "vm/tail.h"
 
 namespace vm {
@@ -25,10 +28,9 @@ std::optional<std::string> DiskErrors::line(const nlohmann::json& data, std::chr
         return {};
     }
     last_ = now;
-    const auto full = data.find("nospace");
-    std::string line =
-        fmt::format("the VM's disk {}: {} failed: {}", text_of(data, "node-name"), text_of(data, "operation"), text_of(data, "reason"));
-    if (full != data.end() && *full == true) line += "; the host's disk is full";
+    const std::string reason = text_of(data, "reason");
+    std::string line = fmt::format("the VM's disk {}: {} failed: {}", text_of(data, "node-name"), text_of(data, "operation"), reason);
+    if (reason == base::errno_text(ENOSPC)) line += "; the host's disk is full";
     if (const uint64_t unsaid = std::exchange(unsaid_, 0)) line += fmt::format(" ({} more since the last such line)", unsaid);
     return line;
 }

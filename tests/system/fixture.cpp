@@ -60,7 +60,11 @@ fs::path image(const std::string& name) {
 
 std::string text_of(const fs::path& file) {
     std::ifstream stream(file, std::ios::binary);
-    return {std::istreambuf_iterator<char>(stream), {}};
+    try {
+        return {std::istreambuf_iterator<char>(stream), {}};
+    } catch (const std::ios_base::failure&) {  // the process whose file in /proc it was has ended
+        return {};
+    }
 }
 
 std::vector<pid_t> group_members(pid_t pgid) {

@@ -6,8 +6,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const nlohmann::json kFull = {{"device", ""},       {"node-name", "scratch"}, {"operation", "write"},
-                              {"action", "report"}, {"nospace", true},        {"reason", "No space left on device"}};
+const nlohmann::json kFull = {
+    {"device", ""}, {"node-name", "scratch"}, {"operation", "write"}, {"action", "report"}, {"reason", "No space left on device"}};
 
 TEST(DiskErrors, SayWhatFailedAndWhy) {
     vm::DiskErrors errors;
@@ -21,7 +21,6 @@ TEST(DiskErrors, SayOneInTenSecondsAndCountTheRest) {
     EXPECT_FALSE(errors.line(kFull, start + 1s));
     EXPECT_FALSE(errors.line(kFull, start + 9s));
     nlohmann::json broken = kFull;
-    broken["nospace"] = false;
     broken["reason"] = "Input/output error";
     EXPECT_EQ(errors.line(broken, start + 10s),
               "the VM's disk scratch: write failed: Input/output error (2 more since the last such line)");
@@ -30,7 +29,7 @@ TEST(DiskErrors, SayOneInTenSecondsAndCountTheRest) {
 TEST(DiskErrors, SurviveWhatIsNotAnEvent) {
     vm::DiskErrors errors;
     EXPECT_FALSE(errors.line(nlohmann::json::array(), {}));
-    EXPECT_EQ(errors.line({{"node-name", 5}, {"reason", "\x1b[2J"}, {"nospace", "yes"}}, {}), "the VM's disk :  failed: ?[2J");
+    EXPECT_EQ(errors.line({{"node-name", 5}, {"reason", "\x1b[2J"}}, {}), "the VM's disk :  failed: ?[2J");
 }
 
 }  // namespace

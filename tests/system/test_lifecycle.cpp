@@ -1,0 +1,285 @@
+// The life of a VM and its many ends: with its runtime, before it and instead of it; and what disks do when they are full.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/mount.h>
+
+#include <charconv>
+#include <csignal>
+#include <fstream>
+#include <random>
+
+#include "base/error.h"
+#include "fixture.h"
+
+namespace system_test {
+namespace {
+
+using testing::ContainsRegex;
+using testing::HasSubstr;
+using Clock = std::chrono::steady_clock;
+
+// The living QEMU processes that run our kernel, in whatever process group they are.
+std::vector<pid_t> our_qemus(const fs::path& runtime_files = program("runtime")) {
+    std::vector<pid_t> found;
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
+        const std::string name = entry.path().filename();
+        pid_t pid = 0;
+        if (std::from_chars(name.data(), name.data() + name.size(), pid).ec != std::errc()) continue;
+        const std::string command = text_of(entry.path() / "cmdline");  // empty of one that waits to be reaped
+        if (text_of(entry.path() / "comm").starts_with("qemu-system") && command.find(runtime_files / "vmlinux") != std::string::npos)
+            found.push_back(pid);
+    }
+    return found;
+}
+
+void expect_no_qemu_in_time(Runtime& runtime) {
+    const auto end = Clock::now() + 2s;
+    runtime.until([] { return our_qemus().empty(); }, 10s);
+    EXPECT_LT(Clock::now(), end);
+}
+
+void expect_all_in_group(pid_t group) {
+    for (const pid_t pid : our_qemus())
+        EXPECT_EQ(::getpgid(pid), group);
+}
+
+// What hello is answered with instead of a version.
+std::string hello_error(Runtime& runtime) {
+    try {
+        runtime.hello();
+    } catch (const exeunit::RequestError& e) {
+        return e.what();
+    }
+    return "no error";
+}
+
+// CPU time that a process has used, in clock ticks, from its stat file's text.
+long cpu_ticks(const std::string& stat) {
+    std::istringstream fields(stat.substr(stat.rfind(')') + 1));
+    std::string skipped;
+    for (int i = 3; i < 14; i++)
+        fields >> skipped;
+    long user = 0;
+    long system = 0;
+    fields >> user >> system;
+    return user + system;
+}
+
+class Lifecycle : public SystemTest {
+protected:
+    std::string log() const { return text_of(workdir / "logs/ya-runtime-vm.log"); }
+};
+
+TEST_F(Lifecycle, AVmDiesWithItsRuntime) {
+    deploy();
+    auto runtime = start();
+    ASSERT_NE(runtime->qemu_pid(), 0);
+    EXPECT_THAT(our_qemus(), testing::ElementsAre(runtime->qemu_pid()));
+    expect_all_in_group(runtime->pid());
+    ASSERT_EQ(::kill(runtime->pid(), SIGKILL), 0);
+    expect_no_qemu_in_time(*runtime);
+}
+
+TEST_F(Lifecycle, AVmDiesWhenTheSupervisorIsGone) {
+    deploy();
+    auto runtime = start();
+    const auto busy = runtime->begin({"/bin/sh", "-c", "trap '' TERM; sleep 1000"});
+    expect_all_in_group(runtime->pid());
+    runtime->client().close_input();
+    expect_no_qemu_in_time(*runtime);
+    EXPECT_EQ(runtime->exit_code(), 0);
+}
+
+TEST_F(Lifecycle, NoVmIsLeftWheneverItsStartIsCutShort) {
+    constexpr int kAttempts = 20;
+    deploy();
+    const auto begin = Clock::now();
+    EXPECT_EQ(start()->shutdown(), 0);
+    const auto whole = std::chrono::duration_cast<Duration>(Clock::now() - begin).count();
+    std::mt19937 random(4);  // NOLINT: the same moments at each run
+    std::uniform_int_distribution<long> moment(0, whole);
+    for (int attempt = 0; attempt < kAttempts; attempt++) {
+        const Duration delay(moment(random));
+        SCOPED_TRACE("after " + std::to_string(delay.count()) + " of " + std::to_string(whole) + " ms");
+        auto runtime = launch();
+        for (const auto end = Clock::now() + delay; Clock::now() < end;) {
+            runtime->serve(5ms);
+            expect_all_in_group(runtime->pid());
+        }
+        if (attempt % 2 == 0) {
+            ASSERT_EQ(::kill(runtime->pid(), SIGKILL), 0);
+        } else {
+            runtime->client().close_input();
+        }
+        expect_no_qemu_in_time(*runtime);
+        EXPECT_EQ(runtime->exit_code(10s), attempt % 2 == 0 ? 137 : 0);
+        EXPECT_THAT(our_qemus(), testing::IsEmpty());  // nor did one start at the last moment
+    }
+}
+
+TEST_F(Lifecycle, TheDeathOfAVmIsToldToThoseWhoWait) {
+    deploy();
+    auto runtime = start();
+    EXPECT_EQ(runtime->sh("echo '<1>the last words' > /dev/kmsg").code, 0);
+    const auto process = runtime->begin({"/bin/sh", "-c", "echo out; printf err >&2; sleep 1000"});
+    runtime->until([&process] { return process->out == "out\n" && process->err == "err"; });
+    ASSERT_EQ(::kill(runtime->qemu_pid(), SIGKILL), 0);
+    runtime->finish(process);
+    EXPECT_EQ(process->code, 137);
+    EXPECT_EQ(process->out, "out\n");
+    EXPECT_THAT(process->err, testing::StartsWith("err\nya-runtime-vm: "));
+    EXPECT_THAT(process->err, ContainsRegex("ya-runtime-vm: .*VM died.*signal 9.*\n$"));
+    try {
+        runtime->sh("true");
+        ADD_FAILURE() << "a command ran in a dead VM";
+    } catch (const exeunit::RequestError& e) {
+        EXPECT_THAT(e.what(), HasSubstr("the VM died: QEMU was killed by signal 9"));
+    }
+    EXPECT_THAT(log(), HasSubstr("the last words"));
+    EXPECT_EQ(runtime->shutdown(), 0);
+}
+
+TEST_F(Lifecycle, TooLittleMemoryIsAnAnswerToHello) {
+    deploy({"--mem-gib", "0.01"});
+    auto runtime = launch({"--mem-gib", "0.01"});
+    EXPECT_THAT(hello_error(*runtime), HasSubstr("needs at least 64 MiB of memory; it was given 10 MiB"));
+    EXPECT_EQ(runtime->shutdown(), 0);
+}
+
+TEST_F(Lifecycle, TooMuchMemoryIsAnAnswerToHello) {
+    deploy({"--mem-gib", "1e6"});
+    auto runtime = launch({"--mem-gib", "1e6"});
+    EXPECT_THAT(hello_error(*runtime), ContainsRegex("memory"));
+    EXPECT_EQ(runtime->shutdown(), 0);
+}
+
+// A runtime of its own, whose kernel or initramfs is spoilt.
+class BrokenRuntime : public Lifecycle {
+protected:
+    void SetUp() override {
+        Lifecycle::SetUp();
+        fs::create_directories(files());
+        fs::copy_file(program("ya-runtime-vm"), workdir / "bin/ya-runtime-vm");
+        for (const char* name : {"vmlinux", "initramfs"})
+            fs::copy_file(program("runtime") / name, files() / name);
+        deploy();
+    }
+
+    fs::path files() const { return workdir / "bin/runtime"; }
+
+    std::string hello_error_of_broken() {
+        Runtime runtime({workdir / "bin/ya-runtime-vm", "--accel", "tcg", "--workdir", workdir, "--task-package", task_package, "start"},
+                        workdir);
+        const std::string error = hello_error(runtime);
+        EXPECT_THAT(our_qemus(files()), testing::IsEmpty());
+        EXPECT_EQ(runtime.shutdown(), 0);
+        return error;
+    }
+};
+
+TEST_F(BrokenRuntime, ABrokenKernelIsAnAnswerToHello) {
+    fs::resize_file(files() / "vmlinux", 3 << 20);
+    EXPECT_THAT(hello_error_of_broken(), HasSubstr("the VM did not start: QEMU: "));
+    std::ofstream(files() / "vmlinux") << "not a kernel";
+    EXPECT_THAT(hello_error_of_broken(), HasSubstr("the VM did not start: QEMU: "));
+    fs::remove(files() / "vmlinux");
+    EXPECT_THAT(hello_error_of_broken(), ContainsRegex("not installed as it should be: .*vmlinux.*No such file"));
+}
+
+TEST_F(BrokenRuntime, APanicIsAnAnswerToHello) {
+    std::ofstream(files() / "initramfs") << "";
+    EXPECT_THAT(hello_error_of_broken(), ContainsRegex("the VM did not start: the guest's kernel panicked: "));
+    EXPECT_THAT(log(), HasSubstr("Kernel panic"));
+}
+
+TEST_F(Lifecycle, AnIdleVmUsesNoCpuToSpeakOf) {
+    constexpr auto kTime = 5s;
+    const double limit = 0.05 * static_cast<double>(::sysconf(_SC_CLK_TCK)) * kTime.count();
+    deploy();
+    auto runtime = start();
+    const auto of_agent = [&runtime] { return cpu_ticks(runtime->run({"/bin/cat", "/proc/1/stat"}).out); };
+    const auto of_host = [](pid_t pid) { return cpu_ticks(text_of("/proc/" + std::to_string(pid) + "/stat")); };
+    const long agent = of_agent();
+    const pid_t qemu_pid = runtime->qemu_pid();
+    runtime->serve(1s);  // what the commands left to do
+    const long qemu = of_host(qemu_pid);
+    const long ours = of_host(runtime->pid());
+    runtime->serve(kTime);
+    EXPECT_LT(of_host(qemu_pid) - qemu, limit);
+    EXPECT_LT(of_host(runtime->pid()) - ours, limit);
+    EXPECT_LT(of_agent() - agent, limit);
+    EXPECT_EQ(runtime->shutdown(), 0);
+}
+
+TEST_F(Lifecycle, TheRootTakesWhatItWasGivenAndRefusesMore) {
+    const std::vector<std::string> size{"--mem-gib", "0.25", "--storage-gib", "3"};
+    deploy(size);
+    auto runtime = start(size);
+    const Process filled =
+        runtime->run({"/bin/sh", "-c", "for i in 1 2 3 4; do dd if=/dev/zero of=/file$i bs=1M count=500 2>&1 || exit 1; done; sync"});
+    EXPECT_EQ(filled.code, 0) << filled.out;
+    EXPECT_EQ(runtime->sh("stat -c %s /file*").out, "524288000\n524288000\n524288000\n524288000\n");
+    const Process refused = runtime->sh("dd if=/dev/zero of=/more bs=1M count=2000");
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_THAT(refused.err, HasSubstr("No space left on device"));
+    EXPECT_EQ(runtime->sh("rm /more /file1 && echo alive > /new && cat /new").out, "alive\n");
+    EXPECT_EQ(runtime->shutdown(), 0);
+}
+
+// A small file system of its own as the activity's folder.
+class FullHost : public Lifecycle {
+protected:
+    void SetUp() override {
+        Lifecycle::SetUp();
+        small_ = workdir / "small";
+        fs::create_directory(small_);
+        if (::mount("tmpfs", small_.c_str(), "tmpfs", 0, "size=32m") < 0) GTEST_SKIP() << "no right to mount a file system";
+    }
+    void TearDown() override {
+        (void)::umount2(small_.c_str(), MNT_DETACH);
+        Lifecycle::TearDown();
+    }
+
+    fs::path small_;
+};
+
+TEST_F(FullHost, FailsTheCommandAndNotTheVm) {
+    const std::vector<std::string> options{"--workdir", small_, "--storage-gib", "1"};
+    deploy(options);
+    auto runtime = start(options);
+    const Process failed = runtime->sh("dd if=/dev/zero of=/file bs=1M count=100 conv=fsync");
+    EXPECT_EQ(failed.code, 1);
+    EXPECT_THAT(failed.err, HasSubstr("rror"));
+    EXPECT_EQ(runtime->sh("echo alive").out, "alive\n");
+    const std::string line = "the VM's disk root: write failed: No space left on device; the host's disk is full";
+    EXPECT_THAT(text_of(small_ / "logs/ya-runtime-vm.log"), HasSubstr(line));
+    EXPECT_THAT(text_of(workdir / "stderr.txt"), HasSubstr(line));
+    EXPECT_EQ(runtime->shutdown(), 0);
+}
+
+TEST_F(Lifecycle, AnActivityBeginsAnewInTheSameFolder) {
+    task_package = image("configured");
+    const nlohmann::json first = deploy();
+    ASSERT_EQ(first["vols"].size(), 2U);
+    auto runtime = start();
+    EXPECT_EQ(runtime->sh("echo 1 > /data/file; echo 1 > /tmp/file; cat /data/file /tmp/file").out, "1\n1\n");
+    EXPECT_EQ(runtime->shutdown(), 0);
+
+    runtime = start();  // the volumes are as they were, the root is new
+    EXPECT_EQ(runtime->sh("cat /data/file; ls /tmp").out, "1\n");
+    EXPECT_EQ(runtime->shutdown(), 0);
+
+    const nlohmann::json second = deploy();
+    for (size_t i = 0; i < 2; i++) {
+        EXPECT_EQ(second["vols"][i]["path"], first["vols"][i]["path"]);
+        EXPECT_FALSE(fs::exists(workdir / first["vols"][i]["name"].get<std::string>()));
+        EXPECT_TRUE(fs::is_empty(workdir / second["vols"][i]["name"].get<std::string>()));
+    }
+    runtime = start();
+    EXPECT_EQ(runtime->sh("ls /data /tmp").out, "/data:\n\n/tmp:\n");
+    EXPECT_EQ(runtime->shutdown(), 0);
+}
+
+}  // namespace
+}  // namespace system_test
