@@ -31,7 +31,6 @@ namespace asio = boost::asio;
 using runtime::Options;
 
 constexpr const char* kProgram = "ya-runtime-vm";
-constexpr const char* kStartEntrypoint = "start-entrypoint";
 
 // What the command line says before it becomes Options.
 struct CommandLine {
@@ -101,8 +100,7 @@ void finish_options(CommandLine& line) {
     if (line.accelerator == "tcg") options.accelerator = runtime::AcceleratorChoice::tcg;
 }
 
-// Runs work to its end on this thread, which the VM's life hangs on.
-// Nothing where the context was stopped before.
+// Runs work to its end on this thread, which the VM's life hangs on. Returns nothing where the context was stopped before.
 template <typename T>
 std::optional<T> run_to_end(asio::io_context& context, asio::awaitable<T> work) {
     std::exception_ptr failure;
@@ -165,12 +163,9 @@ base::UniqueFd take_standard(int fd) {
 }
 
 int serve_supervisor(const CommandLine& line) {
-    for (const std::string& argument : line.arguments) {
-        if (argument != kStartEntrypoint) throw base::Error("start: unknown argument '" + argument + "'");
-    }
     base::log_to_file(kProgram, line.options.workdir / "logs");
     asio::io_context context(1);
-    runtime::Service service(context.get_executor(), line.options, !line.arguments.empty());
+    runtime::Service service(context.get_executor(), line.options, line.arguments);
     base::UniqueFd input = take_standard(STDIN_FILENO);
     base::UniqueFd output = take_standard(STDOUT_FILENO);
     const auto serve = [&]() -> asio::awaitable<int> {
@@ -180,13 +175,19 @@ int serve_supervisor(const CommandLine& line) {
     return *run_to_end(context, serve());
 }
 
-int run_one_command(CommandLine line, bool own_workdir) {
+int run_one_command(CommandLine line, bool workdir_given) {
     std::optional<runtime::TemporaryFolder> temporary;
-    if (!own_workdir) line.options.workdir = temporary.emplace().path();
+    if (!workdir_given) line.options.workdir = temporary.emplace().path();
     asio::io_context context(1);
+    std::exception_ptr failure;
     runtime::SandboxPlan plan{.options = line.options, .deployment = runtime::deploy(line.options)};
-    runtime::CommandRun command(context.get_executor(), [](agent::Stream stream, const std::string& data) {
-        base::write_all(stream == agent::STDOUT ? STDOUT_FILENO : STDERR_FILENO, data, "the output");
+    runtime::CommandRun command(context.get_executor(), [&](agent::Stream stream, const std::string& data) {
+        try {
+            base::write_all(stream == agent::STDOUT ? STDOUT_FILENO : STDERR_FILENO, data, "the output");
+        } catch (const base::Error&) {  // whoever read it has gone
+            failure = std::current_exception();
+            context.stop();
+        }
     });
     asio::signal_set signals(context, SIGTERM, SIGINT, SIGHUP);
     std::function<void()> wait_for_signal = [&] {
@@ -201,7 +202,9 @@ int run_one_command(CommandLine line, bool own_workdir) {
         plan.accelerator = co_await runtime::choose_accelerator(context.get_executor(), line.options, false);
         co_return co_await command.run(std::move(plan), std::move(line.arguments));
     };
-    return *run_to_end(context, work());
+    const std::optional<int> code = run_to_end(context, work());
+    if (failure) std::rethrow_exception(failure);
+    return *code;
 }
 
 }  // namespace
@@ -231,11 +234,11 @@ int main(int argc, char** argv) {
     const CLI::App* offer_command = add_command("offer-template", "Prints what a provider can offer, as JSON", "Ignored");
     const CLI::App* test_command = add_command("test", "Boots a VM and says whether a provider could run them here", "Ignored");
     return cli::run(app, argc, argv, [&] {
-        const bool own_workdir = !line.options.workdir.empty();
+        const bool workdir_given = !line.options.workdir.empty();
         finish_options(line);
         if (*deploy_command) return print_deployment(line.options);
         if (*start_command) return serve_supervisor(line);
-        if (*run_command) return run_one_command(std::move(line), own_workdir);
+        if (*run_command) return run_one_command(std::move(line), workdir_given);
         if (*test_command) return self_test(std::move(line));
         if (*offer_command) return print_offer(line.options);
         return 0;

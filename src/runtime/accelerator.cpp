@@ -170,6 +170,7 @@ awaitable<KvmVerdict> judge_kvm(std::filesystem::path device, std::filesystem::p
 awaitable<vm::Accelerator> choose_accelerator(asio::any_io_executor executor, Options options, bool sells_cpu) {
     check_installation(options);
     if (options.accelerator == AcceleratorChoice::tcg) co_return vm::Accelerator::tcg;
+    if (options.cache_dir.empty()) spdlog::info("nothing is remembered of KVM: neither --cache-dir nor XDG_CACHE_HOME nor HOME is set");
     BootTest boot = [executor, options] { return boot_test(executor, options); };
     const KvmVerdict verdict = co_await judge_kvm(kDevice, options.cache_dir, std::move(boot));
     if (verdict.works) co_return vm::Accelerator::kvm;

@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include <array>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/udp.hpp>
+#include <cerrno>
 #include <charconv>
 #include <string_view>
 
@@ -23,6 +25,7 @@ namespace {
 constexpr uint32_t kVpnMtu = 1220;
 constexpr uint32_t kInetMtu = 65280;
 constexpr int kSocketBuffer = 1 << 20;  // a burst of frames must not be dropped while the other end does not run
+constexpr time_t kConnectLimitS = 2;
 constexpr size_t kMaxHostName = 253;
 
 std::string text_of(const asio::ip::address& address, uint16_t port) {
@@ -47,12 +50,21 @@ void open_udp(const Endpoint& endpoint, Link& link) {
     link.kind = vm::Card::Kind::udp;
 }
 
+void set_send_timeout(int fd, time_t seconds) {
+    const timeval time{.tv_sec = seconds, .tv_usec = 0};
+    if (::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time) < 0) base::throw_errno("cannot set a socket's time-out");
+}
+
 void open_tcp(const Endpoint& endpoint, Link& link) {
     asio::io_context context;
     const asio::ip::tcp::endpoint peer(asio::ip::make_address(endpoint.host), endpoint.port);
-    asio::ip::tcp::socket socket(context);
-    socket.connect(peer);
+    asio::ip::tcp::socket socket(context, peer.protocol());
     socket.set_option(asio::ip::tcp::no_delay(true));
+    // Not asio's connect, which would wait for minutes where nobody answers; the send time-out bounds this one.
+    set_send_timeout(socket.native_handle(), kConnectLimitS);
+    if (::connect(socket.native_handle(), peer.data(), static_cast<socklen_t>(peer.size())) < 0)
+        throw base::Error(base::errno_text(errno == EINPROGRESS ? ETIMEDOUT : errno));
+    set_send_timeout(socket.native_handle(), 0);
     link.endpoint.set_tcp_stream(text_of(socket.local_endpoint().address(), socket.local_endpoint().port()));
     link.socket = detach(socket);
     link.kind = vm::Card::Kind::tcp;

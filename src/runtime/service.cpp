@@ -9,6 +9,7 @@
 #include <csignal>
 #include <utility>
 
+#include "agent/log_filter.h"
 #include "base/log.h"
 #include "runtime/accelerator.h"
 #include "runtime/request_error.h"
@@ -22,10 +23,13 @@ namespace {
 
 // The supervisor waits 5 s for the answer to Shutdown; nobody waits for us when the pipe just ended.
 constexpr auto kGrace = 1000ms;
-constexpr auto kStopLimit = 3000ms;
+constexpr auto kStopLimit = 2500ms;
 constexpr auto kHastyGrace = 300ms;
 constexpr auto kHastyStopLimit = 1200ms;
 constexpr auto kDrainLimit = 500ms;
+
+constexpr const char* kStartEntrypoint = "start-entrypoint";
+constexpr size_t kMaxErrorText = 8 << 10;
 
 exeunit::Stream pipe_stream(agent::Stream stream) {
     return stream == agent::STDOUT ? exeunit::Stream::out : exeunit::Stream::err;
@@ -44,7 +48,8 @@ ProcessSpec process_spec(const api::RunProcess& run) {
 
 void set_error(api::Response& response, api::Error::Code code, const std::string& message) {
     response.mutable_error()->set_code(code);
-    response.mutable_error()->set_message(message);
+    // A text that is not UTF-8, such as a path, would be a frame that the supervisor cannot decode.
+    response.mutable_error()->set_message(agent::printable(message, kMaxErrorText));
 }
 
 api::Error::Code code_of(agent::Error::Code code) {
@@ -60,10 +65,10 @@ api::Error::Code code_of(agent::Error::Code code) {
 
 }  // namespace
 
-Service::Service(asio::any_io_executor executor, Options options, bool with_entrypoint)
+Service::Service(asio::any_io_executor executor, Options options, std::vector<std::string> arguments)
     : executor_(executor),
       plan_{.options = std::move(options), .deployment = {}},
-      with_entrypoint_(with_entrypoint),
+      arguments_(std::move(arguments)),
       processes_(process_events()),
       changed_(executor, asio::steady_timer::time_point::max()) {}
 
@@ -153,7 +158,7 @@ awaitable<void> Service::stop() {
 awaitable<void> Service::boot() {
     try {
         co_await start_vm();
-        if (with_entrypoint_) co_await start_entrypoint();
+        if (!arguments_.empty()) co_await start_entrypoint();
         spdlog::info("the VM is up");
     } catch (const base::Error& e) {
         spdlog::error("{}", e.what());
@@ -165,6 +170,10 @@ awaitable<void> Service::boot() {
 }
 
 awaitable<void> Service::start_vm() {
+    // Wrong ones come from a requestor, who sees nothing but the answer to hello.
+    for (const std::string& argument : arguments_) {
+        if (argument != kStartEntrypoint) throw base::Error("start: unknown argument '" + argument + "'");
+    }
     plan_.deployment = load_deployment(plan_.options.workdir);
     plan_.links = open_links(executor_, plan_.options);
     plan_.accelerator = co_await choose_accelerator(executor_, plan_.options, false);

@@ -20,8 +20,8 @@ namespace runtime {
 // until that does not run any more.
 class Service {
 public:
-    // `with_entrypoint`: the image's entrypoint is run once the VM is up.
-    Service(boost::asio::any_io_executor executor, Options options, bool with_entrypoint);
+    // `arguments` are those behind `start`: "start-entrypoint" runs the image's entrypoint once the VM is up.
+    Service(boost::asio::any_io_executor executor, Options options, std::vector<std::string> arguments);
 
     // Serves the pipe until a Shutdown, end of file, a broken frame or a signal (SIGTERM, SIGINT, SIGHUP); the VM is ended then.
     boost::asio::awaitable<void> run(base::UniqueFd input, base::UniqueFd output);
@@ -41,7 +41,7 @@ private:
 
     boost::asio::any_io_executor executor_;
     SandboxPlan plan_;
-    bool with_entrypoint_;
+    std::vector<std::string> arguments_;
     std::unique_ptr<exeunit::Server> server_;
     Sandbox sandbox_;
     Processes processes_;

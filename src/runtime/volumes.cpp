@@ -177,7 +177,7 @@ void make_storage(const Volume& volume, const std::filesystem::path& workdir) {
     std::error_code error;
     std::filesystem::create_directories(image.parent_path(), error);
     if (error) throw base::SystemError(error.value(), "cannot make the folder " + image.parent_path().string());
-    make_scratch(image, volume.bytes);
+    make_scratch(image, volume.bytes, volume.errors);
     if (volume.preallocate == 0) return;
     const base::UniqueFd file = base::open_file(image, O_RDWR);
     if (::fallocate(file.get(), 0, 0, static_cast<off_t>(volume.preallocate)) < 0)
