@@ -126,7 +126,6 @@ void Runtime::finish(const std::shared_ptr<Process>& process, Duration deadline)
 int Runtime::shutdown() {
     wait(client().shutdown());
     const int code = exit_code();
-    until([this] { return !closed_.empty(); });
     EXPECT_EQ(closed_, "the runtime closed its output");  // not a byte that is no message
     EXPECT_TRUE(stray_.empty());
     return code;
@@ -136,7 +135,10 @@ int Runtime::exit_code(Duration deadline) {
     const auto end = std::chrono::steady_clock::now() + deadline;
     while (std::chrono::steady_clock::now() < end) {
         serve(10ms);  // a runtime that still has something to say must not wait for us
-        if (const auto code = exeunit::wait_for(launched_.child, 0ms)) return *code;
+        const auto code = exeunit::wait_for(launched_.child, 0ms);
+        if (!code) continue;
+        until([this] { return !closed_.empty(); });
+        return *code;
     }
     throw base::Error("the runtime did not end");
 }

@@ -137,8 +137,10 @@ TEST_F(ProtocolTest, RequestsInOneGoAreAllAnswered) {
     }
     vm->until([&] { return codes.size() == 50; });
     EXPECT_THAT(codes, testing::Each(0));
-    for (auto& pid : pids)
+    for (auto& pid : pids) {
+        vm->until([&pid] { return pid.wait_for(0s) == std::future_status::ready; });
         EXPECT_NE(pid.get(), 0);
+    }
     EXPECT_NE(hello.get(), "");
     EXPECT_EQ(vm->shutdown(), 0);
 }
