@@ -128,8 +128,12 @@ public:
         child_.kill(SIGKILL);
     }
 
+    // Whoever waits for the end must not wait for ever.
     void close() {
-        child_ = base::Child();
+        if (!ending_) {
+            kill();
+            set_ending(child_.wait());
+        }
         qmp_.reset();
         boost::system::error_code ignored;
         for (asio::posix::stream_descriptor* descriptor : {&exit_, &console_, &errors_})
@@ -141,6 +145,7 @@ public:
 
 private:
     static asio::awaitable<void> connect(std::shared_ptr<State> self) {
+        if (!self->qmp_) co_return;  // closed meanwhile
         try {
             co_await self->qmp_->connect();
         } catch (const QmpError&) {
@@ -156,6 +161,7 @@ private:
 
     // Nobody here stops a VM, so it is KVM that could not go on.
     static asio::awaitable<void> check_status(std::shared_ptr<State> self) {
+        if (!self->qmp_) co_return;
         try {
             const nlohmann::json status = co_await self->qmp_->execute("query-status");
             if (status.value("status", "") != "internal-error") co_return;
@@ -180,11 +186,14 @@ private:
         co_await (collect(self->console_, self->console_text_) && collect(self->errors_, self->error_text_));
         if (!self->exit_.is_open()) co_return;
         co_await self->exit_.async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
-        if (self->child_.pid() < 0) co_return;
-        self->ending_ = describe_ending(self->child_.wait(), self->console_text_.text(), self->error_text_.text());
-        if (self->killed_) self->ending_->reason = "the VM was stopped";
-        if (self->internal_error_) self->ending_->reason = "this host's KVM cannot run the VM's kernel (KVM internal error)";
-        self->done_.cancel();
+        if (!self->ending_) self->set_ending(self->child_.wait());
+    }
+
+    void set_ending(int wait_status) {
+        ending_ = describe_ending(wait_status, console_text_.text(), error_text_.text());
+        if (killed_) ending_->reason = "the VM was stopped";
+        if (internal_error_) ending_->reason = "this host's KVM cannot run the VM's kernel (KVM internal error)";
+        done_.cancel();
     }
 
     asio::any_io_executor executor_;

@@ -18,7 +18,7 @@ public:
     // Starts QEMU and its guest. Call it from the main thread. Throws base::Error when QEMU is missing or cannot be started; what QEMU
     // itself finds wrong shows as its ending.
     static std::unique_ptr<Qemu> start(const boost::asio::any_io_executor& executor, Machine machine);
-    ~Qemu();  // kills and reaps
+    ~Qemu();  // kills and reaps; `ended` completes
     Qemu(const Qemu&) = delete;
     Qemu& operator=(const Qemu&) = delete;
 

@@ -135,11 +135,21 @@ TEST_F(Qemu, IsGoneAfterTheDestructor) {
     write_halting_kernel();
     auto qemu = vm::Qemu::start(io_.get_executor(), machine());
     const pid_t pid = qemu->pid();
+    std::string reason;
+    asio::co_spawn(io_, qemu->ended(), [&](const std::exception_ptr&, const vm::Ending& ending) { reason = ending.reason; });
     io_.run_for(50ms);
     qemu.reset();
     EXPECT_LT(::kill(pid, 0), 0);
     io_.restart();
     io_.run_for(20s);  // ends by itself: nothing waits any more
+    EXPECT_TRUE(io_.stopped());
+    EXPECT_EQ(reason, "the VM was stopped");
+}
+
+TEST_F(Qemu, MayBeDestroyedBeforeAnythingRuns) {
+    write_halting_kernel();
+    vm::Qemu::start(io_.get_executor(), machine()).reset();
+    io_.run_for(20s);
     EXPECT_TRUE(io_.stopped());
 }
 
