@@ -1,5 +1,6 @@
 #include "exeunit/server.h"
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -18,6 +19,7 @@ namespace {
 
 constexpr size_t kReadSize = 64 << 10;
 
+constexpr auto kQuietly = asio::as_tuple(asio::use_awaitable);
 constexpr auto kNever = asio::steady_timer::time_point::max();
 
 }  // namespace
@@ -44,7 +46,7 @@ public:
         boost::system::error_code ignored;
         input_.close(ignored);
         output_.close(ignored);
-        wake_.cancel();
+        wake_.cancel(ignored);
     }
 
     void send(const ya_runtime_api::Response& response) {
@@ -70,9 +72,7 @@ private:
         Decoder decoder;
         for (;;) {
             const std::span<char> room = decoder.prepare(kReadSize);
-            boost::system::error_code error;
-            const size_t n =
-                co_await input_.async_read_some(asio::buffer(room.data(), room.size()), asio::redirect_error(asio::use_awaitable, error));
+            const auto [error, n] = co_await input_.async_read_some(asio::buffer(room.data(), room.size()), kQuietly);
             if (error == asio::error::eof) co_return decoder.at_frame_end() ? "" : "the supervisor's pipe ended in the middle of a frame";
             if (error) co_return "cannot read the supervisor's pipe: " + error.message();
             decoder.commit(n);
@@ -150,7 +150,7 @@ private:
     bool broken_ = false;
 };
 
-Server::Server(asio::any_io_executor executor, base::UniqueFd input, base::UniqueFd output, ServerEvents events)
+Server::Server(const asio::any_io_executor& executor, base::UniqueFd input, base::UniqueFd output, ServerEvents events)
     : state_(std::make_shared<State>(executor, std::move(input), std::move(output), std::move(events))) {
     state_->start();
 }

@@ -28,7 +28,7 @@ struct ServerEvents {
 class Server {
 public:
     // Takes pipes or sockets, not the same descriptor for both, and makes them non-blocking. Reads at once.
-    Server(boost::asio::any_io_executor executor, base::UniqueFd input, base::UniqueFd output, ServerEvents events);
+    Server(const boost::asio::any_io_executor& executor, base::UniqueFd input, base::UniqueFd output, ServerEvents events);
     ~Server();  // closes both; what was not written is lost
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
