@@ -142,10 +142,11 @@ int main(int argc, char** argv) {
     app.add_option("--compression-method", arguments.method, "gzip, which every provider reads")
         ->check(CLI::IsMember({"gzip"}))
         ->capture_default_str();
+    // One value each time: what follows is the image.
     app.add_option("--env", arguments.changes.env, "Sets NAME=VALUE in the image's environment; repeatable")
-        ->expected(1)
+        ->take_all()
         ->allow_extra_args(false);
-    app.add_option("--vol", arguments.changes.volumes, "Adds a volume's path; repeatable")->expected(1)->allow_extra_args(false);
+    app.add_option("--vol", arguments.changes.volumes, "Adds a volume's path; repeatable")->take_all()->allow_extra_args(false);
     auto* entrypoint =
         app.add_option("--entrypoint", arguments.entrypoint, "The program to start, in the place of the image's entrypoint and command");
     auto* user = app.add_option("--user", arguments.user, "Whom commands run as: a name or number, with :GROUP or without");
