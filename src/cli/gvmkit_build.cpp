@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
@@ -67,6 +68,17 @@ std::string image_hash(int fd, const std::string& name) {
     }
 }
 
+volatile std::sig_atomic_t interrupted = 0;
+
+// An interrupted conversion removes what it wrote. A second signal ends the program at once.
+void end_on_signals() {
+    struct sigaction action {};
+    action.sa_handler = [](int) { interrupted = 1; };
+    action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+        (void)::sigaction(signal, &action, nullptr);
+}
+
 // A line on the terminal that tells how far it is; removed by the destructor.
 class Progress {
 public:
@@ -114,7 +126,11 @@ int build_image(const Arguments& arguments) {
     build::Summary summary;
     {
         Progress progress(!arguments.hide_progress);
-        options.progress = [&progress](uint64_t done, uint64_t total) { progress.show(done, total); };
+        options.progress = [&progress](uint64_t done, uint64_t total) {
+            if (interrupted != 0) throw base::Error("interrupted");
+            progress.show(done, total);
+        };
+        end_on_signals();
         summary = base::with_context("cannot convert " + arguments.image,
                                      [&] { return build::convert(image, config, file.fd(), output, options); });
     }

@@ -20,8 +20,12 @@ void Archive::open() {
     check(archive_read_open(archive_, this, nullptr, read, nullptr));
 }
 
-void Archive::check(int result) {
+void Archive::rethrow() {
     if (exception_) std::rethrow_exception(std::exchange(exception_, nullptr));
+}
+
+void Archive::check(int result) {
+    rethrow();
     if (result == ARCHIVE_OK) return;
     const char* text = archive_error_string(archive_);
     throw base::Error(text == nullptr ? "it cannot be read" : text);

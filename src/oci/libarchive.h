@@ -25,7 +25,10 @@ public:
     // Throws base::Error.
     void open();
 
-    // Throws base::Error with libarchive's text unless `result` is ARCHIVE_OK; an exception of the stream's goes on as it is.
+    // Throws what the stream threw while libarchive read it, if it did.
+    void rethrow();
+
+    // The same; else throws base::Error with libarchive's text unless `result` is ARCHIVE_OK.
     void check(int result);
 
 private:

@@ -81,7 +81,10 @@ TarReader::TarReader(StreamPtr stream) : archive_(std::move(stream)) {
 }
 
 std::string TarReader::at() const {
-    return "bad tar header at offset " + std::to_string(archive_read_header_position(archive_.get()));
+    const la_int64_t offset = archive_read_header_position(archive_.get());
+    // libarchive has none when it failed on the way to the next header.
+    if (offset < 0) return "bad tar behind the header at offset " + std::to_string(header_);
+    return "bad tar header at offset " + std::to_string(offset);
 }
 
 bool TarReader::next(TarEntry& entry) {
@@ -96,8 +99,10 @@ bool TarReader::next(TarEntry& entry) {
     // that is not ASCII; it then gives the bytes as they are, with a warning, which is what is wanted here.
     const bool unconverted =
         result == ARCHIVE_WARN && text(archive_error_string(archive_.get())).find("can't be converted from") != std::string::npos;
+    archive_.rethrow();
     if (!unconverted && result != ARCHIVE_OK) base::with_context(at(), [this, result] { archive_.check(result); });
     base::with_context(at(), [&] { fill(entry, header); });
+    header_ = archive_read_header_position(archive_.get());
     size_ = entry.size;
     return true;
 }

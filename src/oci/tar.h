@@ -55,6 +55,7 @@ private:
 
     Archive archive_;
     bool opened_ = false;
+    int64_t header_ = 0;  // where the current entry's begins
     uint64_t size_ = 0;
     uint64_t position_ = 0;  // the end of the data that was given
 };

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/subprocess.h"
 #include "gvmi/image.h"
+#include "squashfs_look.h"
 #include "tar_builder.h"
 
 namespace {
@@ -83,6 +84,24 @@ TEST(Convert, WritesTreeDataAndTrailer) {
     EXPECT_EQ(converted.summary.inodes, 8u);
     EXPECT_EQ(converted.summary.file_bytes, std::filesystem::file_size(converted.path));
     EXPECT_EQ(gvmi::read_image(converted.path).config.cmd, std::vector<std::string>{"sh"});
+}
+
+TEST(Convert, CountsLinks) {
+    const Converted converted = convert(image_of({test::make_tar({{.path = "a", .content = "x"},
+                                                                  {.path = "d/b", .type = '1', .target = "a"},
+                                                                  {.path = "d/e/f/", .type = '5'},
+                                                                  {.path = "d/g/", .type = '5'},
+                                                                  {.path = "s", .type = '2', .target = "x"},
+                                                                  {.path = "t", .type = '1', .target = "s"}}),
+                                                  test::make_tar({{.path = "c", .type = '1', .target = "a"}, {.path = "d/.wh.b"}})}));
+    EXPECT_EQ(test::look(converted.path, "").links, 3u);
+    EXPECT_EQ(test::look(converted.path, "d").links, 4u);
+    EXPECT_EQ(test::look(converted.path, "d/e").links, 3u);
+    EXPECT_EQ(test::look(converted.path, "d/g").links, 2u);
+    EXPECT_EQ(test::look(converted.path, "a").links, 2u);
+    EXPECT_EQ(test::look(converted.path, "a").number, test::look(converted.path, "c").number);
+    EXPECT_EQ(test::look(converted.path, "s").links, 2u);
+    EXPECT_EQ(test::look(converted.path, "s").number, test::look(converted.path, "t").number);
 }
 
 TEST(Convert, OfNothingIsAnEmptyRoot) {

@@ -167,6 +167,7 @@ TEST(Tree, FollowsSymlinksInsideTheRoot) {
                 ElementsAre("a/", "a/up -> ../../../../b", "b/", "b/x 0.2"));
     EXPECT_THAT(merged({{symlink("etc", "/../../host"), file("etc/passwd")}}),
                 ElementsAre("etc -> /../../host", "host/", "host/passwd 0.1"));
+    EXPECT_THAT(merged({{folder("a"), symlink("a/l", "/b"), file("a/l/x")}}), ElementsAre("a/", "a/l -> /b", "b/", "b/x 0.2"));
     EXPECT_THAT(merged({{symlink("l", "/"), file("l/l/x")}}), ElementsAre("l -> /", "x 0.1"));
     EXPECT_THAT(merged({{symlink("l", "d"), file("d/a")}, {file("l/.wh.a")}}), ElementsAre("d/", "l -> d"));
     // The last name is not followed: a link is replaced.
@@ -190,18 +191,16 @@ TEST(Tree, BoundsNames) {
     expect_refused({{symlink("l", "")}}, "a symbolic link to a path of 0 bytes");
 }
 
-// Each link makes the tree deeper than one path could.
+// Each link leads 500 directories further down, by a short path.
 TEST(Tree, BoundsDepth) {
     std::string deep;
     for (int i = 0; i < 500; i++)
         deep += "d/";
-    Layer layer = {folder(deep)};
-    std::string prefix;
+    Layer layer = {symlink(deep + "l", deep), symlink("s0", deep + "l")};
     for (int i = 0; i < 10; i++) {
-        const std::string name = "l" + std::to_string(i);
-        layer.push_back(symlink(name, prefix + deep));
-        layer.push_back(folder(name + "/" + deep));
-        prefix = name + "/";
+        const std::string link = "s" + std::to_string(i) + "/l";
+        layer.push_back(symlink(link, deep));
+        layer.push_back(symlink("s" + std::to_string(i + 1), link));
     }
     expect_refused({layer}, "nested too deep");
     std::string bomb;

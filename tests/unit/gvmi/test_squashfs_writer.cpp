@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/subprocess.h"
+#include "squashfs_look.h"
 
 namespace {
 
@@ -116,6 +117,33 @@ TEST(SquashfsWriter, WritesEveryTypeAsAnotherReaderSeesIt) {
     EXPECT_THAT(listing, HasSubstr("prw------- 0/0"));
     EXPECT_THAT(listing, HasSubstr("2106-02-07 06:28 squashfs-root/link -> ../x"));
     EXPECT_THAT(listing, HasSubstr("---------- 0/0                       0 1970-01-01 00:00 squashfs-root/none"));
+}
+
+TEST(SquashfsWriter, WritesLinksAndAttributes) {
+    const File file;
+    SquashfsWriter writer(file.fd.get(), "test", {});
+    const size_t data = writer.begin_file();
+    writer.append(bytes("hello"));
+    writer.end_file();
+    const gvmi::Attributes attributes = {
+        {"user.a", std::string("x\0y", 3)}, {"security.capability", ""}, {"trusted.\xe9", std::string(60000, 'v')}};
+    uint32_t number = 0;
+    const auto next = [&number, &attributes](mode_t mode, uint32_t links) {
+        return Inode{.mode = mode, .links = links, .number = ++number, .attributes = &attributes};
+    };
+    const InodeRef f = writer.write_file(next(S_IFREG, 3), data);
+    const InodeRef l = writer.write_symlink(next(S_IFLNK, 2), "x");
+    const InodeRef c = writer.write_device(next(S_IFCHR, 4), 1, 3);
+    const InodeRef p = writer.write_fifo(next(S_IFIFO, 5));
+    const InodeRef d = writer.write_directory(next(S_IFDIR, 2), 6, {});
+    const Entries entries = {{"c", c}, {"d", d}, {"f", f}, {"l", l}, {"p", p}};
+    writer.finish(writer.write_directory(next(S_IFDIR, 3), 7, entries));
+    const std::map<std::string, std::string> expected(attributes.begin(), attributes.end());
+    const std::pair<const char*, uint32_t> all[] = {{"f", 3}, {"l", 2}, {"c", 4}, {"p", 5}, {"d", 2}, {"", 3}};
+    for (const auto& [name, links] : all) {
+        EXPECT_EQ(test::look(file.path, name).links, links) << name;
+        EXPECT_EQ(test::look(file.path, name).attributes, expected) << name;
+    }
 }
 
 TEST(SquashfsWriter, GivesTheSameBytesAtAnyNumberOfWorkers) {

@@ -140,10 +140,33 @@ TEST(Tar, RefusesDamage) {
     const std::string tar = test::make_tar({{.path = "a", .content = std::string(5000, 'x')}, {.path = "b"}});
     EXPECT_THAT([&tar] { read(tar.substr(0, 3000)); }, ThrowsMessage<base::Error>(HasSubstr("Truncated")));
     EXPECT_THAT([&tar] { read(tar.substr(0, 300)); }, ThrowsMessage<base::Error>(HasSubstr("not a tar")));
+    oci::TarReader reader(test::stream_of(tar.substr(0, 3000)));
+    TarEntry entry;
+    ASSERT_TRUE(reader.next(entry));
+    EXPECT_THAT([&] { reader.next(entry); }, ThrowsMessage<base::Error>(HasSubstr("bad tar behind the header at offset 0: ")));
     std::string broken = tar;
     broken[512 + 5120 + 3] ^= 1;
     EXPECT_THAT([&broken] { read(broken); }, ThrowsMessage<base::Error>(HasSubstr("bad tar header at offset 5632: ")));
     EXPECT_THAT([] { read(std::string(5000, 'x')); }, ThrowsMessage<base::Error>(HasSubstr("not a tar")));
+}
+
+class Failing : public oci::Stream {
+public:
+    std::span<const std::byte> next() override {
+        if (std::exchange(failed_, true)) throw base::Error("the disk is gone");
+        return std::as_bytes(std::span(start_));
+    }
+
+private:
+    std::string start_ = test::make_tar({{.path = "a", .content = std::string(5000, 'x')}}).substr(0, 2000);
+    bool failed_ = false;
+};
+
+TEST(Tar, HandsOnTheStreamsErrors) {
+    oci::TarReader reader(std::make_unique<Failing>());
+    TarEntry entry;
+    ASSERT_TRUE(reader.next(entry));
+    EXPECT_THAT([&] { reader.next(entry); }, ThrowsMessage<base::Error>("the disk is gone"));
 }
 
 TEST(Tar, RefusesNumbersThatAreNone) {
