@@ -4,11 +4,11 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -103,8 +103,8 @@ public:
           child_(std::move(child)),
           agent_(std::move(channels.agent.first)),
           exit_(executor, ::fcntl(child_.pidfd(), F_DUPFD_CLOEXEC, 0)),
-          console_(executor, channels.console.first.release()),
-          errors_(executor, channels.errors.first.release()),
+          console_{.descriptor{executor, channels.console.first.release()}},
+          errors_{.descriptor{executor, channels.errors.first.release()}},
           done_(executor, asio::steady_timer::time_point::max()),
           qmp_socket_(std::move(channels.qmp.first)) {}
 
@@ -114,7 +114,8 @@ public:
         };
         self->qmp_ = std::make_unique<Qmp>(self->executor_, std::move(self->qmp_socket_), std::move(take));
         asio::co_spawn(self->executor_, connect(self), asio::detached);
-        asio::co_spawn(self->executor_, wait_for_end(self), asio::detached);
+        collect(self, self->console_);
+        collect(self, self->errors_);
     }
 
     static asio::awaitable<Ending> ended(std::shared_ptr<State> self) {
@@ -136,7 +137,7 @@ public:
         }
         qmp_.reset();
         boost::system::error_code ignored;
-        for (asio::posix::stream_descriptor* descriptor : {&exit_, &console_, &errors_})
+        for (asio::posix::stream_descriptor* descriptor : {&exit_, &console_.descriptor, &errors_.descriptor})
             descriptor->close(ignored);
     }
 
@@ -144,6 +145,12 @@ public:
     base::UniqueFd take_agent_channel() { return std::move(agent_); }
 
 private:
+    struct Stream {
+        asio::posix::stream_descriptor descriptor;
+        Tail text = {};
+        std::array<char, 4096> block = {};
+    };
+
     static asio::awaitable<void> connect(std::shared_ptr<State> self) {
         if (!self->qmp_) co_return;  // closed meanwhile
         try {
@@ -171,26 +178,27 @@ private:
         }
     }
 
-    static asio::awaitable<void> collect(asio::posix::stream_descriptor& from, Tail& into) {
-        char block[4096];
-        for (;;) {
-            const auto [error, size] = co_await from.async_read_some(asio::buffer(block), kAwait);
-            if (error) co_return;
-            into.append({block, size});
-        }
+    // QEMU alone holds the other ends of both streams, so that their end is QEMU's.
+    static void collect(const std::shared_ptr<State>& self, Stream& stream) {
+        stream.descriptor.async_read_some(asio::buffer(stream.block), [self, &stream](const boost::system::error_code& error, size_t size) {
+            if (!error) {
+                stream.text.append({stream.block.data(), size});
+                collect(self, stream);
+            } else if (--self->open_streams_ == 0) {
+                wait_for_exit(self);
+            }
+        });
     }
 
-    // QEMU alone holds the other ends, so that their end is QEMU's.
-    static asio::awaitable<void> wait_for_end(std::shared_ptr<State> self) {
-        using namespace asio::experimental::awaitable_operators;
-        co_await (collect(self->console_, self->console_text_) && collect(self->errors_, self->error_text_));
-        if (!self->exit_.is_open()) co_return;
-        co_await self->exit_.async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
-        if (!self->ending_) self->set_ending(self->child_.wait());
+    static void wait_for_exit(const std::shared_ptr<State>& self) {
+        if (self->ending_) return;
+        self->exit_.async_wait(asio::posix::stream_descriptor::wait_read, [self](const boost::system::error_code&) {
+            if (!self->ending_) self->set_ending(self->child_.wait());
+        });
     }
 
     void set_ending(int wait_status) {
-        ending_ = describe_ending(wait_status, console_text_.text(), error_text_.text());
+        ending_ = describe_ending(wait_status, console_.text.text(), errors_.text.text());
         if (killed_) ending_->reason = "the VM was stopped";
         if (internal_error_) ending_->reason = "this host's KVM cannot run the VM's kernel (KVM internal error)";
         done_.cancel();
@@ -201,14 +209,13 @@ private:
     pid_t pid_ = child_.pid();
     base::UniqueFd agent_;
     asio::posix::stream_descriptor exit_;
-    asio::posix::stream_descriptor console_;
-    asio::posix::stream_descriptor errors_;
+    Stream console_;  // the guest's
+    Stream errors_;   // QEMU's own
+    int open_streams_ = 2;
     asio::steady_timer done_;
     base::UniqueFd qmp_socket_;
     std::unique_ptr<Qmp> qmp_;
     DiskErrors disk_errors_;
-    Tail console_text_;
-    Tail error_text_;
     bool internal_error_ = false;
     bool killed_ = false;  // by us
     std::optional<Ending> ending_;
@@ -216,7 +223,7 @@ private:
 
 Qemu::Qemu(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
-Qemu::~Qemu() {
+Qemu::~Qemu() {  // NOLINT(bugprone-exception-escape): waiting for a child of ours does not fail
     state_->close();
 }
 

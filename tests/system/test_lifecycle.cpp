@@ -171,7 +171,7 @@ protected:
     std::string hello_error_of_broken() {
         Runtime runtime({workdir / "bin/ya-runtime-vm", "--accel", "tcg", "--workdir", workdir, "--task-package", task_package, "start"},
                         workdir);
-        const std::string error = hello_error(runtime);
+        std::string error = hello_error(runtime);
         EXPECT_THAT(our_qemus(files()), testing::IsEmpty());
         EXPECT_EQ(runtime.shutdown(), 0);
         return error;
