@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""docker_archive.py OUT.tar CONFIG — writes the test image as `docker save` would.
+"""docker_archive.py OUT.tar CONFIG [PROGRAM...] — writes the test image as `docker save` would.
 
 CONFIG is the JSON of a container configuration ("User", "Env", …). The tree is the same in every image: Debian's static busybox with all
-its names, two users, and files that cannot be run.
+its names, two users, and files that cannot be run; and each PROGRAM in /bin.
 """
 
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -30,7 +31,7 @@ class Layer:
         self.add(name, tarfile.DIRTYPE, mode=mode, owner=owner)
 
 
-def tree():
+def tree(programs):
     layer = Layer()
     for name in ("bin", "etc", "home", "opt", "opt/bin"):
         layer.folder(name)
@@ -43,6 +44,9 @@ def tree():
     for applet in subprocess.check_output([BUSYBOX, "--list"], text=True).split():
         if applet != "busybox":
             layer.add("bin/" + applet, tarfile.SYMTYPE, mode=0o777, target="busybox")
+    for program in programs:
+        with open(program, "rb") as file:
+            layer.add("bin/" + os.path.basename(program), data=file.read(), mode=0o755)
     layer.add("opt/bin/answer", data=b"#!/bin/sh\necho 42\n", mode=0o755)
     layer.add("bin/not-executable", data=b"#!/bin/sh\n", mode=0o644)
     layer.add("bin/not-a-program", data=b"\x7fELF but only so far", mode=0o755)
@@ -53,9 +57,8 @@ def tree():
     return layer.bytes.getvalue()
 
 
-def main():
-    out, config = sys.argv[1], json.loads(sys.argv[2])
-    layer = tree()
+def save(out, layer, config):
+    """Writes an image of one layer, the bytes of a tar, as a docker archive."""
     image = json.dumps({
         "architecture": "amd64",
         "os": "linux",
@@ -73,4 +76,5 @@ def main():
         file.write(archive.bytes.getvalue())
 
 
-main()
+if __name__ == "__main__":
+    save(sys.argv[1], tree(sys.argv[3:]), json.loads(sys.argv[2]))

@@ -17,7 +17,6 @@ namespace {
 
 using testing::EndsWith;
 using testing::HasSubstr;
-using testing::IsEmpty;
 using testing::StartsWith;
 
 // A program at a terminal of its own.
@@ -25,6 +24,7 @@ class AtTerminal {
 public:
     explicit AtTerminal(const std::vector<std::string>& argv) {
         std::vector<char*> pointers;
+        pointers.reserve(argv.size() + 1);
         for (const std::string& argument : argv)
             pointers.push_back(const_cast<char*>(argument.c_str()));
         pointers.push_back(nullptr);

@@ -1,0 +1,34 @@
+// What the benchmarks run inside the VMs, static: `true`, `out BYTES`, `write PATH BYTES`, `read PATH`.
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { kBlock = 1 << 20 };
+static char block[kBlock];
+
+static int write_bytes(int fd, long long bytes, size_t block_size) {
+    while (bytes > 0) {
+        const ssize_t n = write(fd, block, bytes < (long long)block_size ? (size_t)bytes : block_size);
+        if (n < 0) return 1;
+        bytes -= n;
+    }
+    return 0;
+}
+
+int main(int argc, char** argv) {
+    if (argc == 2 && strcmp(argv[1], "true") == 0) return 0;
+    if (argc == 3 && strcmp(argv[1], "out") == 0) return write_bytes(1, atoll(argv[2]), 64 << 10);
+    if (argc == 4 && strcmp(argv[1], "write") == 0) {
+        const int fd = open(argv[2], O_WRONLY | O_CREAT | O_TRUNC, 0644);
+        return fd < 0 || write_bytes(fd, atoll(argv[3]), kBlock) != 0 || fsync(fd) != 0;
+    }
+    if (argc == 3 && strcmp(argv[1], "read") == 0) {
+        const int fd = open(argv[2], O_RDONLY);
+        ssize_t n;
+        while ((n = read(fd, block, kBlock)) > 0) {
+        }
+        return fd < 0 || n < 0;
+    }
+    return 2;
+}
