@@ -120,8 +120,9 @@ void remember(const std::filesystem::path& cache_dir, const KvmVerdict& verdict)
     }
 }
 
-void check_installation(const Options& options) {
-    (void)vm::check_qemu();
+// The version of QEMU is asked for where it may make a provider wait, not at each start.
+void check_installation(const Options& options, bool version_too) {
+    if (version_too) (void)vm::check_qemu();
     for (const char* name : {"vmlinux", "initramfs"})
         base::with_context("the runtime is not installed as it should be",
                            [&] { (void)base::open_file(options.runtime_files / name, O_RDONLY); });
@@ -168,7 +169,7 @@ awaitable<KvmVerdict> judge_kvm(std::filesystem::path device, std::filesystem::p
 }
 
 awaitable<vm::Accelerator> choose_accelerator(asio::any_io_executor executor, Options options, bool sells_cpu) {
-    check_installation(options);
+    check_installation(options, sells_cpu);
     if (options.accelerator == AcceleratorChoice::tcg) co_return vm::Accelerator::tcg;
     if (options.cache_dir.empty()) spdlog::info("nothing is remembered of KVM: neither --cache-dir nor XDG_CACHE_HOME nor HOME is set");
     BootTest boot = [executor, options] { return boot_test(executor, options); };

@@ -1,8 +1,8 @@
 #include "runtime/guest.h"
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <optional>
@@ -18,6 +18,7 @@ using asio::awaitable;
 namespace {
 
 // How long one end of a VM may outlive the other: QEMU a broken channel, and what is still in the channel QEMU.
+constexpr auto kQuietly = asio::as_tuple(asio::use_awaitable);
 constexpr auto kHalfDead = std::chrono::milliseconds(500);
 
 std::string seconds(std::chrono::steady_clock::duration time) {
@@ -55,8 +56,9 @@ public:
         events_ = {};
         ending_ = true;
         agent_->close();
-        channel_end_.cancel();
-        kill_timer_.cancel();
+        boost::system::error_code ignored;
+        channel_end_.cancel(ignored);
+        kill_timer_.cancel(ignored);
         qemu_->kill();
     }
 
@@ -120,17 +122,15 @@ private:
     }
 
     awaitable<void> dead() {
-        boost::system::error_code ignored;
         while (!dead_)
-            co_await death_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+            (void)co_await death_.async_wait(kQuietly);
     }
 
     static awaitable<void> watch(std::shared_ptr<State> self) {
         const vm::Ending ending = co_await self->qemu_->ended();
         if (!self->channel_closed_ && !self->ending_) {
-            boost::system::error_code ignored;
             self->channel_end_.expires_after(kHalfDead);
-            co_await self->channel_end_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+            (void)co_await self->channel_end_.async_wait(kQuietly);
         }
         self->bury(ending);
     }
@@ -164,7 +164,7 @@ private:
     bool dead_ = false;
 };
 
-Guest::Guest(asio::any_io_executor executor, vm::Machine machine, GuestEvents events)
+Guest::Guest(const asio::any_io_executor& executor, vm::Machine machine, GuestEvents events)
     : state_(std::make_shared<State>(executor, std::move(machine), std::move(events))) {
     state_->start(executor);
 }

@@ -24,7 +24,7 @@ struct GuestEvents {
 class Guest {
 public:
     // Starts QEMU; call it from the main thread. Throws base::Error.
-    Guest(boost::asio::any_io_executor executor, vm::Machine machine, GuestEvents events);
+    Guest(const boost::asio::any_io_executor& executor, vm::Machine machine, GuestEvents events);
     ~Guest();  // kills the VM
     Guest(const Guest&) = delete;
     Guest& operator=(const Guest&) = delete;

@@ -23,7 +23,7 @@ void keep(std::string& kept, const std::string& data, size_t limit) {
 
 awaitable<uint64_t> Processes::start(Guest& guest, ProcessSpec spec) {
     const uint64_t pid = ++last_pid_;
-    const uint32_t granted = output_window(2 * (processes_.size() + 1));
+    const uint32_t granted = window(1);
     Process& process = processes_.emplace(pid, granted).first->second;
     if (spec.keep_stdout) process.out.keep = std::min(*spec.keep_stdout, kMaxKept);
     if (spec.keep_stderr) process.err.keep = std::min(*spec.keep_stderr, kMaxKept);
@@ -66,9 +66,9 @@ void Processes::on_output(Guest& guest, const agent::Output& output) {
     if (output.stream() == agent::STDERR) process.mid_line = output.data().back() != '\n';
     if (stream.keep) {
         keep(stream.kept, output.data(), *stream.keep);
-        taken(guest, output.process(), output.stream(), output.data().size());
+        give_back(guest, output.process(), stream, output.stream(), output.data().size());
     } else {
-        events_.output(output.process(), output.stream(), output.data());
+        send(output.process(), process, output.stream(), output.data());
     }
 }
 
@@ -80,10 +80,19 @@ void Processes::on_exited(const agent::Exited& exited) {
 }
 
 void Processes::taken(Guest& guest, uint64_t pid, agent::Stream stream, size_t bytes) {
+    if (const auto found = ended_.find(pid); found != ended_.end()) {
+        found->second -= std::min(bytes, found->second);
+        if (found->second == 0) ended_.erase(found);
+    }
     const auto found = processes_.find(pid);
     if (found == processes_.end()) return;
-    const uint32_t granted = found->second.of(stream).credit.returned(bytes, window());
-    if (granted > 0) guest.grant(pid, stream, granted);
+    found->second.waiting -= std::min(bytes, found->second.waiting);
+    give_back(guest, pid, found->second.of(stream), stream, bytes);
+}
+
+void Processes::give_back(Guest& guest, uint64_t pid, Stream& stream, agent::Stream name, size_t bytes) {
+    const uint32_t granted = stream.credit.returned(bytes, window());
+    if (granted > 0) guest.grant(pid, name, granted);
 }
 
 void Processes::on_death(const std::string& reason) {
@@ -98,6 +107,11 @@ void Processes::on_death(const std::string& reason) {
     }
 }
 
+void Processes::send(uint64_t pid, Process& process, agent::Stream stream, std::string data) {
+    process.waiting += data.size();
+    events_.output(pid, stream, std::move(data));
+}
+
 // The exception that rule 3 of exe-unit.md allows: a requestor sees nothing else.
 void Processes::note(uint64_t pid, Process& process, const std::string& text) {
     std::string line;
@@ -106,13 +120,12 @@ void Processes::note(uint64_t pid, Process& process, const std::string& text) {
     if (process.err.keep) {
         keep(process.err.kept, line, *process.err.keep);
     } else {
-        events_.output(pid, agent::STDERR, line);
+        send(pid, process, agent::STDERR, std::move(line));
     }
 }
 
 void Processes::finish(uint64_t pid, int code) {
-    auto node = processes_.extract(pid);
-    Process& process = node.mapped();
+    Process& process = processes_.at(pid);
     ProcessEnd end{.pid = pid, .code = code, .stdout_end = {}, .stderr_end = {}};
     size_t room = exeunit::Lanes::kMaxEvent;
     for (const agent::Stream stream : {agent::STDOUT, agent::STDERR}) {
@@ -121,10 +134,12 @@ void Processes::finish(uint64_t pid, int code) {
         if (kept.kept.size() > *kept.keep) kept.kept.erase(0, kept.kept.size() - *kept.keep);
         std::string& last = stream == agent::STDOUT ? end.stdout_end : end.stderr_end;
         const size_t ahead = kept.kept.size() - std::min(kept.kept.size(), room);
-        if (ahead > 0) events_.output(pid, stream, kept.kept.substr(0, ahead));
+        if (ahead > 0) send(pid, process, stream, kept.kept.substr(0, ahead));
         last = kept.kept.substr(ahead);
         room -= last.size();
     }
+    if (process.waiting > 0) ended_[pid] = process.waiting;
+    processes_.erase(pid);
     events_.ended(std::move(end));
 }
 

@@ -71,18 +71,22 @@ private:
         explicit Process(uint32_t granted) : out(granted), err(granted) {}
         bool running = false;
         bool mid_line = false;  // its stderr does not end with a line's end
+        size_t waiting = 0;     // bytes of output that were sent and not taken
         Stream out;
         Stream err;
         Stream& of(agent::Stream stream) { return stream == agent::STDOUT ? out : err; }
     };
 
-    uint32_t window() const { return output_window(2 * processes_.size()); }
+    uint32_t window(size_t more = 0) const { return output_window(2 * (processes_.size() + ended_.size() + more)); }
+    void send(uint64_t pid, Process& process, agent::Stream stream, std::string data);
+    void give_back(Guest& guest, uint64_t pid, Stream& stream, agent::Stream name, size_t bytes);
     void note(uint64_t pid, Process& process, const std::string& text);
     void finish(uint64_t pid, int code);
 
     ProcessEvents events_;
     uint64_t last_pid_ = 0;
     std::map<uint64_t, Process> processes_;
+    std::map<uint64_t, size_t> ended_;  // those whose output still waits, and how much of it: it takes memory too
 };
 
 }  // namespace runtime

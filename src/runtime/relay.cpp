@@ -1,11 +1,11 @@
 #include "runtime/relay.h"
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <memory>
@@ -19,6 +19,7 @@ using asio::ip::tcp;
 using Local = asio::local::stream_protocol;
 namespace {
 
+constexpr auto kQuietly = asio::as_tuple(asio::use_awaitable);
 constexpr size_t kBlock = 128 << 10;
 
 struct Relay {
@@ -32,12 +33,12 @@ struct Relay {
 template <typename From, typename To>
 asio::awaitable<void> pump(std::shared_ptr<Relay> relay, From& from, To& to) {
     std::vector<char> block(kBlock);
-    boost::system::error_code error;
-    while (!error) {
-        const size_t n = co_await from.async_read_some(asio::buffer(block), asio::redirect_error(asio::use_awaitable, error));
-        if (error) break;
-        const asio::const_buffer data(block.data(), n);
-        co_await asio::async_write(to, data, asio::redirect_error(asio::use_awaitable, error));
+    for (;;) {
+        const auto [read_error, size] = co_await from.async_read_some(asio::buffer(block), kQuietly);
+        if (read_error) break;
+        const asio::const_buffer data(block.data(), size);
+        const auto [write_error, written] = co_await asio::async_write(to, data, kQuietly);
+        if (write_error) break;
     }
     // The other direction has no sense any more: a frame may have been cut.
     boost::system::error_code ignored;
@@ -46,8 +47,7 @@ asio::awaitable<void> pump(std::shared_ptr<Relay> relay, From& from, To& to) {
 }
 
 asio::awaitable<void> serve(std::shared_ptr<Relay> relay) {
-    boost::system::error_code error;
-    co_await relay->acceptor.async_accept(relay->peer, asio::redirect_error(asio::use_awaitable, error));
+    const auto [error] = co_await relay->acceptor.async_accept(relay->peer, kQuietly);
     boost::system::error_code ignored;
     relay->acceptor.close(ignored);
     if (error) {

@@ -1,8 +1,8 @@
 #include "runtime/run_command.h"
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
@@ -14,8 +14,13 @@ namespace runtime {
 namespace asio = boost::asio;
 using asio::awaitable;
 using namespace std::chrono_literals;
+namespace {
 
-CommandRun::CommandRun(asio::any_io_executor executor, OutputSink sink)
+constexpr auto kQuietly = asio::as_tuple(asio::use_awaitable);
+
+}  // namespace
+
+CommandRun::CommandRun(const asio::any_io_executor& executor, OutputSink sink)
     : executor_(executor),
       sink_(std::move(sink)),
       processes_({.output =
@@ -51,9 +56,8 @@ awaitable<void> CommandRun::run_process(std::vector<std::string> argv) {
         spec.args = std::move(argv);
     }
     pid_ = co_await processes_.start(*sandbox_.guest, std::move(spec));
-    boost::system::error_code ignored;
     while (!code_)
-        co_await ended_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+        (void)co_await ended_.async_wait(kQuietly);
 }
 
 void CommandRun::interrupt(int signal) {

@@ -19,7 +19,7 @@ using OutputSink = std::function<void(agent::Stream stream, const std::string& d
 // A VM for one command.
 class CommandRun {
 public:
-    CommandRun(boost::asio::any_io_executor executor, OutputSink sink);
+    CommandRun(const boost::asio::any_io_executor& executor, OutputSink sink);
 
     // Starts the VM, runs the command (the image's entrypoint where `argv` is empty) and ends the VM. Returns the exit code, 128 + N for
     // death by signal N. Throws base::Error where the VM or the command cannot be started.

@@ -1,9 +1,9 @@
 #include "runtime/service.h"
 
 #include <algorithm>
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
@@ -22,6 +22,8 @@ using namespace std::chrono_literals;
 namespace {
 
 // The supervisor waits 5 s for the answer to Shutdown; nobody waits for us when the pipe just ended.
+constexpr auto kQuietly = asio::as_tuple(asio::use_awaitable);
+
 constexpr auto kGrace = 1000ms;
 constexpr auto kStopLimit = 2500ms;
 constexpr auto kHastyGrace = 300ms;
@@ -65,7 +67,7 @@ api::Error::Code code_of(agent::Error::Code code) {
 
 }  // namespace
 
-Service::Service(asio::any_io_executor executor, Options options, std::vector<std::string> arguments)
+Service::Service(const asio::any_io_executor& executor, Options options, std::vector<std::string> arguments)
     : executor_(executor),
       plan_{.options = std::move(options), .deployment = {}},
       arguments_(std::move(arguments)),
@@ -122,9 +124,8 @@ awaitable<void> Service::run(base::UniqueFd input, base::UniqueFd output) {
     server_ = std::make_unique<exeunit::Server>(executor_, std::move(input), std::move(output), std::move(events));
     asio::co_spawn(executor_, boot(), asio::detached);
 
-    boost::system::error_code ignored;
     while (!ending_)
-        co_await changed_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+        (void)co_await changed_.async_wait(kQuietly);
     co_await stop();
 }
 
@@ -195,9 +196,8 @@ awaitable<void> Service::start_entrypoint() {
 
 // Waits until the VM is up. Throws base::Error where it is not, or not any more.
 awaitable<void> Service::up() {
-    boost::system::error_code ignored;
     while (!booted_ && !ending_)
-        co_await changed_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+        (void)co_await changed_.async_wait(kQuietly);
     if (!failure_.empty()) throw base::Error(failure_);
     if (ending_) throw base::Error("the VM is being shut down");
 }

@@ -21,7 +21,7 @@ namespace runtime {
 class Service {
 public:
     // `arguments` are those behind `start`: "start-entrypoint" runs the image's entrypoint once the VM is up.
-    Service(boost::asio::any_io_executor executor, Options options, std::vector<std::string> arguments);
+    Service(const boost::asio::any_io_executor& executor, Options options, std::vector<std::string> arguments);
 
     // Serves the pipe until a Shutdown, end of file, a broken frame or a signal (SIGTERM, SIGINT, SIGHUP); the VM is ended then.
     boost::asio::awaitable<void> run(base::UniqueFd input, base::UniqueFd output);
