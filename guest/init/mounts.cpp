@@ -66,7 +66,7 @@ Status mount_on(int directory, std::string_view name, const Mount& mount) {
 Status mount_early() {
     const SystemMount early[] = {{"/proc", "proc", kInert, ""}, {"/sys", "sysfs", kInert, ""}, {"/dev", "devtmpfs", MS_NOSUID, ""}};
     for (const SystemMount& m : early) {
-        const Status status = mount_at(m.path, {m.type, m.type, m.flags, m.options});
+        Status status = mount_at(m.path, {m.type, m.type, m.flags, m.options});
         // The kernel has mounted /dev itself where it is configured to.
         if (!status.ok() && errno != EBUSY) return status;
     }

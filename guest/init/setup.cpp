@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <ctime>
 
 #include "init/disks.h"
@@ -33,7 +32,7 @@ Status add_seed(const std::string& seed) {
     auto* const pool = reinterpret_cast<rand_pool_info*>(storage);
     pool->entropy_count = static_cast<int>(8 * seed.size());
     pool->buf_size = static_cast<int>(seed.size());
-    std::memcpy(storage + sizeof(rand_pool_info), seed.data(), seed.size());
+    (void)seed.copy(storage + sizeof(rand_pool_info), kLargest);
     const base::UniqueFd random(::open("/dev/urandom", O_RDWR | O_CLOEXEC));
     if (!random || ::ioctl(random.get(), RNDADDENTROPY, pool) < 0 || ::ioctl(random.get(), RNDRESEEDCRNG) < 0)
         return failure(errno, {"cannot seed the random number generator"});

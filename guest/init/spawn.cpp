@@ -77,7 +77,7 @@ struct Launch::Child {
     std::array<std::byte, kStackBytes> stack;
 
     static int main(void* child);
-    [[noreturn]] void fail(Stage stage, long error, bool found = false) const;
+    void fail(Stage stage, long error, bool found = false) const;
     long enter_work_dir();
     void run();
 };

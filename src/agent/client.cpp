@@ -268,13 +268,17 @@ void Client::State::fail(const std::string& reason) {
     if (events_.closed) events_.closed(reason);
 }
 
-Client::Client(asio::any_io_executor executor, base::UniqueFd channel, Events events)
+Client::Client(const asio::any_io_executor& executor, base::UniqueFd channel, Events events)
     : state_(std::make_shared<State>(executor, std::move(channel), std::move(events))) {
     asio::co_spawn(executor, State::read(state_), asio::detached);
 }
 
 Client::~Client() {
-    close();
+    try {
+        close();
+    } catch (const std::exception&) {
+        return;  // without memory for its bookkeeping; the descriptor is closed with the state
+    }
 }
 
 awaitable<Ready> Client::ready(std::chrono::steady_clock::duration deadline) {

@@ -46,7 +46,7 @@ struct Events {
 class Client {
 public:
     // Takes ownership of the connected socket.
-    Client(boost::asio::any_io_executor executor, base::UniqueFd channel, Events events);
+    Client(const boost::asio::any_io_executor& executor, base::UniqueFd channel, Events events);
     ~Client();
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;

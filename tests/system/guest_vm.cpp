@@ -51,12 +51,6 @@ GuestVm::GuestVm(VmOptions options) {
     ready.get();
 }
 
-GuestVm::~GuestVm() {
-    client_.reset();
-    qemu_.reset();
-    io_.poll();
-}
-
 agent::Setup GuestVm::setup(const std::string& image) {
     agent::Setup setup;
     std::string seed(64, '\0');

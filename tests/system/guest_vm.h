@@ -55,7 +55,6 @@ struct VmOptions {
 class GuestVm {
 public:
     explicit GuestVm(VmOptions options);
-    ~GuestVm();
     GuestVm(const GuestVm&) = delete;
     GuestVm& operator=(const GuestVm&) = delete;
 
