@@ -1,8 +1,8 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -14,10 +14,16 @@ class LineReader {
 public:
     explicit LineReader(const boost::asio::any_io_executor& executor);
 
-    // The next line without its newline; nothing at the end of the input. Throws SystemError.
-    boost::asio::awaitable<std::optional<std::string>> next();
+    using Handler = std::function<void(std::optional<std::string>)>;
+
+    // Calls the handler once, not from within this call, with the next line without its newline, or nothing at the end of the input. One at
+    // a time. A failed read throws SystemError out of the io_context.
+    void next(Handler handler);
 
 private:
+    bool take_line(std::optional<std::string>& line);  // false: more bytes are needed
+    void read_some();
+
     boost::asio::posix::stream_descriptor ready_;  // closed where there is nothing to wait for
     std::string buffer_;
     bool ended_ = false;

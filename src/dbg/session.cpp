@@ -158,7 +158,14 @@ private:
         int code = 0;
         for (;;) {
             prompt();
-            const std::optional<std::string> line = co_await lines.next();
+            std::optional<std::string> line;
+            asio::steady_timer arrived(io_, asio::steady_timer::time_point::max());
+            lines.next([&line, &arrived](std::optional<std::string> next) {
+                line = std::move(next);
+                arrived.cancel();
+            });
+            boost::system::error_code cancelled;
+            co_await arrived.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
             prompting_ = false;
             if (!line || *line == "exit") break;
             if (line->find_first_not_of(" \t") == std::string::npos) continue;
@@ -179,29 +186,32 @@ private:
         write_out(STDERR_FILENO, (shell_.empty() ? "exec" : shell_) + "> ");
     }
 
-    // The image may lack the shell; then it is sh, and where that is missing, too, the line is split here.
-    asio::awaitable<int> run_line(const std::string& line) {
-        while (!shell_.empty()) {
-            const std::vector<std::string> args{shell_, "-c", line};
+    // Runs a line as the mode says. The image may lack the shell; then it is sh, and where that is missing, too, the line is split here.
+    asio::awaitable<int> run_line(std::string line) {
+        for (;;) {
+            const api::RunProcess process = process_for(line);
+            if (process.args().empty()) co_return 0;
             try {
-                co_return co_await run_process("/bin/" + shell_, args);
+                co_return co_await run_process(process);
             } catch (const exeunit::RequestError& e) {
-                if (e.code() != api::Error::NOT_FOUND) throw;
+                if (shell_.empty() || e.code() != api::Error::NOT_FOUND) throw;
             }
             shell_ = shell_ == "sh" ? "" : "sh";
         }
-        std::vector<std::string> args = split_words(line);
-        if (args.empty()) co_return 0;
-        const std::string bin = args[0];
-        args[0] = bin.substr(bin.rfind('/') + 1);
-        co_return co_await run_process(bin, args);
     }
 
-    asio::awaitable<int> run_process(const std::string& bin, const std::vector<std::string>& args) {
+    api::RunProcess process_for(const std::string& line) const {
+        const std::vector<std::string> words = shell_.empty() ? split_words(line) : std::vector<std::string>{"/bin/" + shell_, "-c", line};
         api::RunProcess process;
-        process.set_bin(bin);
-        for (const std::string& argument : args)
-            process.add_args(argument);
+        for (const std::string& word : words)
+            process.add_args(word);
+        if (words.empty()) return process;
+        process.set_bin(words[0]);
+        process.set_args(0, words[0].substr(words[0].rfind('/') + 1));
+        return process;
+    }
+
+    asio::awaitable<int> run_process(api::RunProcess process) {
         asio::steady_timer ended(io_, asio::steady_timer::time_point::max());
         std::optional<int> code;
         const auto status = [this, &ended, &code](const api::ProcessStatus& s) {

@@ -4,9 +4,7 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
 #include <cstdio>
 #include <vector>
 
@@ -33,14 +31,16 @@ std::vector<std::string> all_lines(int fd) {
     asio::io_context io;
     LineReader reader(io.get_executor());
     std::vector<std::string> lines;
-    for (;;) {
-        auto line = asio::co_spawn(io, reader.next(), asio::use_future);
+    bool ended = false;
+    while (!ended) {
+        reader.next([&lines, &ended](std::optional<std::string> line) {
+            if (line) lines.push_back(*line);
+            ended = !line;
+        });
         io.restart();
         io.run();
-        const auto text = line.get();
-        if (!text) return lines;
-        lines.push_back(*text);
     }
+    return lines;
 }
 
 TEST(LineReader, PipeAndItsLastLineWithoutANewline) {
