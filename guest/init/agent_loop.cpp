@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -116,10 +117,14 @@ void AgentLoop::take_exec(uint64_t id, const agent::Exec& exec) {
     if (!ground_) return answer(port_, id, bad_request({"the VM has not been set up"}));
     if (shutdown_) return answer(port_, id, bad_request({"the VM is shutting down"}));
     if (exec.bin().empty()) return answer(port_, id, bad_request({"there is no program to run"}));
+    const auto cut_short = [](const std::string& text) { return text.find('\0') != std::string::npos; };
+    if (cut_short(exec.bin()) || cut_short(exec.work_dir()) || std::any_of(exec.args().begin(), exec.args().end(), cut_short))
+        return answer(port_, id, bad_request({"a path or an argument has a zero byte in it"}));
     Program program;
     program.name = exec.bin();
     program.candidates = candidates(exec.bin(), ground_->path);
     program.args.assign(exec.args().begin(), exec.args().end());
+    if (program.args.empty()) program.args = {exec.bin()};  // programs take it for granted that there is an argv[0]
     program.environment = &ground_->environment;
     program.work_dir = exec.work_dir().empty() ? ground_->work_dir : exec.work_dir();
     program.user = &ground_->user;

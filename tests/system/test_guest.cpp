@@ -49,6 +49,8 @@ TEST_F(Guest, RefusesWhatCannotBeRunAndSaysWhy) {
               std::pair(Error::BAD_REQUEST, std::string("cannot run /bin/true: the working directory /etc/passwd: Not a directory")));
     EXPECT_EQ(refusal("/bin/true", "/etc/passwd/x"),
               std::pair(Error::BAD_REQUEST, std::string("cannot run /bin/true: the working directory /etc/passwd/x: Not a directory")));
+    agent::Exec zero = GuestVm::exec({"/bin/echo", std::string("a\0b", 3)});
+    EXPECT_THAT(vm->refused(zero).what(), HasSubstr("zero byte"));
     // Nothing follows an error, and the agent goes on: the client would have closed the channel otherwise.
     EXPECT_EQ(vm->sh("echo well")->out, "well\n");
     EXPECT_FALSE(vm->closed());
