@@ -143,7 +143,7 @@ int build_image(const Arguments& arguments) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside of run only a wrong option throws
     Arguments arguments;
     CLI::App app("Turns a container image into a .gvmi file that a Golem provider runs.");
     cli::describe(app, "gvmkit-build -o python.gvmi python.tar");

@@ -134,10 +134,11 @@ TEST(Convert, CountsClampedTimesAndDroppedAttributes) {
 }
 
 TEST(Convert, GivesTheSameBytesAtAnyNumberOfWorkers) {
-    std::vector<Entry> entries;
-    for (int i = 0; i < 200; i++)
-        entries.push_back(
-            {.path = std::to_string(i), .content = std::string(i * 700, static_cast<char>('a' + i % 20)) + std::to_string(i)});
+    std::vector<Entry> entries(200);
+    for (size_t i = 0; i < entries.size(); i++) {
+        entries[i].path = std::to_string(i);
+        entries[i].content = std::string(i * 700, static_cast<char>('a' + i % 20)) + std::to_string(i);
+    }
     const oci::Image image = image_of({test::make_tar(entries), test::make_tar({{.path = "7", .content = "x"}})});
     const std::string expected = convert(image).content();
     build::Options options;
