@@ -14,7 +14,7 @@ package=$(basename "$source" .tar.xz)
 
 # Everything that can change a byte of the kernel: how it is built (count it up with a change below), what we ask for, the source, the compiler.
 recipe=1
-key=$({ echo "$recipe"; cat "$here/config"; dpkg-query -W -f '${Version}' "$package"; gcc --version | head -n 1; ld --version | head -n 1; } | sha256sum | cut -c1-32)
+key=$({ echo "$recipe"; grep "^CONFIG_" "$here/config"; dpkg-query -W -f '${Version}' "$package"; gcc --version | head -n 1; ld --version | head -n 1; } | sha256sum | cut -c1-32)
 cache=${GVMKIT_BUILD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gvmkit-build}/kernel/$key
 if [ ! -f "$cache/vmlinux" ]; then
   echo "guest kernel: building $package (once; some six minutes on two cores)"
