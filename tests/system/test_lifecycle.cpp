@@ -140,6 +140,17 @@ TEST_F(Lifecycle, TheDeathOfAVmIsToldToThoseWhoWait) {
     EXPECT_EQ(runtime->shutdown(), 0);
 }
 
+TEST_F(Lifecycle, AVmHasTheCoresAndMemoryItWasGiven) {
+    const std::vector<std::string> size{"--cpu-cores", "3", "--mem-gib", "0.5"};
+    deploy(size);
+    auto runtime = start(size);
+    EXPECT_EQ(runtime->run({"/bin/nproc"}).out, "3\n");
+    const long kib = std::stol(runtime->sh("awk '/^MemTotal/ {print $2}' /proc/meminfo").out);
+    EXPECT_GT(kib, 460 * 1024);
+    EXPECT_LE(kib, 512 * 1024);
+    EXPECT_EQ(runtime->shutdown(), 0);
+}
+
 TEST_F(Lifecycle, TooLittleMemoryIsAnAnswerToHello) {
     deploy({"--mem-gib", "0.01"});
     auto runtime = launch({"--mem-gib", "0.01"});
