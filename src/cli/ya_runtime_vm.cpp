@@ -209,7 +209,7 @@ int run_one_command(CommandLine line, bool workdir_given) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside of run only a wrong option throws
     // What our parent left open is not for our children.
     (void)::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
     (void)std::signal(SIGPIPE, SIG_IGN);

@@ -35,7 +35,7 @@ Folder open_folder(int parent, const char* name) {
 // The next name in a folder; nullptr at its end.
 const char* next_name(DIR* folder) {
     for (;;) {
-        const dirent* entry = ::readdir(folder);  // NOLINT(concurrency-mt-unsafe): each folder has one reader
+        const dirent* entry = ::readdir(folder);
         if (!entry) return nullptr;
         if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0) return entry->d_name;
     }
