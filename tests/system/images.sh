@@ -14,6 +14,7 @@ make() {
 }
 
 make plain '{}'
+# shellcheck disable=SC2016  # JSON, not shell
 make configured '{
   "User": "guest",
   "Env": ["COLOUR=deep red", "PATH=/opt/bin:/bin", "EMPTY="],
