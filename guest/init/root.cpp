@@ -67,6 +67,7 @@ Result<base::UniqueFd> make_root(const agent::Setup& setup) {
     }
     if (Status status = copy_attributes("/image0", kUpper); !status.ok()) return status;
     // redirect_dir: directories of the image can be renamed; index: files of it with several names keep them when they are written.
+    // Not xino: it would make the root one device, but with inode numbers above 2^63, which 32-bit programs and JavaScript take for others.
     const std::string options = cat({"redirect_dir=on,index=on,lowerdir=", lower, ",upperdir=", kUpper, ",workdir=", kWork});
     if (Status status = mount_at(kRoot, {"root", "overlay", MS_NOATIME, options}); !status.ok()) return status;
     base::UniqueFd root(::open(kRoot, O_PATH | O_DIRECTORY | O_CLOEXEC));
