@@ -204,6 +204,18 @@ TEST_F(ProcessTest, UsersInAllForms) {
     }
 }
 
+TEST_F(ProcessTest, UserThatTheImageDoesNotKnowIsAnError) {
+    task_package = image("user-unknown-name");
+    deploy();
+    vm = launch();
+    try {
+        vm->hello();
+        ADD_FAILURE() << "started";
+    } catch (const exeunit::RequestError& e) {
+        EXPECT_THAT(e.what(), HasSubstr("nobody-knows"));
+    }
+}
+
 TEST_F(ProcessTest, OutputAtTheEnd) {
     boot();
     std::vector<api::ProcessStatus> statuses;
