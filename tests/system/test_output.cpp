@@ -62,6 +62,11 @@ protected:
         return process.out;
     }
 
+    void TearDown() override {
+        vm.reset();
+        SystemTest::TearDown();
+    }
+
     std::unique_ptr<Runtime> vm;
 };
 

@@ -37,6 +37,11 @@ protected:
         return {};
     }
 
+    void TearDown() override {
+        vm.reset();
+        SystemTest::TearDown();
+    }
+
     std::unique_ptr<Runtime> vm;
 };
 
