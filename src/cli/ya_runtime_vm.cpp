@@ -110,9 +110,15 @@ std::optional<T> run_to_end(asio::io_context& context, asio::awaitable<T> work) 
         result = std::move(value);
         context.stop();
     });
+    context.restart();
     context.run();
     if (failure) std::rethrow_exception(failure);
     return result;
+}
+
+asio::awaitable<int> exit_code_of(asio::awaitable<void> work) {
+    co_await std::move(work);
+    co_return 0;
 }
 
 int print_deployment(const Options& options) {
@@ -126,10 +132,6 @@ int self_test(CommandLine line) {
     line.options.memory_bytes = base::with_context("--test-mem-gib", [&line] { return base::gib_to_bytes(line.test_memory_gib); });
     const auto limit = std::chrono::duration<double>(line.test_timeout_s);
     asio::io_context context(1);
-    const auto work = [&]() -> asio::awaitable<int> {
-        co_await runtime::self_test(context.get_executor(), line.options);
-        co_return 0;
-    };
     asio::steady_timer timer(context, std::chrono::duration_cast<std::chrono::milliseconds>(limit));
     bool late = false;
     timer.async_wait([&](const boost::system::error_code& error) {
@@ -137,7 +139,7 @@ int self_test(CommandLine line) {
         late = true;
         context.stop();
     });
-    const std::optional<int> code = run_to_end(context, work());
+    const std::optional<int> code = run_to_end(context, exit_code_of(runtime::self_test(context.get_executor(), line.options)));
     if (late) {
         throw base::Error("the self-test has not ended within " + std::to_string(static_cast<int>(line.test_timeout_s)) +
                           " s: the machine is too slow or too busy; give it more with --test-timeout");
@@ -168,11 +170,7 @@ int serve_supervisor(const CommandLine& line) {
     runtime::Service service(context.get_executor(), line.options, line.arguments);
     base::UniqueFd input = take_standard(STDIN_FILENO);
     base::UniqueFd output = take_standard(STDOUT_FILENO);
-    const auto serve = [&]() -> asio::awaitable<int> {
-        co_await service.run(std::move(input), std::move(output));
-        co_return 0;
-    };
-    return *run_to_end(context, serve());
+    return *run_to_end(context, exit_code_of(service.run(std::move(input), std::move(output))));
 }
 
 int run_one_command(CommandLine line, bool workdir_given) {
@@ -198,11 +196,8 @@ int run_one_command(CommandLine line, bool workdir_given) {
         });
     };
     wait_for_signal();
-    const auto work = [&]() -> asio::awaitable<int> {
-        plan.accelerator = co_await runtime::choose_accelerator(context.get_executor(), line.options, false);
-        co_return co_await command.run(std::move(plan), std::move(line.arguments));
-    };
-    const std::optional<int> code = run_to_end(context, work());
+    plan.accelerator = *run_to_end(context, runtime::choose_accelerator(context.get_executor(), line.options, false));
+    const std::optional<int> code = run_to_end(context, command.run(std::move(plan), std::move(line.arguments)));
     if (failure) std::rethrow_exception(failure);
     return *code;
 }
