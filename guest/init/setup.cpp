@@ -52,9 +52,6 @@ void set_kernel_limits() {
     (void)write_value("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
     // A line for each process at each kill for want of memory would take longer than the kill.
     (void)write_value("/proc/sys/vm/oom_dump_tasks", "0");
-    // Memory is out when what was used in the last second cannot be kept. Otherwise the kernel goes on for minutes taking the last pages of
-    // a program's file away and reading them again.
-    (void)write_value("/sys/kernel/mm/lru_gen/min_ttl_ms", "1000");
 }
 
 Status make_tmp(int root) {
