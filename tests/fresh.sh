@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 inside() {
   local debian=$1
   mount --make-rprivate /
+  mount --bind "$debian" "$debian"  # buildah needs a / that is a mount point
   mount -t proc proc "$debian/proc"
   mount --rbind /sys "$debian/sys"
   mount --rbind /dev "$debian/dev"
