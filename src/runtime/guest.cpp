@@ -1,15 +1,14 @@
 #include "runtime/guest.h"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <optional>
 #include <sstream>
 #include <utility>
 
 #include "base/log.h"
+#include "runtime/condition.h"
 #include "vm/qemu.h"
 
 namespace runtime {
@@ -18,7 +17,6 @@ using asio::awaitable;
 namespace {
 
 // How long one end of a VM may outlive the other: QEMU a broken channel, and what is still in the channel QEMU.
-constexpr auto kQuietly = asio::as_tuple(asio::use_awaitable);
 constexpr auto kHalfDead = std::chrono::milliseconds(500);
 
 std::string seconds(std::chrono::steady_clock::duration time) {
@@ -32,8 +30,8 @@ public:
     State(const asio::any_io_executor& executor, vm::Machine machine, GuestEvents events)
         : events_(std::move(events)),
           qemu_(vm::Qemu::start(executor, std::move(machine))),
-          death_(executor, asio::steady_timer::time_point::max()),
-          channel_end_(executor, asio::steady_timer::time_point::max()),
+          death_(executor),
+          channel_end_(executor),
           kill_timer_(executor) {}
 
     // Apart from the constructor, since what it starts holds on to this object.
@@ -57,7 +55,7 @@ public:
         ending_ = true;
         agent_->close();
         boost::system::error_code ignored;
-        channel_end_.cancel(ignored);
+        channel_end_.notify();
         kill_timer_.cancel(ignored);
         qemu_->kill();
     }
@@ -89,7 +87,7 @@ public:
     }
 
     awaitable<void> request(agent::Request message, std::chrono::steady_clock::duration limit) {
-        asio::steady_timer timer(death_.get_executor(), limit);
+        asio::steady_timer timer(kill_timer_.get_executor(), limit);
         timer.async_wait([self = shared_from_this(), limit](const boost::system::error_code& error) {
             if (!error) self->kill_for("it did not answer within " + seconds(limit));
         });
@@ -112,7 +110,7 @@ private:
 
     void channel_closed(const std::string& reason) {
         channel_closed_ = true;
-        channel_end_.cancel();
+        channel_end_.notify();
         if (dead_) return;
         // Mostly QEMU's own end is a moment away, and says more.
         kill_timer_.expires_after(kHalfDead);
@@ -123,15 +121,12 @@ private:
 
     awaitable<void> dead() {
         while (!dead_)
-            (void)co_await death_.async_wait(kQuietly);
+            co_await death_.wait();
     }
 
     static awaitable<void> watch(std::shared_ptr<State> self) {
         const vm::Ending ending = co_await self->qemu_->ended();
-        if (!self->channel_closed_ && !self->ending_) {
-            self->channel_end_.expires_after(kHalfDead);
-            (void)co_await self->channel_end_.async_wait(kQuietly);
-        }
+        if (!self->channel_closed_ && !self->ending_) co_await self->channel_end_.wait(kHalfDead);
         self->bury(ending);
     }
 
@@ -147,15 +142,15 @@ private:
         }
         // Requests that were sent meanwhile are not answered any more.
         agent_->close();
-        death_.cancel();
+        death_.notify();
         if (!ending_ && events_.died) events_.died(reason_);
     }
 
     GuestEvents events_;
     std::unique_ptr<vm::Qemu> qemu_;
     std::optional<agent::Client> agent_;
-    asio::steady_timer death_;        // cancelled at the VM's death
-    asio::steady_timer channel_end_;  // cancelled at the channel's end
+    Condition death_;        // dead_ was set
+    Condition channel_end_;  // channel_closed_ was set
     asio::steady_timer kill_timer_;
     std::string killed_for_;
     std::string reason_;

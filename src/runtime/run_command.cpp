@@ -1,9 +1,7 @@
 #include "runtime/run_command.h"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
 #include "base/error.h"
@@ -14,11 +12,6 @@ namespace runtime {
 namespace asio = boost::asio;
 using asio::awaitable;
 using namespace std::chrono_literals;
-namespace {
-
-constexpr auto kQuietly = asio::as_tuple(asio::use_awaitable);
-
-}  // namespace
 
 CommandRun::CommandRun(const asio::any_io_executor& executor, OutputSink sink)
     : executor_(executor),
@@ -31,9 +24,9 @@ CommandRun::CommandRun(const asio::any_io_executor& executor, OutputSink sink)
                   .ended =
                       [this](const ProcessEnd& end) {
                           code_ = end.code;
-                          ended_.cancel();
+                          ended_.notify();
                       }}),
-      ended_(executor, asio::steady_timer::time_point::max()) {}
+      ended_(executor) {}
 
 awaitable<int> CommandRun::run(SandboxPlan plan, std::vector<std::string> argv) {
     GuestEvents events;
@@ -57,7 +50,7 @@ awaitable<void> CommandRun::run_process(std::vector<std::string> argv) {
     }
     pid_ = co_await processes_.start(*sandbox_.guest, std::move(spec));
     while (!code_)
-        (void)co_await ended_.async_wait(kQuietly);
+        co_await ended_.wait();
 }
 
 void CommandRun::interrupt(int signal) {

@@ -2,12 +2,12 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "runtime/condition.h"
 #include "runtime/processes.h"
 #include "runtime/sandbox.h"
 
@@ -39,7 +39,7 @@ private:
     uint64_t pid_ = 0;
     bool interrupted_ = false;
     std::optional<int> code_;
-    boost::asio::steady_timer ended_;  // cancelled when the process has ended
+    Condition ended_;  // code_ was set
 };
 
 }  // namespace runtime

@@ -1,11 +1,9 @@
 #include "runtime/service.h"
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 #include <utility>
 
@@ -22,8 +20,6 @@ using namespace std::chrono_literals;
 namespace {
 
 // The supervisor waits 5 s for the answer to Shutdown; nobody waits for us when the pipe just ended.
-constexpr auto kQuietly = asio::as_tuple(asio::use_awaitable);
-
 constexpr auto kGrace = 1000ms;
 constexpr auto kStopLimit = 2500ms;
 constexpr auto kHastyGrace = 300ms;
@@ -72,7 +68,7 @@ Service::Service(const asio::any_io_executor& executor, Options options, std::ve
       plan_{.options = std::move(options), .deployment = {}},
       arguments_(std::move(arguments)),
       processes_(process_events()),
-      changed_(executor, asio::steady_timer::time_point::max()) {}
+      changed_(executor) {}
 
 ProcessEvents Service::process_events() {
     ProcessEvents events;
@@ -117,7 +113,10 @@ awaitable<void> Service::run(base::UniqueFd input, base::UniqueFd output) {
     });
     exeunit::ServerEvents events;
     events.request = [this](api::Request request) { asio::co_spawn(executor_, handle(std::move(request)), asio::detached); };
-    events.ended = [this](const std::string& reason) { end(reason.empty() ? "the supervisor has closed the pipe" : reason); };
+    events.ended = [this](const std::string& reason) {
+        if (!reason.empty()) spdlog::error("the supervisor's pipe failed: {}", reason);
+        end(reason.empty() ? "the supervisor has closed the pipe" : reason);
+    };
     events.written = [this](uint64_t pid, exeunit::Stream stream, size_t bytes) {
         if (sandbox_.guest) processes_.taken(*sandbox_.guest, pid, agent_stream(stream), bytes);
     };
@@ -125,7 +124,7 @@ awaitable<void> Service::run(base::UniqueFd input, base::UniqueFd output) {
     asio::co_spawn(executor_, boot(), asio::detached);
 
     while (!ending_)
-        (void)co_await changed_.async_wait(kQuietly);
+        co_await changed_.wait();
     co_await stop();
 }
 
@@ -134,7 +133,7 @@ void Service::end(const std::string& reason) {
     if (ending_) return;
     spdlog::info("the session ends: {}", reason);
     ending_ = true;
-    changed_.cancel();
+    changed_.notify();
 }
 
 awaitable<void> Service::stop() {
@@ -167,7 +166,7 @@ awaitable<void> Service::boot() {
     }
     if (!failure_.empty() && sandbox_.guest) co_await sandbox_.guest->end();
     booted_ = true;
-    changed_.cancel();
+    changed_.notify();
 }
 
 awaitable<void> Service::start_vm() {
@@ -197,7 +196,7 @@ awaitable<void> Service::start_entrypoint() {
 // Waits until the VM is up. Throws base::Error where it is not, or not any more.
 awaitable<void> Service::up() {
     while (!booted_ && !ending_)
-        (void)co_await changed_.async_wait(kQuietly);
+        co_await changed_.wait();
     if (!failure_.empty()) throw base::Error(failure_);
     if (ending_) throw base::Error("the VM is being shut down");
 }

@@ -2,13 +2,13 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/fd.h"
 #include "exeunit/server.h"
+#include "runtime/condition.h"
 #include "runtime/entrypoint.h"
 #include "runtime/options.h"
 #include "runtime/processes.h"
@@ -46,11 +46,11 @@ private:
     Sandbox sandbox_;
     Processes processes_;
     std::unique_ptr<EntrypointLog> entrypoint_;
-    bool booted_ = false;                // well or not
-    std::string failure_;                // why there is no VM
-    bool ending_ = false;                // no request is served any more
-    std::vector<uint64_t> shutdowns_;    // requests that are answered when all is over
-    boost::asio::steady_timer changed_;  // cancelled when booted_ or ending_ was set
+    bool booted_ = false;              // well or not
+    std::string failure_;              // why there is no VM
+    bool ending_ = false;              // no request is served any more
+    std::vector<uint64_t> shutdowns_;  // requests that are answered when all is over
+    Condition changed_;                // booted_ or ending_ was set
 };
 
 }  // namespace runtime
