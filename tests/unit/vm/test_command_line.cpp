@@ -33,7 +33,7 @@ std::string line(const vm::Machine& machine) {
 TEST(CommandLine, DescribesTheMachine) {
     const std::string text = line(machine());
     EXPECT_THAT(text, HasSubstr("-M microvm,x-option-roms=off,isa-serial=on,acpi=off,auto-kernel-cmdline=off,memory-backend=memory "));
-    EXPECT_THAT(text, HasSubstr("-accel tcg,thread=multi -cpu max -smp 2 -m 256M "));
+    EXPECT_THAT(text, HasSubstr("-accel tcg,thread=multi -cpu max,erms=off,fsrm=off -smp 2 -m 256M "));
     EXPECT_THAT(text, HasSubstr("memory-backend-memfd,id=memory,size=256M,share=on"));
     EXPECT_THAT(text, HasSubstr("-kernel /runtime/vmlinux -initrd /runtime/initramfs "));
     EXPECT_THAT(text, HasSubstr("-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"));
