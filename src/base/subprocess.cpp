@@ -1,6 +1,7 @@
 #include "base/subprocess.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -69,6 +70,8 @@ void reset_signals(bool block_terminal_signals) {
 
 [[noreturn]] void child_main(Prepared& p, const Command& command) {
     reset_signals(command.block_terminal_signals);
+    // What whoever started us left open, without close-on-exec, is not for the child; dup2 takes the mark off those that are.
+    ::syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
     // The parent may have died before the prctl; then nobody would ever kill us.
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || ::getppid() != p.parent) ::_exit(126);
     if (place_descriptors(p) && (!command.before_exec || command.before_exec()))

@@ -34,6 +34,9 @@ TEST(Spawn, PassesExactlyTheDescriptorsAndEnvironmentNamed) {
     const base::UniqueFd read_end(pipe[0]);
     base::UniqueFd write_end(pipe[1]);
     const base::UniqueFd extra = base::open_file("/dev/zero", O_RDONLY);
+    // One that is not marked close-on-exec, as programs that start ours leave them.
+    const base::UniqueFd leaked(::open("/dev/full", O_RDWR));
+    ASSERT_TRUE(leaked);
     // 3 and 1 swap roles on purpose when the test's own descriptors have these numbers.
     base::Child child =
         base::spawn({.argv = {"/bin/sh", "-c", "for f in 0 1 2 3 4 5 6 7 8 9; do readlink /proc/$$/fd/$f; done; /usr/bin/env"},
@@ -45,6 +48,7 @@ TEST(Spawn, PassesExactlyTheDescriptorsAndEnvironmentNamed) {
     EXPECT_EQ(child.wait(), 0);
     EXPECT_TRUE(text.starts_with("/dev/null\npipe:")) << text;
     EXPECT_NE(text.find("\n/dev/null\n/dev/zero\n"), std::string::npos) << text;  // 2, then 5: nothing at 3, 4
+    EXPECT_EQ(text.find("/dev/full"), std::string::npos) << text;
     EXPECT_NE(text.find("A=b\n"), std::string::npos) << text;
     EXPECT_EQ(text.find("PATH="), std::string::npos) << text;
 }
