@@ -1,6 +1,4 @@
 #include <fcntl.h>
-#include <linux/close_range.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -205,8 +203,6 @@ int run_one_command(CommandLine line, bool workdir_given) {
 }  // namespace
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside of run only a wrong option throws
-    // What our parent left open is not for our children.
-    (void)::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
     (void)std::signal(SIGPIPE, SIG_IGN);
     base::log_to_stderr(kProgram);
 

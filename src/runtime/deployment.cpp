@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "runtime/remove_tree.h"
+#include "vm/machine.h"
 
 namespace runtime {
 namespace {
@@ -16,7 +17,6 @@ using nlohmann::json;
 
 constexpr const char* kFile = "deployment.json";
 constexpr size_t kMaxFile = 4 << 20;  // bytes; 256 volumes with paths as long as Linux takes them fit in
-constexpr size_t kMaxDisks = 32;      // vm/machine.h
 
 constexpr std::pair<Volume::Kind, const char*> kKinds[] = {
     {Volume::Kind::host, "host"}, {Volume::Kind::ram, "ram"}, {Volume::Kind::storage, "storage"}};
@@ -78,9 +78,9 @@ void check_disks(const Deployment& deployment) {
     size_t disks = deployment.images.size() + (deployment.volumes.root.kind == Volume::Kind::storage ? 1 : 0);
     for (const Volume& volume : deployment.volumes.volumes)
         disks += volume.kind == Volume::Kind::storage ? 1 : 0;
-    if (disks <= kMaxDisks) return;
+    if (disks <= vm::kMaxDisks) return;
     throw base::Error("too many images and storage volumes: they make " + std::to_string(disks) + " disks, of which a VM takes " +
-                      std::to_string(kMaxDisks));
+                      std::to_string(vm::kMaxDisks));
 }
 
 }  // namespace

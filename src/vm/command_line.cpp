@@ -17,7 +17,6 @@ constexpr unsigned kShareSlot = 3;
 constexpr unsigned kCardSlot = 4;
 constexpr size_t kMaxCards = 2;
 constexpr unsigned kScsiSlot = 7;
-constexpr size_t kMaxDisks = 32;
 // The kernel hangs or panics below 48 MiB (seen with 10, 20, 32 and 40), and the image's programs need some too.
 constexpr uint64_t kMinMemory = 64 << 20;
 

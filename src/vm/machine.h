@@ -2,6 +2,7 @@
 // images, agents or supervisors.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -37,13 +38,15 @@ struct Card {
     base::UniqueFd socket;  // udp: bound and connected; tcp: connected
 };
 
+constexpr size_t kMaxDisks = 32;  // of one VM
+
 struct Machine {
     Accelerator accelerator = Accelerator::kvm;
     unsigned cores = 1;
     uint64_t memory_bytes = 0;     // a multiple of 1 MiB, at least 64 MiB
     std::filesystem::path kernel;  // uncompressed vmlinux with a PVH entry
     std::filesystem::path initramfs;
-    std::vector<Disk> disks;  // at most 32
+    std::vector<Disk> disks;  // at most kMaxDisks
     std::optional<Share> share;
     std::vector<Card> cards;  // at most 2
 };
