@@ -1,0 +1,44 @@
+// Folder registry: images on the network (spec registry.md): the upload descriptor, the client that pushes, pulls and resolves; server/ is
+// the registry itself.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace registry {
+
+constexpr uint64_t kDescriptorVersion = 0x0000000333333334;  // the format's magic and version in one
+constexpr size_t kMaxChunks = 1000;
+
+// The upload descriptor of an image: what it is made of. `<image>.descr.bin` holds its bytes, whose SHA-256 names the upload.
+struct Descriptor {
+    uint64_t size = 0;                // of the image, bytes
+    uint64_t chunk_size = 0;          // bytes; the last chunk may be shorter
+    std::string sha3;                 // SHA3-224 of the image, 56 lower-case hex digits
+    std::vector<std::string> chunks;  // SHA-256 of each chunk in order, 64 lower-case hex digits each
+
+    // The bytes of chunk `number` begin at number * chunk_size.
+    uint64_t chunk_length(size_t number) const;
+};
+
+// The length in bytes of the longest descriptor.
+constexpr size_t kMaxDescriptorBytes = 3 * 8 + 28 + kMaxChunks * 32;
+
+// Reads a descriptor that a stranger made. Throws base::Error where the version is another, the image is empty, there are more than
+// kMaxChunks, or the number of chunks is not that of the sizes.
+Descriptor parse_descriptor(std::span<const std::byte> bytes);
+
+// The descriptor's bytes. Throws base::Error where parse_descriptor would.
+std::string serialize(const Descriptor& descriptor);
+
+// The chunk size that uploaders choose for an image of so many bytes (registry.md), doubled where it would give more than kMaxChunks.
+uint64_t chunk_size_for(uint64_t image_size);
+
+// Whether `text` is `digits` lower-case hex digits: of a SHA-256 64, of a SHA3-224 56.
+bool is_hex(std::string_view text, size_t digits);
+
+}  // namespace registry
