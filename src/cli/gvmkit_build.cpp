@@ -12,11 +12,11 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
-#include "base/hash.h"
 #include "base/size.h"
 #include "build/config.h"
 #include "build/convert.h"
 #include "cli/common.h"
+#include "gvmi/hash.h"
 #include "gvmi/image.h"
 #include "oci/image.h"
 
@@ -54,17 +54,6 @@ bool up_to_date(const std::string& output, const nlohmann::json& config) {
         return gvmi::read_image(output).config.json == config;
     } catch (const base::Error&) {
         return false;
-    }
-}
-
-std::string image_hash(int fd, const std::string& name) {
-    base::Hasher hasher(base::Hasher::Kind::sha3_224);
-    std::vector<std::byte> buffer(size_t{1} << 20);
-    for (uint64_t offset = 0;;) {
-        const size_t n = base::pread_full(fd, buffer, offset, name);
-        if (n == 0) return hasher.hex();
-        hasher.update(std::span(buffer).first(n));
-        offset += n;
     }
 }
 
@@ -115,7 +104,7 @@ int build_image(const Arguments& arguments) {
     const std::string output = arguments.output.empty() ? default_name(image) : arguments.output;
     if (!arguments.force && up_to_date(output, config)) {
         const base::UniqueFd fd = base::open_file(output, O_RDONLY);
-        std::cout << output << ": up to date\nimage hash: " << image_hash(fd.get(), output) << "\n";
+        std::cout << output << ": up to date\nimage hash: " << gvmi::image_hash(fd.get(), output) << "\n";
         return 0;
     }
 
@@ -134,7 +123,7 @@ int build_image(const Arguments& arguments) {
         summary = base::with_context("cannot convert " + arguments.image,
                                      [&] { return build::convert(image, config, file.fd(), output, options); });
     }
-    const std::string hash = image_hash(file.fd(), output);
+    const std::string hash = gvmi::image_hash(file.fd(), output);
     file.commit();
     print_summary(output, summary);
     std::cout << "image hash: " << hash << "\n";

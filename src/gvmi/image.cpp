@@ -54,8 +54,14 @@ uint64_t read_json_length(const Reader& file) {
     return length;
 }
 
-// The squashfs superblock is 96 bytes: magic at 0, version at 28 and 30, bytes_used at 40, all little-endian.
-uint64_t read_squashfs_length(const Reader& file, uint64_t trailer_offset) {
+std::string compressor_name(uint64_t id) {
+    constexpr const char* kNames[] = {"gzip", "lzma", "lzo", "xz", "lz4", "zstd"};
+    return id >= 1 && id <= std::size(kNames) ? kNames[id - 1] : std::to_string(id);
+}
+
+// The squashfs superblock is 96 bytes: magic at 0, inodes at 4, block size at 12, compressor at 20, version at 28 and 30, bytes_used at 40,
+// all little-endian.
+void read_superblock(const Reader& file, Image& image) {
     constexpr size_t kSuperblock = 96;
     std::array<std::byte, kSuperblock> superblock{};
     const std::span<const std::byte> view(superblock);
@@ -73,8 +79,11 @@ uint64_t read_squashfs_length(const Reader& file, uint64_t trailer_offset) {
         throw base::Error("its squashfs claims to be longer (" + std::to_string(length) + " bytes) than the file (" +
                           std::to_string(file.size) + " bytes)");
     }
-    if (length > trailer_offset) throw base::Error("the configuration's length points before the end of the squashfs");
-    return length;
+    if (length > image.trailer_offset) throw base::Error("the configuration's length points before the end of the squashfs");
+    image.squashfs_bytes = length;
+    image.inodes = static_cast<uint32_t>(little_endian(view.subspan(4, 4)));
+    image.block_size = static_cast<uint32_t>(little_endian(view.subspan(12, 4)));
+    image.compressor = compressor_name(little_endian(view.subspan(20, 2)));
 }
 
 Config read_config(const Reader& file, uint64_t trailer_offset, uint64_t json_length) {
@@ -106,7 +115,7 @@ Image read_image(int fd, const std::string& name) {
         const uint64_t json_length = read_json_length(file);
         Image image;
         image.trailer_offset = file.size - kSmallestTrailer - json_length;
-        image.squashfs_bytes = read_squashfs_length(file, image.trailer_offset);
+        read_superblock(file, image);
         image.config = read_config(file, image.trailer_offset, json_length);
         return image;
     });

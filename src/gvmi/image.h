@@ -29,7 +29,10 @@ std::string normal_volume_path(const std::string& path);
 
 // What can be told about a .gvmi without looking inside the squashfs.
 struct Image {
-    uint64_t squashfs_bytes = 0;  // as its superblock says
+    uint64_t squashfs_bytes = 0;  // as its superblock says, and the next three
+    std::string compressor;       // "gzip", or a number where it is not one of squashfs 4.0's
+    uint32_t block_size = 0;
+    uint32_t inodes = 0;
     uint64_t trailer_offset = 0;  // S of gvmi.md: where the CRC stands
     Config config;
 };

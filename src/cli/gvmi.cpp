@@ -1,0 +1,11 @@
+#include "cli/gvmi_commands.h"
+
+int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside of run only a wrong option throws
+    CLI::App app("Looks at .gvmi files and works with them.");
+    cli::describe(app, "gvmi inspect python.gvmi");
+    app.require_subcommand(1);
+    std::function<int()> chosen;
+    cli::add_inspect_command(app, chosen);
+    cli::add_hash_command(app, chosen);
+    return cli::run(app, argc, argv, [&chosen] { return chosen(); });
+}

@@ -1,0 +1,13 @@
+// The sub-commands of the program `gvmi`, one file each (gvmi_NAME.cpp).
+#pragma once
+
+#include "cli/common.h"
+
+namespace cli {
+
+// Each adds its sub-command, which sets `chosen` to what is to be done when the command line has it: it returns the exit code and may
+// throw.
+void add_inspect_command(CLI::App& app, std::function<int()>& chosen);
+void add_hash_command(CLI::App& app, std::function<int()>& chosen);
+
+}  // namespace cli
