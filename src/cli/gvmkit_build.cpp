@@ -16,6 +16,7 @@
 #include "build/config.h"
 #include "build/convert.h"
 #include "cli/common.h"
+#include "cli/push.h"
 #include "gvmi/hash.h"
 #include "gvmi/image.h"
 #include "oci/image.h"
@@ -97,7 +98,8 @@ void print_summary(const std::string& output, const build::Summary& summary) {
     std::cout << "\n";
 }
 
-int build_image(const Arguments& arguments) {
+// Returns the path of the .gvmi.
+std::string build_image(const Arguments& arguments) {
     const oci::Image image = base::with_context("cannot convert " + arguments.image, [&] { return oci::open_image(arguments.image); });
     const nlohmann::json config =
         base::with_context("cannot convert " + arguments.image, [&] { return build::container_config(image, arguments.changes); });
@@ -105,7 +107,7 @@ int build_image(const Arguments& arguments) {
     if (!arguments.force && up_to_date(output, config)) {
         const base::UniqueFd fd = base::open_file(output, O_RDONLY);
         std::cout << output << ": up to date\nimage hash: " << gvmi::image_hash(fd.get(), output) << "\n";
-        return 0;
+        return output;
     }
 
     base::AtomicFile file(output);
@@ -127,7 +129,7 @@ int build_image(const Arguments& arguments) {
     file.commit();
     print_summary(output, summary);
     std::cout << "image hash: " << hash << "\n";
-    return 0;
+    return output;
 }
 
 }  // namespace
@@ -136,11 +138,9 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     Arguments arguments;
     CLI::App app("Turns a container image into a .gvmi file that a Golem provider runs.");
     cli::describe(app, "gvmkit-build -o python.gvmi python.tar");
-    app.add_option(
-           "IMAGE", arguments.image,
-           "A file made by `docker save`, an OCI archive, or an OCI layout's folder; docker-archive:, oci-archive: or oci: in front "
-           "says which, :NAME behind it which image in it")
-        ->required();
+    app.add_option("IMAGE", arguments.image,
+                   "A file made by `docker save`, an OCI archive, or an OCI layout's folder; docker-archive:, oci-archive: or oci: in "
+                   "front says which, :NAME behind it which image in it");
     app.add_option("-o,--output", arguments.output, "The file to write; else NAME-TAG-ID.gvmi here");
     app.add_flag("-f,--force", arguments.force, "Write it also when it is up to date (a compression level does not count)");
     app.add_option("--compression-level", arguments.level, "1 (fast) to 9 (small)")->check(CLI::Range(1, 9))->capture_default_str();
@@ -156,9 +156,15 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
         app.add_option("--entrypoint", arguments.entrypoint, "The program to start, in the place of the image's entrypoint and command");
     auto* user = app.add_option("--user", arguments.user, "Whom commands run as: a name or number, with :GROUP or without");
     app.add_flag("--hide-progress", arguments.hide_progress, "No progress on the terminal");
+    cli::PushArguments push;
+    cli::add_push_options(app, push);
+    app.callback([&] { cli::check_push_usage(push, arguments.image); });
     return cli::run(app, argc, argv, [&] {
+        if (cli::is_account_command(push)) return cli::run_account_command(push);
         if (entrypoint->count() > 0) arguments.changes.entrypoint = arguments.entrypoint;
         if (user->count() > 0) arguments.changes.user = arguments.user;
-        return build_image(arguments);
+        const cli::PushPlan plan = cli::plan_push(push, arguments.image);
+        cli::finish_push(push, plan, push.direct_file.empty() ? build_image(arguments) : push.direct_file, !arguments.hide_progress);
+        return 0;
     });
 }

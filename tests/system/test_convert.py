@@ -155,7 +155,7 @@ class Convert(unittest.TestCase):
     def test_options_change_the_configuration(self):
         self.build("--env", "A=1", "--env", "GREETING=", "--vol", "/more", "--entrypoint", "/bin/sh", "--user", "1:2", "--compression-level", "1",
                    self.archive)
-        (name,) = [name for name in os.listdir(self.output) if name.startswith("debian-layers-12-")]
+        (name,) = [name for name in os.listdir(self.output) if name.startswith("debian-layers-12-") and name.endswith(".gvmi")]
         configuration, _ = trailer(os.path.join(self.output, name))
         self.assertEqual(name, f"debian-layers-12-{configuration['Image'][:10]}.gvmi")
         self.assertEqual(configuration["Env"], ["GREETING=", "A=1"])

@@ -1,0 +1,133 @@
+#include "cli/push.h"
+
+#include <csignal>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/size.h"
+#include "cli/push_login.h"
+#include "cli/sdk_lines.h"
+#include "cli/transfer_progress.h"
+#include "gvmi/image.h"
+#include "registry/push.h"
+
+namespace cli {
+namespace {
+
+bool pushes(const PushArguments& arguments) {
+    return arguments.push || !arguments.push_to.empty();
+}
+
+// What --push calls an image: IMAGE without a transport. A file has a path and no such name.
+std::string name_of(const std::string& image) {
+    std::error_code error;
+    if (std::filesystem::exists(image, error)) throw base::Error("--push: IMAGE is a file; say USER/REPOSITORY:TAG by --push-to");
+    for (const std::string_view transport : {"docker-daemon:", "docker://"}) {
+        if (image.starts_with(transport)) return image.substr(transport.size());
+    }
+    return image;
+}
+
+// For scripts; the keys are today's tool's.
+void write_info(const std::string& path, const PushPlan& plan, const registry::DescribedImage& image) {
+    nlohmann::json info = {{"repoInfo", nullptr},
+                           {"imagePath", image.image.string()},
+                           {"imageDescrPath", image.descriptor_path.string()},
+                           {"hash", image.descriptor_hash}};
+    if (plan.name) {
+        info["repoInfo"] = {
+            {"url", plan.settings.url}, {"user", plan.name->user}, {"repo", plan.name->repository}, {"tag", plan.name->tag}};
+    }
+    std::cout << " * Writing info to " << path << std::endl;
+    base::AtomicFile file(path);
+    base::write_all(file.fd(), info.dump(2) + "\n", path);
+    file.commit();
+}
+
+// A registry takes anything, a provider does not.
+void warn_of_no_image(const std::filesystem::path& path) {
+    try {
+        (void)gvmi::read_image(path);
+    } catch (const base::Error& e) {
+        (void)std::fprintf(stderr, "warning: %s; no provider will start it\n", e.what());
+    }
+}
+
+}  // namespace
+
+void add_push_options(CLI::App& app, PushArguments& arguments) {
+    const std::string group = "Registry";
+    app.add_flag("--push", arguments.push, "Push it as USER/REPOSITORY:TAG, which IMAGE is; with --nologin without a name")->group(group);
+    app.add_option("--push-to", arguments.push_to, "Push it as USER/REPOSITORY:TAG")->group(group);
+    app.add_flag("--nologin", arguments.nologin, "Push anonymously; such an image has no tag and may expire")->group(group);
+    app.add_option("-d,--direct-file-upload", arguments.direct_file, "Push this .gvmi and convert nothing")->group(group);
+    app.add_flag("--login", arguments.login, "Ask for user and access token, try them, and keep them in a file of mode 0600")->group(group);
+    app.add_flag("--login-check", arguments.login_check, "Try the login that was kept")->group(group);
+    app.add_flag("--logout", arguments.logout, "Forget the login that was kept")->group(group);
+    app.add_option("--upload-chunk-size", arguments.chunk_size, "Bytes; else by the image's size")
+        ->check(CLI::Range(uint64_t{1} << 12, uint64_t{1} << 30))
+        ->group(group);
+    app.add_option("--upload-workers", arguments.workers, "Chunks that are sent at once")
+        ->check(CLI::Range(1, 64))
+        ->capture_default_str()
+        ->group(group);
+    app.add_option("--extra-json-info-path", arguments.info_path, "Write names and hashes there, as JSON")->group(group);
+}
+
+void check_push_usage(const PushArguments& arguments, const std::string& image) {
+    if (is_account_command(arguments)) return;
+    if (arguments.nologin && !arguments.push_to.empty()) {
+        throw CLI::ValidationError("Options --push-to and --nologin are incompatible");
+    }
+    if (image.empty() && arguments.direct_file.empty()) throw CLI::RequiredError("IMAGE");
+    if (arguments.push && !arguments.nologin && arguments.push_to.empty() && image.empty()) {
+        throw CLI::ValidationError("--push takes the name from IMAGE, which is missing: use --push-to, or --nologin");
+    }
+}
+
+PushPlan plan_push(const PushArguments& arguments, const std::string& image) {
+    PushPlan plan;
+    plan.settings = registry::read_settings(".");
+    if (!pushes(arguments) || arguments.nologin) return plan;
+    plan.name = registry::parse_full_reference(arguments.push_to.empty() ? name_of(image) : arguments.push_to);
+    std::cout << "Logging in to golem registry: " << plan.settings.url << std::endl;
+    plan.login = login_for(plan.settings, plan.name->user);
+    return plan;
+}
+
+void finish_push(const PushArguments& arguments, const PushPlan& plan, const std::filesystem::path& image, bool progress) {
+    // What is begun can be gone on with: an interrupt may end the program at once.
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+        (void)std::signal(signal, SIG_DFL);
+    const auto say = [](const std::string& line) { std::cout << line << std::endl; };
+    registry::DescribedImage described;
+    {
+        TransferProgress line("hashing", progress);
+        described =
+            registry::described_image(image, arguments.chunk_size, say, [&line](uint64_t done, uint64_t total) { line.show(done, total); });
+    }
+    if (pushes(arguments)) {
+        warn_of_no_image(image);
+        say("Uploading image to golem registry: " + plan.settings.url);
+        registry::PushSummary summary;
+        {
+            TransferProgress line("uploading", progress);
+            registry::PushOptions options{.url = plan.settings.url, .workers = arguments.workers, .name = plan.name, .login = plan.login};
+            options.say = say;
+            options.progress = [&line](uint64_t done, uint64_t total) { line.show(done, total); };
+            summary = registry::push_image(described, options);
+        }
+        say(" -- uploaded " + std::to_string(summary.sent_chunks) + " of " + std::to_string(described.descriptor.chunks.size()) +
+            " chunks, " + base::format_size(summary.sent_bytes) + " of " + base::format_size(described.descriptor.size));
+        say(" -- download link: " + plan.settings.url + "/download/" + described.descriptor_hash);
+        say("image hash: " + described.descriptor.sha3);
+        if (plan.name) say("image tag: " + plan.name->text());
+        std::cout << sdk_lines(plan.settings.url, plan.name ? plan.name->text() : "", described.descriptor.sha3);
+    }
+    if (!arguments.info_path.empty()) write_info(arguments.info_path, plan, described);
+}
+
+}  // namespace cli

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+#include "registry/settings.h"
+
+namespace cli {
+
+// The login for a push: REGISTRY_USER and REGISTRY_TOKEN, else the one that was kept, else asked for on the terminal as `user` and kept.
+// Throws base::Error where there is none, or the registry refuses it.
+registry::Login login_for(const registry::Settings& settings, const std::string& user);
+
+}  // namespace cli

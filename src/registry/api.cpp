@@ -1,0 +1,145 @@
+#include "registry/api.h"
+
+#include <algorithm>
+#include <cctype>
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+
+namespace registry {
+namespace {
+
+constexpr int kTries = 6;
+
+[[noreturn]] void refuse(const HttpRequest& request, const HttpAnswer& answer) {
+    std::string text = request.method + " " + request.url + ": status " + std::to_string(answer.status);
+    if (const auto location = answer.headers.find("location"); answer.status / 100 == 3 && location != answer.headers.end()) {
+        text += ": it sends to " + printable(location->second) + "; set REGISTRY_URL to where the registry is";
+    } else if (!answer.body.empty()) {
+        text += ": " + printable(answer.body);
+    }
+    throw base::Error(text);
+}
+
+// A chunk's mark: 1 or true where it is stored.
+bool is_set(const nlohmann::json& mark) {
+    if (mark.is_boolean()) return mark.get<bool>();
+    if (!mark.is_number_integer()) throw base::Error("\"chunks\" holds what is neither 0 nor 1");
+    return mark.get<int64_t>() != 0;
+}
+
+UploadStatus parse_status(const std::string& body, size_t chunks) {
+    const nlohmann::json json = base::parse_json(body);
+    const auto text = [&json](const char* key) {
+        return json.is_object() && json.contains(key) && json.at(key).is_string() ? json.at(key).get<std::string>() : "";
+    };
+    UploadStatus status;
+    status.stored.resize(chunks);
+    const std::string descriptor = text("descriptor");
+    if (descriptor != "ok" && descriptor != "missing") throw base::Error("\"descriptor\" is neither \"ok\" nor \"missing\"");
+    status.descriptor = descriptor == "ok";
+    status.full = status.descriptor && text("status") == "full";
+    if (status.full) status.stored.assign(chunks, true);
+    // null stands for all or none of them, as the status says.
+    if (status.full || !json.contains("chunks") || json["chunks"].is_null()) return status;
+    const nlohmann::json& marks = json["chunks"];
+    if (!marks.is_array()) throw base::Error("\"chunks\" is no list");
+    if (marks.empty() && !status.descriptor) return status;
+    if (marks.size() != chunks) throw base::Error("marks of " + std::to_string(marks.size()) + " chunks, not " + std::to_string(chunks));
+    for (size_t i = 0; i < chunks; i++)
+        status.stored[i] = is_set(marks[i]);
+    return status;
+}
+
+ImageInfo parse_info(const std::string& body, bool https) {
+    const nlohmann::json json = base::parse_json(body);
+    if (!json.is_object()) throw base::Error("no object");
+    const auto text = [&json](const char* key) {
+        if (!json.contains(key) || !json.at(key).is_string()) throw base::Error("no text \"" + std::string(key) + "\"");
+        return json.at(key).get<std::string>();
+    };
+    ImageInfo info;
+    info.url = text(https ? "https" : "http");
+    info.sha3 = text("sha3");
+    std::transform(info.sha3.begin(), info.sha3.end(), info.sha3.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    if (!info.url.starts_with("http://") && !info.url.starts_with("https://")) {
+        throw base::Error("'" + printable(info.url) + "' is not an http or https URL");
+    }
+    if (!is_hex(info.sha3, 56)) throw base::Error("\"sha3\" is not 56 hex digits");
+    if (!json.contains("size") || !json["size"].is_number_unsigned()) throw base::Error("no number \"size\"");
+    info.size = json["size"].get<uint64_t>();
+    if (info.size == 0 || info.size > INT64_MAX) throw base::Error("a \"size\" of " + std::to_string(info.size) + " bytes");
+    return info;
+}
+
+}  // namespace
+
+HttpAnswer Api::send(const HttpRequest& request) {
+    HttpAnswer answer;
+    retry(kTries, [&] { answer = session_.send(request); });
+    return answer;
+}
+
+bool Api::login(const Login& login, std::string& reason) {
+    const nlohmann::json body = {{"username", login.user}, {"password", login.token}};
+    const HttpRequest request{
+        .method = "POST", .url = url_ + "/auth/pat/login", .headers = {"Content-Type: application/json"}, .body = base::to_text(body)};
+    const HttpAnswer answer = send(request);
+    if (answer.status == 200) return true;
+    if (answer.status != 401 && answer.status != 403) refuse(request, answer);
+    reason = printable(answer.body);
+    return false;
+}
+
+UploadStatus Api::upload_status(const std::string& descriptor_hash, size_t chunks) {
+    const HttpRequest request{.url = url_ + "/v1/image/descr/" + descriptor_hash};
+    const HttpAnswer answer = send(request);
+    if (!answer.success()) refuse(request, answer);
+    return base::with_context("GET " + request.url, [&] { return parse_status(answer.body, chunks); });
+}
+
+void Api::push_descriptor(const std::string& descriptor_bytes) {
+    // A text with a file's name: the whole of it is in memory already.
+    HttpRequest request{.method = "POST", .url = url_ + "/v1/image/push/descr"};
+    request.parts = {{.name = "file", .text = descriptor_bytes, .file_name = "descriptor.txt"}};
+    const HttpAnswer answer = send(request);
+    if (!answer.success()) refuse(request, answer);
+}
+
+void Api::push_chunk(const std::string& descriptor_hash, const Descriptor& descriptor, size_t number, int fd,
+                     const std::function<void(uint64_t)>& sent) {
+    const uint64_t position = number * descriptor.chunk_size;
+    const uint64_t length = descriptor.chunk_length(number);
+    HttpRequest request{.method = "POST", .url = url_ + "/v1/image/push/chunk"};
+    request.parts = {{.name = "descr-sha256", .text = descriptor_hash},
+                     {.name = "chunk-no", .text = std::to_string(number)},
+                     {.name = "chunk-sha256", .text = descriptor.chunks.at(number)},
+                     {.name = "chunk-pos", .text = std::to_string(position)},
+                     {.name = "chunk-len", .text = std::to_string(length)},
+                     {.name = "file", .text = {}, .file_name = "descriptor.txt", .fd = fd, .offset = position, .length = length}};
+    request.sent = sent;
+    const HttpAnswer answer = send(request);
+    if (!answer.success()) refuse(request, answer);
+}
+
+void Api::attach(const std::string& descriptor_hash, const Reference& name, const Login& login, bool check) {
+    HttpRequest request{.method = "POST", .url = url_ + "/v1/image/descr/attach/" + descriptor_hash};
+    request.parts = {{.name = "username", .text = name.user},
+                     {.name = "repository", .text = name.repository},
+                     {.name = "tag", .text = name.tag},
+                     {.name = "login", .text = login.user},
+                     {.name = "token", .text = login.token}};
+    if (check) request.parts.push_back({.name = "check", .text = "true"});
+    const HttpAnswer answer = send(request);
+    if (answer.status != 200) refuse(request, answer);
+}
+
+ImageInfo Api::image_info(const std::string& key, const std::string& value) {
+    const HttpRequest request{.url = url_ + "/v1/image/info?" + key + "=" + url_encode(value) + "&dev=true"};
+    const HttpAnswer answer = send(request);
+    if (!answer.success()) refuse(request, answer);
+    return base::with_context("GET " + request.url, [&] { return parse_info(answer.body, url_.starts_with("https://")); });
+}
+
+}  // namespace registry

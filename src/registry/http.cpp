@@ -1,0 +1,285 @@
+#include "registry/http.h"
+
+#include <curl/curl.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "base/fd.h"
+
+namespace registry {
+namespace {
+
+constexpr size_t kMaxHeaders = 64 << 10;
+constexpr size_t kMaxBody = 1 << 20;
+
+// One request under way, as the callbacks see it. libcurl is C: what they throw is kept here and thrown again after it.
+struct Exchange {
+    const HttpRequest& request;
+    HttpAnswer answer;
+    size_t header_bytes = 0;
+    std::exception_ptr failure;
+};
+
+// Runs f; false when it threw.
+template <typename F>
+bool guarded(Exchange& exchange, F f) {
+    try {
+        f();
+        return true;
+    } catch (...) {
+        exchange.failure = std::current_exception();
+        return false;
+    }
+}
+
+void take_header(Exchange& exchange, std::string_view line) {
+    exchange.header_bytes += line.size();
+    if (exchange.header_bytes > kMaxHeaders) throw base::Error("more than 64 KiB of headers");
+    if (line.starts_with("HTTP/")) {  // after a redirect the next answer's
+        exchange.answer.headers.clear();
+        const size_t blank = line.find(' ');
+        exchange.answer.status = blank == std::string_view::npos ? 0 : std::strtol(std::string(line.substr(blank)).c_str(), nullptr, 10);
+        return;
+    }
+    const size_t colon = line.find(':');
+    if (colon == std::string_view::npos) return;
+    std::string name(line.substr(0, colon));
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::string_view value = line.substr(colon + 1);
+    while (!value.empty() && std::isspace(static_cast<unsigned char>(value.front())))
+        value.remove_prefix(1);
+    while (!value.empty() && std::isspace(static_cast<unsigned char>(value.back())))
+        value.remove_suffix(1);
+    exchange.answer.headers[name] = value;
+}
+
+size_t on_header(char* data, size_t size, size_t count, void* user) {
+    auto& exchange = *static_cast<Exchange*>(user);
+    return guarded(exchange, [&] { take_header(exchange, {data, size * count}); }) ? size * count : 0;
+}
+
+size_t on_body(char* data, size_t size, size_t count, void* user) {
+    auto& exchange = *static_cast<Exchange*>(user);
+    const size_t length = size * count;
+    const auto take = [&] {
+        if (exchange.request.sink && exchange.answer.success()) {
+            exchange.request.sink(exchange.answer, std::as_bytes(std::span(data, length)));
+            return;
+        }
+        if (exchange.answer.body.size() + length > kMaxBody) throw base::Error("an answer of more than 1 MiB");
+        exchange.answer.body.append(data, length);
+    };
+    return guarded(exchange, take) ? length : CURL_WRITEFUNC_ERROR;
+}
+
+int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t sent) {
+    auto& exchange = *static_cast<Exchange*>(user);
+    return !exchange.request.sent || guarded(exchange, [&] { exchange.request.sent(static_cast<uint64_t>(sent)); }) ? 0 : 1;
+}
+
+// A file part being read.
+struct FileReader {
+    Exchange* exchange;
+    const HttpPart* part;
+    uint64_t position = 0;
+};
+
+size_t on_read(char* buffer, size_t size, size_t count, void* user) {
+    auto& reader = *static_cast<FileReader*>(user);
+    size_t n = 0;
+    const auto read = [&] {
+        const size_t wanted = static_cast<size_t>(std::min<uint64_t>(size * count, reader.part->length - reader.position));
+        n = base::pread_full(reader.part->fd, std::as_writable_bytes(std::span(buffer, wanted)), reader.part->offset + reader.position,
+                             "the file that is sent");
+        if (n < wanted) throw base::Error("the file became shorter while it was sent");
+        reader.position += n;
+    };
+    return guarded(*reader.exchange, read) ? n : CURL_READFUNC_ABORT;
+}
+
+int on_seek(void* user, curl_off_t offset, int origin) {
+    if (origin != SEEK_SET) return CURL_SEEKFUNC_CANTSEEK;
+    static_cast<FileReader*>(user)->position = static_cast<uint64_t>(offset);
+    return CURL_SEEKFUNC_OK;
+}
+
+struct FreeMime {
+    void operator()(curl_mime* mime) const { curl_mime_free(mime); }
+};
+struct FreeList {
+    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+
+bool is_transient(CURLcode code) {
+    switch (code) {
+        case CURLE_COULDNT_RESOLVE_HOST:
+        case CURLE_COULDNT_RESOLVE_PROXY:
+        case CURLE_COULDNT_CONNECT:
+        case CURLE_OPERATION_TIMEDOUT:
+        case CURLE_SEND_ERROR:
+        case CURLE_RECV_ERROR:
+        case CURLE_GOT_NOTHING:
+        case CURLE_PARTIAL_FILE:
+        case CURLE_SSL_CONNECT_ERROR:
+        case CURLE_HTTP2:
+        case CURLE_HTTP2_STREAM:
+            return true;
+        default:
+            return false;
+    }
+}
+
+bool is_transient(long status) {
+    return status == 408 || status == 429 || status >= 500;
+}
+
+void set_up(CURL* curl, Exchange& exchange, const HttpLimits& limits, char* error_text) {
+    const HttpRequest& request = exchange.request;
+    const bool reads = request.method == "GET" || request.method == "HEAD";
+    const bool long_running = request.sink || !request.parts.empty();
+    curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error_text);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "gvmkit");
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, reads ? 1L : 0L);
+    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 10L);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(limits.connect.count()));
+    if (!long_running) curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(limits.answer.count()));
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1024L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(limits.stall.count()));
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, &exchange);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &exchange);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &exchange);
+    if (request.method == "HEAD") curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+    if (request.method == "POST" && request.parts.empty()) {
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.c_str());
+    }
+    if (const char* certificates = std::getenv("SSL_CERT_FILE")) curl_easy_setopt(curl, CURLOPT_CAINFO, certificates);
+}
+
+}  // namespace
+
+struct HttpSession::State {
+    explicit State(const HttpLimits& given) : limits(given) {
+        static std::once_flag once;
+        std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+        curl = curl_easy_init();
+        if (!curl) throw base::Error("libcurl cannot be initialized");
+    }
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+    ~State() { curl_easy_cleanup(curl); }
+
+    HttpLimits limits;
+    CURL* curl = nullptr;
+};
+
+HttpSession::HttpSession(const HttpLimits& limits) : state_(std::make_unique<State>(limits)) {}
+HttpSession::~HttpSession() = default;
+HttpSession::HttpSession(HttpSession&&) noexcept = default;
+
+HttpAnswer HttpSession::send(const HttpRequest& request) {
+    CURL* curl = state_->curl;
+    curl_easy_reset(curl);  // keeps the connections
+    char error_text[CURL_ERROR_SIZE] = "";
+    Exchange exchange{request, {}, 0, {}};
+    set_up(curl, exchange, state_->limits, error_text);
+
+    std::unique_ptr<curl_slist, FreeList> headers;
+    for (const std::string& header : request.headers)
+        headers.reset(curl_slist_append(headers.release(), header.c_str()));
+    if (headers) curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
+
+    std::vector<FileReader> readers;
+    readers.reserve(request.parts.size());  // libcurl keeps their addresses
+    std::unique_ptr<curl_mime, FreeMime> mime;
+    if (!request.parts.empty()) mime.reset(curl_mime_init(curl));
+    for (const HttpPart& part : request.parts) {
+        curl_mimepart* field = curl_mime_addpart(mime.get());
+        curl_mime_name(field, part.name.c_str());
+        if (!part.file_name.empty()) {
+            curl_mime_filename(field, part.file_name.c_str());
+            curl_mime_type(field, "application/octet-stream");
+        }
+        if (part.fd < 0) {
+            curl_mime_data(field, part.text.data(), part.text.size());
+            continue;
+        }
+        readers.push_back({&exchange, &part});
+        curl_mime_data_cb(field, static_cast<curl_off_t>(part.length), on_read, on_seek, nullptr, &readers.back());
+    }
+    if (mime) curl_easy_setopt(curl, CURLOPT_MIMEPOST, mime.get());
+
+    const CURLcode code = curl_easy_perform(curl);
+    const std::string what = request.method + " " + request.url;
+    if (exchange.failure) base::with_context(what, [&] { std::rethrow_exception(exchange.failure); });
+    if (code != CURLE_OK) {
+        const std::string text = what + ": " + printable(*error_text != 0 ? error_text : curl_easy_strerror(code));
+        if (is_transient(code)) throw TransientError(text);
+        throw base::Error(text);
+    }
+    const char* url = nullptr;
+    curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &url);
+    exchange.answer.url = url ? url : request.url;
+    if (is_transient(exchange.answer.status)) {
+        throw TransientError(what + ": status " + std::to_string(exchange.answer.status) + ": " + printable(exchange.answer.body));
+    }
+    return std::move(exchange.answer);
+}
+
+void retry(int tries, const std::function<void()>& f) {
+    constexpr std::chrono::milliseconds kFirst{500};
+    constexpr std::chrono::milliseconds kLongest{8000};
+    std::chrono::milliseconds pause = kFirst;
+    for (int attempt = 1;; attempt++) {
+        try {
+            f();
+            return;
+        } catch (const TransientError&) {
+            if (attempt >= tries) throw;
+        }
+        std::this_thread::sleep_for(pause);
+        pause = std::min(2 * pause, kLongest);
+    }
+}
+
+std::string printable(std::string_view text) {
+    constexpr size_t kLongest = 300;
+    std::string result;
+    for (const char c : text.substr(0, kLongest))
+        result += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
+    if (text.size() > kLongest) result += "…";
+    while (!result.empty() && result.back() == ' ')
+        result.pop_back();
+    return result;
+}
+
+std::string url_encode(std::string_view text) {
+    std::string result;
+    for (const char c : text) {
+        if (std::isalnum(static_cast<unsigned char>(c)) || std::strchr("-._~", c)) {
+            result += c;
+        } else {
+            char escaped[4];
+            (void)std::snprintf(escaped, sizeof escaped, "%%%02X", static_cast<unsigned char>(c));
+            result += escaped;
+        }
+    }
+    return result;
+}
+
+}  // namespace registry

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace registry {
+
+// The name of an image in a registry, USER/REPOSITORY:TAG (cli.md).
+struct Reference {
+    std::string user;  // empty where a name has none
+    std::string repository;
+    std::string tag = "latest";
+
+    std::string text() const;
+};
+
+// One `/` and one `:` at most; letters, digits and -_. between; a part is neither "." nor "..". Throws base::Error that names the text.
+Reference parse_reference(std::string_view text);
+
+// The same, with a user. Throws base::Error.
+Reference parse_full_reference(std::string_view text);
+
+}  // namespace registry

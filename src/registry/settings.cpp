@@ -1,0 +1,138 @@
+#include "registry/settings.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string_view>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/json.h"
+
+namespace registry {
+namespace {
+
+constexpr size_t kMaxSettings = 64 << 10;
+
+std::string_view trimmed(std::string_view text) {
+    constexpr std::string_view kBlanks = " \t\r";
+    const size_t start = text.find_first_not_of(kBlanks);
+    if (start == std::string_view::npos) return {};
+    return text.substr(start, text.find_last_not_of(kBlanks) - start + 1);
+}
+
+std::string value_of(std::string_view text) {
+    if (!text.empty() && (text[0] == '"' || text[0] == '\'')) {
+        const size_t end = text.find(text[0], 1);
+        if (end != std::string_view::npos) return std::string(text.substr(1, end - 1));
+    }
+    return std::string(trimmed(text.substr(0, text.find(" #"))));
+}
+
+std::map<std::string, std::string> read_env_file(const std::filesystem::path& folder) {
+    std::map<std::string, std::string> values;
+    std::filesystem::path directory = std::filesystem::absolute(folder);
+    std::error_code error;
+    while (!std::filesystem::is_regular_file(directory / ".env", error)) {
+        if (directory == directory.root_path()) return values;
+        directory = directory.parent_path();
+    }
+    std::stringstream lines(base::read_file(directory / ".env", kMaxSettings));
+    for (std::string line; std::getline(lines, line);) {
+        std::string_view text = trimmed(line);
+        if (text.starts_with("export ")) text = trimmed(text.substr(7));
+        const size_t equals = text.find('=');
+        if (text.starts_with('#') || equals == std::string_view::npos) continue;
+        values.try_emplace(std::string(trimmed(text.substr(0, equals))), value_of(trimmed(text.substr(equals + 1))));
+    }
+    return values;
+}
+
+// The logins by registry. A file that others may read is refused: a token in it is no longer a secret.
+nlohmann::json read_credentials(const std::filesystem::path& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) < 0) {
+        if (errno == ENOENT) return nlohmann::json::object();
+        base::throw_errno("cannot examine " + path.string());
+    }
+    if ((status.st_mode & 077) != 0) throw base::Error(path.string() + ": others may read it; chmod 600 it, or remove it and log in again");
+    auto json = base::with_context(path.string(), [&path] { return base::parse_json(base::read_file(path, kMaxSettings)); });
+    if (!json.is_object()) throw base::Error(path.string() + ": not an object of registries");
+    return json;
+}
+
+void write_credentials(const std::filesystem::path& path, const nlohmann::json& json) {
+    std::error_code error;
+    if (std::filesystem::create_directories(path.parent_path(), error)) {
+        std::filesystem::permissions(path.parent_path(), std::filesystem::perms::owner_all, error);
+    }
+    base::AtomicFile file(path, 0600);
+    base::write_all(file.fd(), base::to_text(json) + "\n", path.string());
+    file.commit();
+}
+
+}  // namespace
+
+Settings read_settings(const std::filesystem::path& folder) {
+    const auto file = read_env_file(folder);
+    const auto setting = [&file](const char* name) -> std::string {
+        if (const char* value = std::getenv(name)) return value;
+        const auto found = file.find(name);
+        return found == file.end() ? "" : found->second;
+    };
+    Settings settings;
+    settings.url = setting("REGISTRY_URL");
+    if (settings.url.empty()) settings.url = kPublicRegistry;
+    while (settings.url.ends_with('/'))
+        settings.url.pop_back();
+    if (!settings.url.starts_with("http://") && !settings.url.starts_with("https://")) {
+        throw base::Error("REGISTRY_URL: '" + settings.url + "' is not an http or https URL");
+    }
+    Login login{setting("REGISTRY_USER"), setting("REGISTRY_TOKEN")};
+    if (!login.user.empty() && !login.token.empty()) settings.login = login;
+    return settings;
+}
+
+std::filesystem::path credentials_file() {
+    const char* config = std::getenv("XDG_CONFIG_HOME");
+    if (config && *config == '/') return std::filesystem::path(config) / "gvmkit/credentials.json";
+    const char* home = std::getenv("HOME");
+    if (!home || *home != '/') throw base::Error("no place for credentials: neither XDG_CONFIG_HOME nor HOME is set");
+    return std::filesystem::path(home) / ".config/gvmkit/credentials.json";
+}
+
+std::optional<Login> saved_login(const std::string& url) {
+    const auto path = credentials_file();
+    const auto json = read_credentials(path);
+    const auto entry = json.find(url);
+    if (entry == json.end()) return {};
+    const auto text = [&entry](const char* key) {
+        return entry->is_object() && entry->contains(key) && entry->at(key).is_string() ? entry->at(key).get<std::string>() : "";
+    };
+    Login login{text("user"), text("token")};
+    if (login.user.empty() || login.token.empty()) throw base::Error(path.string() + ": no user and token for " + url);
+    return login;
+}
+
+void save_login(const std::string& url, const Login& login) {
+    const auto path = credentials_file();
+    auto json = read_credentials(path);
+    json[url] = {{"user", login.user}, {"token", login.token}};
+    write_credentials(path, json);
+}
+
+bool forget_login(const std::string& url) {
+    const auto path = credentials_file();
+    auto json = read_credentials(path);
+    if (json.erase(url) == 0) return false;
+    write_credentials(path, json);
+    return true;
+}
+
+}  // namespace registry
