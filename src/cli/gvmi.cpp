@@ -7,5 +7,6 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     std::function<int()> chosen;
     cli::add_inspect_command(app, chosen);
     cli::add_hash_command(app, chosen);
+    cli::add_pull_command(app, chosen);
     return cli::run(app, argc, argv, [&chosen] { return chosen(); });
 }

@@ -9,5 +9,6 @@ namespace cli {
 // throw.
 void add_inspect_command(CLI::App& app, std::function<int()>& chosen);
 void add_hash_command(CLI::App& app, std::function<int()>& chosen);
+void add_pull_command(CLI::App& app, std::function<int()>& chosen);
 
 }  // namespace cli

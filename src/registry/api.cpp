@@ -9,8 +9,6 @@
 namespace registry {
 namespace {
 
-constexpr int kTries = 6;
-
 [[noreturn]] void refuse(const HttpRequest& request, const HttpAnswer& answer) {
     std::string text = request.method + " " + request.url + ": status " + std::to_string(answer.status);
     if (const auto location = answer.headers.find("location"); answer.status / 100 == 3 && location != answer.headers.end()) {
@@ -77,7 +75,7 @@ ImageInfo parse_info(const std::string& body, bool https) {
 
 HttpAnswer Api::send(const HttpRequest& request) {
     HttpAnswer answer;
-    retry(kTries, [&] { answer = session_.send(request); });
+    retry(options_, [&] { answer = session_.send(request); });
     return answer;
 }
 

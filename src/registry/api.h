@@ -27,10 +27,10 @@ struct ImageInfo {
 };
 
 // The requests of spec registry.md, over one connection; one thread at a time. All throw base::Error that names the request; a
-// TransientError only after six tries over some 20 s. Answers are a stranger's and are checked.
+// TransientError only after the tries that the options allow. Answers are a stranger's and are checked.
 class Api {
 public:
-    explicit Api(std::string url, const HttpLimits& limits = {}) : url_(std::move(url)), session_(limits) {}
+    explicit Api(std::string url, const HttpOptions& options = {}) : url_(std::move(url)), options_(options), session_(options) {}
 
     // Whether the registry takes the login; its reason goes to `reason`.
     bool login(const Login& login, std::string& reason);
@@ -50,6 +50,7 @@ private:
     HttpAnswer send(const HttpRequest& request);
 
     std::string url_;
+    HttpOptions options_;
     HttpSession session_;
 };
 

@@ -140,7 +140,7 @@ bool is_transient(long status) {
     return status == 408 || status == 429 || status >= 500;
 }
 
-void set_up(CURL* curl, Exchange& exchange, const HttpLimits& limits, char* error_text) {
+void set_up(CURL* curl, Exchange& exchange, const HttpOptions& options, char* error_text) {
     const HttpRequest& request = exchange.request;
     const bool reads = request.method == "GET" || request.method == "HEAD";
     const bool long_running = request.sink || !request.parts.empty();
@@ -152,10 +152,13 @@ void set_up(CURL* curl, Exchange& exchange, const HttpLimits& limits, char* erro
     curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, reads ? 1L : 0L);
     curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 10L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(limits.connect.count()));
-    if (!long_running) curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(limits.answer.count()));
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1024L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(limits.stall.count()));
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect.count()));
+    if (long_running) {
+        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1024L);
+        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options.stall.count()));
+    } else {
+        curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(options.answer.count()));
+    }
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, &exchange);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
@@ -174,7 +177,7 @@ void set_up(CURL* curl, Exchange& exchange, const HttpLimits& limits, char* erro
 }  // namespace
 
 struct HttpSession::State {
-    explicit State(const HttpLimits& given) : limits(given) {
+    explicit State(const HttpOptions& given) : options(given) {
         static std::once_flag once;
         std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
         curl = curl_easy_init();
@@ -184,11 +187,11 @@ struct HttpSession::State {
     State& operator=(const State&) = delete;
     ~State() { curl_easy_cleanup(curl); }
 
-    HttpLimits limits;
+    HttpOptions options;
     CURL* curl = nullptr;
 };
 
-HttpSession::HttpSession(const HttpLimits& limits) : state_(std::make_unique<State>(limits)) {}
+HttpSession::HttpSession(const HttpOptions& options) : state_(std::make_unique<State>(options)) {}
 HttpSession::~HttpSession() = default;
 HttpSession::HttpSession(HttpSession&&) noexcept = default;
 
@@ -197,7 +200,7 @@ HttpAnswer HttpSession::send(const HttpRequest& request) {
     curl_easy_reset(curl);  // keeps the connections
     char error_text[CURL_ERROR_SIZE] = "";
     Exchange exchange{request, {}, 0, {}};
-    set_up(curl, exchange, state_->limits, error_text);
+    set_up(curl, exchange, state_->options, error_text);
 
     std::unique_ptr<curl_slist, FreeList> headers;
     for (const std::string& header : request.headers)
@@ -241,16 +244,16 @@ HttpAnswer HttpSession::send(const HttpRequest& request) {
     return std::move(exchange.answer);
 }
 
-void retry(int tries, const std::function<void()>& f) {
-    constexpr std::chrono::milliseconds kFirst{500};
+void retry(const HttpOptions& options, const std::function<void()>& f) {
     constexpr std::chrono::milliseconds kLongest{8000};
-    std::chrono::milliseconds pause = kFirst;
+    std::chrono::milliseconds pause = options.pause;
     for (int attempt = 1;; attempt++) {
         try {
             f();
             return;
-        } catch (const TransientError&) {
-            if (attempt >= tries) throw;
+        } catch (const TransientError& e) {
+            if (attempt >= options.tries) throw;
+            options.retrying(e.what());
         }
         std::this_thread::sleep_for(pause);
         pause = std::min(2 * pause, kLongest);

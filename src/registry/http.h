@@ -19,11 +19,14 @@ class TransientError : public base::Error {
     using base::Error::Error;
 };
 
-// What a server may take. All that a server sends is also bounded in bytes: 64 KiB of headers, 1 MiB of an answer that is not streamed.
-struct HttpLimits {
+// How a server is dealt with. All that a server sends is also bounded in bytes: 64 KiB of headers, 1 MiB of an answer that is not streamed.
+struct HttpOptions {
     std::chrono::milliseconds connect{15000};
     std::chrono::milliseconds answer{60000};  // an answer that is not streamed and sends no file, as a whole
     std::chrono::seconds stall{60};           // less than 1 KiB/s for so long ends a transfer
+    int tries = 6;                            // of a request that fails by a TransientError
+    std::chrono::milliseconds pause{500};     // before the second try; doubled up to 8 s
+    std::function<void(const std::string&)> retrying = [](const std::string&) {};  // takes the reason before a pause; from any thread
 };
 
 // One part of a multipart body: a text, or, with `fd`, `length` bytes of that file (the caller's) from `offset`.
@@ -61,7 +64,7 @@ struct HttpRequest {
 // requests none, since they carry tokens. A proxy comes from the usual environment, certificates from the system or from SSL_CERT_FILE.
 class HttpSession {
 public:
-    explicit HttpSession(const HttpLimits& limits = {});
+    explicit HttpSession(const HttpOptions& options = {});
     ~HttpSession();
     HttpSession(HttpSession&&) noexcept;
     HttpSession& operator=(HttpSession&&) = delete;
@@ -74,8 +77,8 @@ private:
     std::unique_ptr<State> state_;
 };
 
-// Runs f again after a TransientError, at most `tries` times in all, waiting 0.5 s, 1 s, 2 s … 8 s between. f returns or throws.
-void retry(int tries, const std::function<void()>& f);
+// Runs f again after a TransientError, as the options say.
+void retry(const HttpOptions& options, const std::function<void()>& f);
 
 // A stranger's text for a message: one line, without control characters, at most 300 bytes.
 std::string printable(std::string_view text);

@@ -59,7 +59,7 @@ private:
 
     void work(size_t worker) {
         try {
-            Api api(options_.url, options_.limits);
+            Api api(options_.url, options_.http);
             while (const auto number = next())
                 base::with_context("chunk " + std::to_string(*number), [&] { send(api, worker, *number); });
         } catch (...) {
@@ -178,7 +178,7 @@ void wait_until_full(Api& api, const DescribedImage& image) {
 }  // namespace
 
 PushSummary push_image(const DescribedImage& image, const PushOptions& options) {
-    Api api(options.url, options.limits);
+    Api api(options.url, options.http);
     PushSummary summary;
     const UploadStatus status = api.upload_status(image.descriptor_hash, image.descriptor.chunks.size());
     if (status.descriptor) {

@@ -16,7 +16,7 @@ struct PushOptions {
     unsigned workers = 4;                // chunks that are sent at once
     std::optional<Reference> name = {};  // with `login`; without it the upload is anonymous
     std::optional<Login> login = {};
-    HttpLimits limits = {};
+    HttpOptions http = {};
     std::function<void(const std::string&)> say = [](const std::string&) {};
     // Bytes that the registry has, and in all; may throw, which ends the push. It can be gone on with later.
     std::function<void(uint64_t done, uint64_t total)> progress = [](uint64_t, uint64_t) {};
