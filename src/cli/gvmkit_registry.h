@@ -1,0 +1,17 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace cli {
+
+// What the chosen sub-command does; the exit code.
+using Action = std::function<int()>;
+
+// The sub-commands of gvmkit-registry. Each sets `action` when it is chosen.
+void add_serve(CLI::App& app, Action& action);
+void add_user(CLI::App& app, Action& action);
+void add_token(CLI::App& app, Action& action);
+void add_repo(CLI::App& app, Action& action);
+
+}  // namespace cli

@@ -1,0 +1,141 @@
+#include <ctime>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "base/size.h"
+#include "cli/gvmkit_registry.h"
+#include "registry/server/names.h"
+#include "registry/server/server.h"
+#include "registry/server/sqlite_metadata.h"
+#include "registry/server/tokens.h"
+
+namespace cli {
+namespace {
+
+using registry::server::SqliteMetadata;
+
+struct Arguments {
+    std::filesystem::path data;
+    std::string user, text;
+    std::string quota;
+    int64_t id = 0;
+};
+
+// A sub-command of a sub-command, with --data; `run` gets the registry's data base.
+template <typename Run>
+CLI::App* add_command(CLI::App& parent, const char* name, const char* help, const std::shared_ptr<Arguments>& arguments, Action& action,
+                      Run run) {
+    CLI::App* command = parent.add_subcommand(name, help);
+    command->add_option("--data", arguments->data, "The registry's folder")->required()->check(CLI::ExistingDirectory);
+    command->callback([arguments, &action, run] {
+        action = [arguments, run] {
+            SqliteMetadata metadata(registry::server::database_file(arguments->data));
+            run(metadata, *arguments);
+            return 0;
+        };
+    });
+    return command;
+}
+
+std::string day(registry::server::Time time) {
+    char text[sizeof "2026-01-01"];
+    std::tm parts{};
+    const time_t seconds = time;
+    (void)std::strftime(text, sizeof text, "%F", ::gmtime_r(&seconds, &parts));
+    return text;
+}
+
+void require(bool found, const std::string& what) {
+    if (!found) throw base::Error("there is no " + what);
+}
+
+void set_user(SqliteMetadata& metadata, const Arguments& arguments) {
+    registry::server::check_name(arguments.user, "user name");
+    std::optional<uint64_t> quota;
+    if (!arguments.quota.empty()) quota = base::parse_size(arguments.quota);
+    metadata.add_user(arguments.user, quota, std::time(nullptr));
+}
+
+void list_users(SqliteMetadata& metadata, const Arguments&) {
+    for (const auto& user : metadata.users())
+        std::cout << user.name << "\t" << base::format_size(user.used) << "\t"
+                  << (user.quota ? base::format_size(*user.quota) : "server's quota") << "\n";
+}
+
+void create_token(SqliteMetadata& metadata, const Arguments& arguments) {
+    const std::string token = registry::server::new_token();
+    require(metadata.add_token(arguments.user, registry::server::token_hash(token), arguments.text, std::time(nullptr)),
+            "user " + arguments.user);
+    std::cout << token << "\n";
+}
+
+void list_tokens(SqliteMetadata& metadata, const Arguments& arguments) {
+    for (const auto& token : metadata.tokens(arguments.user))
+        std::cout << token.id << "\t" << day(token.created) << "\t" << token.note << "\n";
+}
+
+void list_images(SqliteMetadata& metadata, const Arguments& arguments) {
+    constexpr size_t kLimit = 100'000;
+    for (const auto& image : metadata.search(arguments.text, kLimit)) {
+        std::cout << image.name.user << "/" << image.name.repository << ":" << image.name.tag << "\t" << image.sha3 << "\t"
+                  << base::format_size(image.size) << "\t" << day(image.changed) << "\t" << image.uses << " uses\n";
+    }
+}
+
+// "USER/REPOSITORY" is all of its tags.
+void delete_image(SqliteMetadata& metadata, const Arguments& arguments) {
+    registry::server::Name name = registry::server::parse_name(arguments.text);
+    if (arguments.text.find(':') == std::string::npos) name.tag.clear();
+    require(metadata.remove_tags(name) > 0, "image " + arguments.text);
+}
+
+}  // namespace
+
+void add_user(CLI::App& app, Action& action) {
+    const auto arguments = std::make_shared<Arguments>();
+    CLI::App* user = app.add_subcommand("user", "Who may tag images");
+    user->require_subcommand(1);
+    CLI::App* add = add_command(*user, "add", "Add a user, or change the quota of one", arguments, action, set_user);
+    add->add_option("NAME", arguments->user)->required();
+    add->add_option("--quota", arguments->quota, "What the images of the user's tags may take, such as 10GiB; else what the server says");
+    add_command(*user, "list", "Name, use and quota of each", arguments, action, list_users);
+    add_command(*user, "delete", "Delete a user, with tokens and tags", arguments, action,
+                [](SqliteMetadata& metadata, const Arguments& a) { require(metadata.remove_user(a.user), "user " + a.user); })
+        ->add_option("NAME", arguments->user)
+        ->required();
+}
+
+void add_token(CLI::App& app, Action& action) {
+    const auto arguments = std::make_shared<Arguments>();
+    CLI::App* token = app.add_subcommand("token", "What a user logs in with");
+    token->require_subcommand(1);
+    CLI::App* create = add_command(*token, "create", "Print a new token, which cannot be shown again", arguments, action, create_token);
+    create->add_option("USER", arguments->user)->required();
+    create->add_option("--note", arguments->text, "What it is for");
+    add_command(*token, "list", "Number, date and note of each", arguments, action, list_tokens)
+        ->add_option("USER", arguments->user)
+        ->required();
+    CLI::App* revoke = add_command(*token, "revoke", "Make a token worthless, at once", arguments, action,
+                                   [](SqliteMetadata& metadata, const Arguments& a) {
+                                       require(metadata.remove_token(a.user, a.id), "token " + std::to_string(a.id) + " of " + a.user);
+                                   });
+    revoke->add_option("USER", arguments->user)->required();
+    revoke->add_option("NUMBER", arguments->id)->required();
+}
+
+void add_repo(CLI::App& app, Action& action) {
+    const auto arguments = std::make_shared<Arguments>();
+    CLI::App* repo = app.add_subcommand("repo", "The tagged images");
+    repo->require_subcommand(1);
+    add_command(*repo, "list", "Every tag: hash, size, date and uses", arguments, action, list_images)
+        ->add_option("TEXT", arguments->text, "Only those that have this in their name");
+    add_command(*repo, "delete", "Delete a tag, or a repository with all of its tags", arguments, action, delete_image)
+        ->add_option("USER/REPOSITORY[:TAG]", arguments->text)
+        ->required();
+}
+
+}  // namespace cli

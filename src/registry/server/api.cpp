@@ -1,0 +1,38 @@
+#include "registry/server/api.h"
+
+#include "registry/server/errors.h"
+
+namespace registry::server {
+namespace {
+
+constexpr unsigned kNotFound = 404;
+constexpr unsigned kNotAllowed = 405;
+
+class Answer : public Exchange {
+public:
+    explicit Answer(std::function<Response()> finish) : finish_(std::move(finish)) {}
+    Response finish() override { return finish_(); }
+
+private:
+    std::function<Response()> finish_;
+};
+
+}  // namespace
+
+std::unique_ptr<Exchange> answer(std::function<Response()> finish) {
+    return std::make_unique<Answer>(std::move(finish));
+}
+
+std::unique_ptr<Exchange> route(const Request& request, Service& service, const PublicUrls& urls) {
+    if (request.method == "POST") {
+        if (auto exchange = route_push(request, service)) return exchange;
+    } else if (request.method == "GET" || request.method == "HEAD") {
+        if (request.path == "/healthz") return answer([] { return Response{.body = "ok\n"}; });
+        if (auto exchange = route_pull(request, service, urls)) return exchange;
+    } else {
+        throw RequestError(kNotAllowed, "only GET, HEAD and POST are answered here");
+    }
+    throw RequestError(kNotFound, "there is nothing here");
+}
+
+}  // namespace registry::server

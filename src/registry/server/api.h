@@ -1,0 +1,28 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "registry/server/http.h"
+#include "registry/server/service.h"
+
+namespace registry::server {
+
+// Where the registry is reached from outside. Where nothing is said, it is where the request came to (its Host).
+struct PublicUrls {
+    std::string http, https;  // without a slash at the end; at least one, or neither
+    bool tls = false;         // whether this server itself speaks TLS
+};
+
+// The exchange for a request of registry.md's table, the web page, /healthz and /metrics. Throws RequestError 404 or 405.
+std::unique_ptr<Exchange> route(const Request& request, Service& service, const PublicUrls& urls);
+
+// The parts of `route`, each none where the path is not its own: what takes forms and JSON, and what gives images.
+std::unique_ptr<Exchange> route_push(const Request& request, Service& service);
+std::unique_ptr<Exchange> route_pull(const Request& request, Service& service, const PublicUrls& urls);
+
+// An exchange without a body.
+std::unique_ptr<Exchange> answer(std::function<Response()> finish);
+
+}  // namespace registry::server

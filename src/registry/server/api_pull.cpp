@@ -1,0 +1,125 @@
+#include <algorithm>
+
+#include "base/json.h"
+#include "registry/server/api.h"
+#include "registry/server/errors.h"
+#include "registry/server/image_content.h"
+
+namespace registry::server {
+namespace {
+
+constexpr unsigned kFound = 302;
+constexpr unsigned kPartialContent = 206;
+constexpr unsigned kBadRequest = 400;
+constexpr unsigned kNotSatisfiable = 416;
+constexpr const char* kJson = "application/json";
+constexpr std::string_view kDescriptor = "/v1/image/descr/";
+constexpr std::string_view kDownload = "/download/";
+constexpr std::string_view kLinkStart = "/image.";
+constexpr std::string_view kLinkEnd = ".link";
+
+// A host as a client may name us; anything else must not get into an answer.
+bool is_host(const std::string& host) {
+    return !host.empty() && host.size() < 256 && std::all_of(host.begin(), host.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               std::string_view(".-:[]_").find(c) != std::string_view::npos;
+    });
+}
+
+PublicUrls public_urls(const Request& request, const PublicUrls& given) {
+    PublicUrls urls = given;
+    if (urls.http.empty() && urls.https.empty()) {
+        const std::string host = request.header("Host");
+        if (!is_host(host)) throw RequestError(kBadRequest, "the request has no usable Host");
+        (urls.tls ? urls.https : urls.http) = (urls.tls ? "https://" : "http://") + host;
+    }
+    if (urls.http.empty()) urls.http = urls.https;
+    if (urls.https.empty()) urls.https = urls.http;
+    return urls;
+}
+
+// The one that is asked for by `tag` or by `hash`.
+Upload find(const Request& request, Service& service) {
+    const std::optional<std::string> tag = request.query("tag");
+    if (tag) return service.find_by_tag(*tag);
+    const std::optional<std::string> hash = request.query("hash");
+    if (!hash) throw RequestError(kBadRequest, "neither tag nor hash is given");
+    return service.find_by_hash(*hash);
+}
+
+Response status(const std::string& id, Service& service) {
+    const Status status = service.status(id);
+    nlohmann::json json = {{"descriptor", "missing"}, {"version", nullptr}, {"status", nullptr}, {"chunks", nullptr}};
+    if (status.known) {
+        json["descriptor"] = "ok";
+        json["version"] = kDescriptorVersion;
+        json["status"] = status.state == State::full ? "full" : "partial";
+        nlohmann::json chunks = nlohmann::json::array();
+        for (const bool there : status.chunks)
+            chunks.push_back(there ? 1 : 0);
+        json["chunks"] = std::move(chunks);
+    }
+    return {.type = kJson, .body = base::to_text(json)};
+}
+
+Response info(const Request& request, Service& service, const PublicUrls& given) {
+    const Upload upload = find(request, service);
+    if (request.query("count") == "true") service.count_use(upload.id);
+    const PublicUrls urls = public_urls(request, given);
+    const std::string path = std::string(kDownload) + upload.id;
+    const nlohmann::json json = {
+        {"http", urls.http + path}, {"https", urls.https + path}, {"sha3", upload.descriptor.sha3}, {"size", upload.descriptor.size}};
+    return {.type = kJson, .body = base::to_text(json)};
+}
+
+// The URL for whoever asks over this server's own protocol.
+std::string own_url(const Request& request, const Upload& upload, const PublicUrls& given) {
+    const PublicUrls urls = public_urls(request, given);
+    return (urls.tls ? urls.https : urls.http) + std::string(kDownload) + upload.id;
+}
+
+Response redirect(const Request& request, Service& service, const PublicUrls& urls) {
+    const std::string url = own_url(request, find(request, service), urls);
+    return {.status = kFound, .body = url + "\n", .headers = {{"Location", url}}};
+}
+
+Response download(const Request& request, Service& service, const std::string& id) {
+    Upload upload = service.find(id);
+    const uint64_t size = upload.descriptor.size;
+    const std::string etag = "\"" + upload.descriptor.sha3 + "\"";
+    Response response{.type = "application/octet-stream", .headers = {{"Accept-Ranges", "bytes"}, {"ETag", etag}}};
+    const std::string if_range = request.header("If-Range");
+    const Range range = parse_range(if_range.empty() || if_range == etag ? request.header("Range") : "", size);
+    if (range.kind == Range::Kind::impossible) {
+        response.status = kNotSatisfiable;
+        response.headers.emplace_back("Content-Range", "bytes */" + std::to_string(size));
+        return response;
+    }
+    if (range.kind == Range::Kind::part) {
+        response.status = kPartialContent;
+        response.headers.emplace_back("Content-Range", "bytes " + std::to_string(range.first) + "-" +
+                                                           std::to_string(range.first + range.length - 1) + "/" + std::to_string(size));
+    }
+    response.content = std::make_shared<ImageContent>(service.storage(), std::move(upload.descriptor));
+    response.content_offset = range.first;
+    response.content_length = range.length;
+    return response;
+}
+
+}  // namespace
+
+std::unique_ptr<Exchange> route_pull(const Request& request, Service& service, const PublicUrls& urls) {
+    const std::string& path = request.path;
+    if (path.starts_with(kDescriptor)) return answer([id = path.substr(kDescriptor.size()), &service] { return status(id, service); });
+    if (path == "/v1/image/info") return answer([&request, &service, &urls] { return info(request, service, urls); });
+    if (path == "/v1/image/download") return answer([&request, &service, &urls] { return redirect(request, service, urls); });
+    if (path.starts_with(kDownload))
+        return answer([id = path.substr(kDownload.size()), &request, &service] { return download(request, service, id); });
+    if (path.starts_with(kLinkStart) && path.ends_with(kLinkEnd) && path.size() > kLinkStart.size() + kLinkEnd.size()) {
+        const std::string sha3 = path.substr(kLinkStart.size(), path.size() - kLinkStart.size() - kLinkEnd.size());
+        return answer([sha3, &request, &service, &urls] { return Response{.body = own_url(request, service.find_by_hash(sha3), urls)}; });
+    }
+    return nullptr;
+}
+
+}  // namespace registry::server

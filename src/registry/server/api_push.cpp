@@ -1,0 +1,130 @@
+#include <optional>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "registry/server/api.h"
+#include "registry/server/errors.h"
+#include "registry/server/form.h"
+
+namespace registry::server {
+namespace {
+
+constexpr unsigned kBadRequest = 400;
+constexpr unsigned kUnauthorized = 401;
+constexpr size_t kMaxLogin = 16 << 10;
+constexpr uint64_t kMaxChunk = uint64_t{1} << 40;  // the descriptor says how long a chunk is; Service holds it to that
+constexpr std::string_view kAttach = "/v1/image/descr/attach/";
+
+class Login : public Exchange {
+public:
+    explicit Login(Service& service) : service_(service) {}
+    uint64_t max_body() const override { return kMaxLogin; }
+    void body(std::span<const std::byte> data) override { text_.append(reinterpret_cast<const char*>(data.data()), data.size()); }
+
+    Response finish() override {
+        std::string user;
+        std::string password;
+        try {
+            const nlohmann::json json = base::parse_json(text_);
+            user = json.at("username").get<std::string>();
+            password = json.at("password").get<std::string>();
+        } catch (const std::exception&) {
+            throw RequestError(kBadRequest, R"(the body is not {"username": TEXT, "password": TEXT})");
+        }
+        if (!service_.login(user, password)) throw RequestError(kUnauthorized, "wrong user name or token");
+        return {.body = "logged in\n"};
+    }
+
+private:
+    Service& service_;
+    std::string text_;
+};
+
+class PushDescriptor : public Exchange {
+public:
+    PushDescriptor(const Request& request, Service& service)
+        : service_(service), form_(request.connection, [this](std::span<const std::byte> data) { take(data); }) {}
+    uint64_t max_body() const override { return Form::kMaxBesideFile + kMaxDescriptorBytes; }
+    void body(std::span<const std::byte> data) override { form_.take(data); }
+    bool slow() const override { return true; }
+
+    Response finish() override {
+        form_.finish();
+        return {.body = service_.add_descriptor(bytes_) + "\n"};
+    }
+
+private:
+    void take(std::span<const std::byte> data) { bytes_.insert(bytes_.end(), data.begin(), data.end()); }
+
+    Service& service_;
+    std::vector<std::byte> bytes_;
+    Form form_;
+};
+
+class PushChunk : public Exchange {
+public:
+    PushChunk(const Request& request, Service& service)
+        : service_(service), form_(request.connection, [this](std::span<const std::byte> data) { take(data); }) {}
+    uint64_t max_body() const override { return kMaxChunk; }
+    void body(std::span<const std::byte> data) override { form_.take(data); }
+    bool slow() const override { return true; }
+
+    Response finish() override {
+        form_.finish();
+        if (!chunk_) throw RequestError(kBadRequest, "the form has no file");
+        service_.end_chunk(*chunk_);
+        return {.body = "stored\n"};
+    }
+
+private:
+    void take(std::span<const std::byte> data) {
+        if (!chunk_) {
+            chunk_ = service_.begin_chunk({.descriptor = form_.field("descr-sha256"),
+                                           .number = form_.field("chunk-no"),
+                                           .sha256 = form_.field("chunk-sha256"),
+                                           .position = form_.field("chunk-pos"),
+                                           .length = form_.field("chunk-len")});
+        }
+        chunk_->writer->write(data);
+    }
+
+    Service& service_;
+    std::optional<Service::Incoming> chunk_;
+    Form form_;
+};
+
+class Attach : public Exchange {
+public:
+    Attach(const Request& request, Service& service)
+        : service_(service),
+          id_(request.path.substr(kAttach.size())),
+          form_(request.connection, [](std::span<const std::byte>) { throw RequestError(kBadRequest, "no file is wanted here"); }) {}
+    uint64_t max_body() const override { return Form::kMaxBesideFile; }
+    void body(std::span<const std::byte> data) override { form_.take(data); }
+    bool slow() const override { return true; }
+
+    Response finish() override {
+        form_.finish();
+        const Name name{.user = form_.field("username"), .repository = form_.field("repository"), .tag = form_.field("tag")};
+        const bool only_check = form_.has("check") && form_.field("check") == "true";
+        service_.attach(id_, name, form_.field("login"), form_.field("token"), only_check);
+        return {.body = name.user + "/" + name.repository + ":" + name.tag + (only_check ? " can be set\n" : " is set\n")};
+    }
+
+private:
+    Service& service_;
+    std::string id_;
+    Form form_;
+};
+
+}  // namespace
+
+std::unique_ptr<Exchange> route_push(const Request& request, Service& service) {
+    if (request.path == "/auth/pat/login") return std::make_unique<Login>(service);
+    if (request.path == "/v1/image/push/descr") return std::make_unique<PushDescriptor>(request, service);
+    if (request.path == "/v1/image/push/chunk") return std::make_unique<PushChunk>(request, service);
+    if (request.path.starts_with(kAttach)) return std::make_unique<Attach>(request, service);
+    return nullptr;
+}
+
+}  // namespace registry::server

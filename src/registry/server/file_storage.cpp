@@ -1,0 +1,136 @@
+#include "registry/server/file_storage.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/hash.h"
+#include "registry/descriptor.h"
+#include "registry/server/errors.h"
+
+namespace registry::server {
+namespace {
+
+constexpr unsigned kBadRequest = 400;
+
+void sync_folder(const std::filesystem::path& folder) {
+    const base::UniqueFd fd = base::open_file(folder, O_RDONLY | O_DIRECTORY);
+    if (::fsync(fd.get()) < 0) base::throw_errno("cannot write " + folder.string());
+}
+
+class FileWriter : public ChunkWriter {
+public:
+    // An empty `temporary`: the chunk is stored already, so its bytes are only checked.
+    FileWriter(std::string sha256, uint64_t length, std::filesystem::path temporary, std::filesystem::path final)
+        : sha256_(std::move(sha256)), length_(length), temporary_(std::move(temporary)), final_(std::move(final)) {
+        if (!temporary_.empty()) fd_ = base::open_file(temporary_, O_WRONLY | O_CREAT | O_EXCL);
+    }
+    FileWriter(const FileWriter&) = delete;
+    FileWriter& operator=(const FileWriter&) = delete;
+    ~FileWriter() override {
+        if (!temporary_.empty()) ::unlink(temporary_.c_str());
+    }
+
+    void write(std::span<const std::byte> data) override {
+        if (data.size() > length_ - written_) throw RequestError(kBadRequest, "the chunk is longer than its chunk-len");
+        hasher_.update(data);
+        if (fd_) base::write_all(fd_.get(), data, "a chunk");
+        written_ += data.size();
+    }
+
+    void commit() override {
+        if (written_ != length_) throw RequestError(kBadRequest, "the chunk is shorter than its chunk-len");
+        if (hasher_.hex() != sha256_) throw RequestError(kBadRequest, "the chunk's SHA-256 is not its chunk-sha256");
+        if (!fd_) return;
+        if (::fdatasync(fd_.get()) < 0) base::throw_errno("cannot write a chunk");
+        if (::mkdir(final_.parent_path().c_str(), 0777) == 0) {
+            sync_folder(final_.parent_path().parent_path());
+        } else if (errno != EEXIST) {
+            base::throw_errno("cannot make " + final_.parent_path().string());
+        }
+        if (::rename(temporary_.c_str(), final_.c_str()) < 0) base::throw_errno("cannot make " + final_.string());
+        temporary_.clear();
+        sync_folder(final_.parent_path());
+    }
+
+private:
+    std::string sha256_;
+    uint64_t length_;
+    uint64_t written_ = 0;
+    base::Hasher hasher_{base::Hasher::Kind::sha256};
+    std::filesystem::path temporary_;
+    std::filesystem::path final_;
+    base::UniqueFd fd_;
+};
+
+class FileReader : public ChunkReader {
+public:
+    explicit FileReader(const std::filesystem::path& path) : name_(path.string()), fd_(base::open_file(path, O_RDONLY)) {}
+    size_t read(uint64_t offset, std::span<std::byte> buffer) const override { return base::pread_full(fd_.get(), buffer, offset, name_); }
+    int fd() const override { return fd_.get(); }
+
+private:
+    std::string name_;
+    base::UniqueFd fd_;
+};
+
+}  // namespace
+
+FileStorage::FileStorage(std::filesystem::path folder) : chunks_(folder / "chunks"), incoming_(folder / "incoming") {
+    for (const auto& path : {folder, chunks_, incoming_}) {
+        if (::mkdir(path.c_str(), 0750) < 0 && errno != EEXIST) base::throw_errno("cannot make " + path.string());
+    }
+}
+
+void FileStorage::clear_incoming() {
+    for (const auto& entry : std::filesystem::directory_iterator(incoming_))
+        std::filesystem::remove(entry.path());
+}
+
+std::filesystem::path FileStorage::path(const std::string& sha256) const {
+    return chunks_ / sha256.substr(0, 2) / sha256;
+}
+
+bool FileStorage::has(const std::string& sha256) const {
+    return ::access(path(sha256).c_str(), F_OK) == 0;
+}
+
+std::unique_ptr<ChunkWriter> FileStorage::begin(const std::string& sha256, uint64_t length) {
+    static std::atomic<uint64_t> next = 0;
+    const std::filesystem::path temporary = has(sha256) ? std::filesystem::path() : incoming_ / std::to_string(next++);
+    return std::make_unique<FileWriter>(sha256, length, temporary, path(sha256));
+}
+
+std::unique_ptr<ChunkReader> FileStorage::open(const std::string& sha256) const {
+    return std::make_unique<FileReader>(path(sha256));
+}
+
+void FileStorage::remove(const std::string& sha256) {
+    if (::unlink(path(sha256).c_str()) < 0 && errno != ENOENT) base::throw_errno("cannot remove " + path(sha256).string());
+}
+
+void FileStorage::list(const std::function<void(const std::string&, uint64_t)>& each) const {
+    for (const auto& folder : std::filesystem::directory_iterator(chunks_)) {
+        if (!folder.is_directory()) continue;
+        for (const auto& file : std::filesystem::directory_iterator(folder)) {
+            std::error_code gone;
+            const std::string name = file.path().filename();
+            const uint64_t size = file.file_size(gone);
+            if (!gone && is_hex(name, 64)) each(name, size);
+        }
+    }
+}
+
+uint64_t FileStorage::free_bytes() const {
+    struct statvfs status {};
+    if (::statvfs(chunks_.c_str(), &status) < 0) base::throw_errno("cannot look at " + chunks_.string());
+    return static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
+}
+
+}  // namespace registry::server

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <filesystem>
+
+#include "registry/server/storage.h"
+
+namespace registry::server {
+
+// Chunks as files: FOLDER/chunks/ab/ab…. One is written as FOLDER/incoming/N, flushed and then renamed, so that under its name it is whole.
+class FileStorage : public Storage {
+public:
+    // Makes the folders where they are missing. Throws base::SystemError.
+    explicit FileStorage(std::filesystem::path folder);
+
+    // Removes what a server that was killed left half-written; only while no other one runs.
+    void clear_incoming();
+
+    bool has(const std::string& sha256) const override;
+    std::unique_ptr<ChunkWriter> begin(const std::string& sha256, uint64_t length) override;
+    std::unique_ptr<ChunkReader> open(const std::string& sha256) const override;
+    void remove(const std::string& sha256) override;
+    void list(const std::function<void(const std::string&, uint64_t)>& each) const override;
+    uint64_t free_bytes() const override;
+
+private:
+    std::filesystem::path path(const std::string& sha256) const;
+
+    std::filesystem::path chunks_;
+    std::filesystem::path incoming_;
+};
+
+}  // namespace registry::server

@@ -1,0 +1,337 @@
+#include "registry/server/http.h"
+
+#include <microhttpd.h>
+#include <netdb.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <thread>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "registry/server/errors.h"
+#include "registry/server/watch.h"
+#include "registry/server/workers.h"
+
+namespace registry::server {
+namespace {
+
+constexpr unsigned kMaxConnections = 8192;
+constexpr unsigned kIdleSeconds = 60;
+constexpr size_t kConnectionMemory = 128 << 10;  // request line, headers and the read buffer; taken from the system as it is used
+constexpr size_t kAnswerBlock = 256 << 10;
+constexpr unsigned kSlowWorkers = 4;
+constexpr unsigned kBadRequest = 400;
+constexpr unsigned kTooLarge = 413;
+constexpr unsigned kServerError = 500;
+constexpr size_t kMaxCertificate = 1 << 20;
+
+// A request with all that its answer needs; libmicrohttpd's con_cls.
+struct Context {
+    Request request;
+    std::unique_ptr<Exchange> exchange;
+    std::optional<Response> response;
+    uint64_t received = 0;
+};
+
+Response error_response(unsigned status, const std::string& text) {
+    return {.status = status, .body = text + "\n"};
+}
+
+// Calls f; what it throws becomes the context's answer.
+template <typename F>
+void guarded(Context& context, F f) {
+    try {
+        f();
+    } catch (const RequestError& e) {
+        context.response = error_response(e.status(), e.what());
+    } catch (const std::exception& e) {
+        spdlog::error("{} {}: {}", context.request.method, context.request.path, e.what());
+        context.response = error_response(kServerError, "the registry has a problem; its log says which");
+    }
+}
+
+struct Sending {
+    std::shared_ptr<Content> content;
+    uint64_t offset;
+};
+
+ssize_t read_content(void* cls, uint64_t position, char* buffer, size_t size) {
+    const auto& sending = *static_cast<Sending*>(cls);
+    try {
+        const size_t n = sending.content->read(sending.offset + position, std::as_writable_bytes(std::span(buffer, size)));
+        return n > 0 ? static_cast<ssize_t>(n) : MHD_CONTENT_READER_END_WITH_ERROR;
+    } catch (const std::exception& e) {
+        spdlog::error("{}", e.what());
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+}
+
+MHD_Result queue(MHD_Connection* connection, const Response& answer) {
+    MHD_Response* response = nullptr;
+    if (answer.content) {
+        auto* sending = new Sending{answer.content, answer.content_offset};
+        response = MHD_create_response_from_callback(answer.content_length, kAnswerBlock, read_content, sending,
+                                                     [](void* cls) { delete static_cast<Sending*>(cls); });
+        if (!response) delete sending;
+    } else {
+        // libmicrohttpd only reads it, although it takes a pointer to mutable data.
+        response = MHD_create_response_from_buffer(answer.body.size(), const_cast<char*>(answer.body.data()), MHD_RESPMEM_MUST_COPY);
+    }
+    if (!response) return MHD_NO;
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer.type.c_str());
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    for (const auto& [name, value] : answer.headers)
+        MHD_add_response_header(response, name.c_str(), value.c_str());
+    const MHD_Result result = MHD_queue_response(connection, answer.status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+base::UniqueFd listen_on(const std::string& address) {
+    const size_t colon = address.rfind(':');
+    if (colon == std::string::npos) throw base::Error("cannot listen on " + address + ": it is not HOST:PORT");
+    std::string host = address.substr(0, colon);
+    if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+    addrinfo hints{};
+    hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    const int error = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), address.c_str() + colon + 1, &hints, &found);
+    if (error != 0) throw base::Error("cannot listen on " + address + ": " + ::gai_strerror(error));
+    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, ::freeaddrinfo);
+    base::UniqueFd fd(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const int on = 1;
+    if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        ::bind(fd.get(), found->ai_addr, found->ai_addrlen) < 0 || ::listen(fd.get(), SOMAXCONN) < 0)
+        base::throw_errno("cannot listen on " + address);
+    return fd;
+}
+
+std::string name_of(int socket) {
+    sockaddr_storage address{};
+    socklen_t length = sizeof address;
+    char host[NI_MAXHOST];
+    char port[NI_MAXSERV];
+    if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length) < 0 ||
+        ::getnameinfo(reinterpret_cast<sockaddr*>(&address), length, host, sizeof host, port, sizeof port,
+                      NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        throw base::Error("cannot tell the address that is listened on");
+    std::string name = host;
+    if (address.ss_family == AF_INET6) name = fmt::format("[{}]", host);
+    return name + ":" + port;
+}
+
+// Connections for which there are descriptors: one for the socket, two for files.
+unsigned connection_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) base::throw_errno("cannot look at the limit of open files");
+    limit.rlim_cur = limit.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+    constexpr rlim_t kOthers = 128;
+    return static_cast<unsigned>(
+        std::min<rlim_t>(kMaxConnections, limit.rlim_cur > 2 * kOthers ? (limit.rlim_cur - kOthers) / 3 : kOthers / 3));
+}
+
+}  // namespace
+
+std::optional<std::string> Request::query(const char* name) const {
+    const char* value = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
+    if (!value) return std::nullopt;
+    return value;
+}
+
+std::string Request::header(const char* name) const {
+    const char* value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+    return value ? value : "";
+}
+
+struct HttpServer::State {
+    State(const HttpOptions& options, Route route_, Answered answered_);
+    ~State();
+
+    static MHD_Result handle(void* cls, MHD_Connection* connection, const char* url, const char* method, const char* version,
+                             const char* data, size_t* size, void** con_cls);
+    static void completed(void* cls, MHD_Connection* connection, void** con_cls, MHD_RequestTerminationCode code);
+    static void connection_changed(void* cls, MHD_Connection* connection, void** socket_context, MHD_ConnectionNotificationCode code);
+
+    MHD_Result begin(MHD_Connection* connection, const char* url, const char* method, void** con_cls);
+    MHD_Result take_body(Context& context, std::span<const std::byte> data);
+    MHD_Result finish(Context& context);
+    void watch_connections();
+
+    Route route;
+    Answered answered;
+    std::string certificate, key, url;
+    Watch watch;
+    Workers slow{kSlowWorkers};
+    MHD_Daemon* daemon = nullptr;
+
+    std::mutex mutex;
+    std::condition_variable changed;
+    unsigned requests = 0;
+    bool stopping = false;
+    std::thread watcher;
+};
+
+HttpServer::State::State(const HttpOptions& options, Route route_, Answered answered_)
+    : route(std::move(route_)), answered(std::move(answered_)) {
+    base::UniqueFd socket = listen_on(options.listen);
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO;
+    std::vector<MHD_OptionItem> items;
+    if (!options.certificate.empty()) {
+        flags |= MHD_USE_TLS;
+        certificate = base::read_file(options.certificate, kMaxCertificate);
+        key = base::read_file(options.key, kMaxCertificate);
+        items.push_back({MHD_OPTION_HTTPS_MEM_CERT, 0, certificate.data()});
+        items.push_back({MHD_OPTION_HTTPS_MEM_KEY, 0, key.data()});
+    }
+    items.push_back({MHD_OPTION_END, 0, nullptr});
+    url = (options.certificate.empty() ? "http://" : "https://") + name_of(socket.get());
+    const unsigned limit = connection_limit();
+    daemon = MHD_start_daemon(flags, 0, nullptr, nullptr, &State::handle, this,                                //
+                              MHD_OPTION_LISTEN_SOCKET, socket.get(),                                          //
+                              MHD_OPTION_THREAD_POOL_SIZE, std::max(2U, std::thread::hardware_concurrency()),  //
+                              MHD_OPTION_CONNECTION_LIMIT, limit,                                              //
+                              MHD_OPTION_PER_IP_CONNECTION_LIMIT, std::max(1U, limit / 2),                     //
+                              MHD_OPTION_CONNECTION_TIMEOUT, kIdleSeconds,                                     //
+                              MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionMemory,                           //
+                              MHD_OPTION_NOTIFY_COMPLETED, &State::completed, this,                            //
+                              MHD_OPTION_NOTIFY_CONNECTION, &State::connection_changed, this,                  //
+                              MHD_OPTION_ARRAY, items.data(), MHD_OPTION_END);
+    if (!daemon)
+        throw base::Error("cannot serve on " + options.listen + ": libmicrohttpd does not start" +
+                          (options.certificate.empty() ? "" : ", perhaps for the certificate or the key"));
+    (void)socket.release();  // libmicrohttpd closes it
+    watcher = std::thread([this] { watch_connections(); });
+}
+
+HttpServer::State::~State() {
+    {
+        const std::lock_guard lock(mutex);
+        stopping = true;
+    }
+    changed.notify_all();
+    watcher.join();
+    slow.stop(true);  // before the daemon, which must have no suspended connection at its end
+    MHD_stop_daemon(daemon);
+}
+
+void HttpServer::State::watch_connections() {
+    std::unique_lock lock(mutex);
+    while (!changed.wait_for(lock, std::chrono::seconds(1), [this] { return stopping; }))
+        watch.end_slow();
+}
+
+MHD_Result HttpServer::State::handle(void* cls, MHD_Connection* connection, const char* url, const char* method, const char*,
+                                     const char* data, size_t* size, void** con_cls) {
+    auto& state = *static_cast<State*>(cls);
+    if (!*con_cls) return state.begin(connection, url, method, con_cls);
+    auto& context = *static_cast<Context*>(*con_cls);
+    if (*size > 0) {
+        const std::span bytes(data, *size);
+        *size = 0;
+        return state.take_body(context, std::as_bytes(bytes));
+    }
+    return state.finish(context);
+}
+
+MHD_Result HttpServer::State::begin(MHD_Connection* connection, const char* url, const char* method, void** con_cls) {
+    auto* context = new Context;  // deleted by completed
+    *con_cls = context;
+    context->request = {.connection = connection, .method = method, .path = url};
+    {
+        const std::lock_guard lock(mutex);
+        requests++;
+    }
+    guarded(*context, [&] {
+        context->exchange = route(context->request);
+        const std::string length = context->request.header(MHD_HTTP_HEADER_CONTENT_LENGTH);
+        // Longer than 19 digits is no number that libmicrohttpd lets pass.
+        if (!length.empty() && std::strtoull(length.c_str(), nullptr, 10) > context->exchange->max_body())
+            throw RequestError(kTooLarge, "the request's body is too long");
+    });
+    watch.body_begins(connection);
+    // The body is not waited for; libmicrohttpd closes the connection after the answer.
+    if (context->response) return queue(connection, *context->response);
+    return MHD_YES;
+}
+
+MHD_Result HttpServer::State::take_body(Context& context, std::span<const std::byte> data) {
+    context.received += data.size();
+    watch.body_grew(context.request.connection, data.size());
+    if (context.received > context.exchange->max_body()) return MHD_NO;  // it came without a length; nothing can be answered within a body
+    if (!context.response) guarded(context, [&] { context.exchange->body(data); });
+    return MHD_YES;
+}
+
+MHD_Result HttpServer::State::finish(Context& context) {
+    MHD_Connection* connection = context.request.connection;
+    if (!context.response) {
+        watch.answering(connection);
+        const auto answer = [&context] { guarded(context, [&context] { context.response = context.exchange->finish(); }); };
+        if (context.exchange->slow()) {
+            MHD_suspend_connection(connection);
+            const bool posted = slow.post([answer, connection] {
+                answer();
+                MHD_resume_connection(connection);
+            });
+            if (posted) return MHD_YES;
+            answer();
+            MHD_resume_connection(connection);
+            return MHD_YES;
+        }
+        answer();
+    }
+    watch.answering(connection);
+    return queue(connection, *context.response);
+}
+
+void HttpServer::State::completed(void* cls, MHD_Connection* connection, void** con_cls, MHD_RequestTerminationCode) {
+    auto& state = *static_cast<State*>(cls);
+    auto* context = static_cast<Context*>(*con_cls);
+    if (!context) return;
+    state.answered(context->request, context->response ? context->response->status : kBadRequest, context->received);
+    delete context;
+    *con_cls = nullptr;
+    state.watch.idle(connection);
+    {
+        const std::lock_guard lock(state.mutex);
+        state.requests--;
+    }
+    state.changed.notify_all();
+}
+
+void HttpServer::State::connection_changed(void* cls, MHD_Connection* connection, void**, MHD_ConnectionNotificationCode code) {
+    auto& state = *static_cast<State*>(cls);
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        state.watch.closed(connection);
+        return;
+    }
+    const MHD_ConnectionInfo* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info) state.watch.opened(connection, info->connect_fd);
+}
+
+HttpServer::HttpServer(const HttpOptions& options, Route route, Answered answered)
+    : state_(std::make_unique<State>(options, std::move(route), std::move(answered))) {}
+
+HttpServer::~HttpServer() = default;
+
+std::string HttpServer::url() const {
+    return state_->url;
+}
+
+void HttpServer::stop(unsigned grace_seconds) {
+    const int socket = MHD_quiesce_daemon(state_->daemon);
+    if (socket >= 0) ::close(socket);
+    std::unique_lock lock(state_->mutex);
+    state_->changed.wait_for(lock, std::chrono::seconds(grace_seconds), [this] { return state_->requests == 0; });
+}
+
+}  // namespace registry::server

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+struct MHD_Connection;
+
+namespace registry::server {
+
+// A request's head.
+struct Request {
+    MHD_Connection* connection = nullptr;
+    std::string method;
+    std::string path;  // percent-decoded
+
+    std::optional<std::string> query(const char* name) const;
+    std::string header(const char* name) const;  // empty where there is none
+};
+
+// The body of an answer that is not held in memory.
+class Content {
+public:
+    virtual ~Content() = default;
+    // Fills the buffer from `offset` on; fewer bytes only at the end. Throws base::Error.
+    virtual size_t read(uint64_t offset, std::span<std::byte> buffer) = 0;
+};
+
+struct Response {
+    unsigned status = 200;
+    std::string type = "text/plain; charset=utf-8";
+    std::string body = {};
+    std::vector<std::pair<std::string, std::string>> headers = {};
+    std::shared_ptr<Content> content = nullptr;  // in the place of `body`
+    uint64_t content_offset = 0;
+    uint64_t content_length = 0;
+};
+
+// One request on its way to its answer. All that its functions throw becomes the answer.
+class Exchange {
+public:
+    virtual ~Exchange() = default;
+    virtual uint64_t max_body() const { return 0; }  // bytes
+    virtual void body(std::span<const std::byte>) {}
+    // Whether `finish` waits for the disk: it is then called by a thread that answers nothing else.
+    virtual bool slow() const { return false; }
+    virtual Response finish() = 0;
+};
+
+// Makes the exchange for a request, or throws what is to be answered.
+using Route = std::function<std::unique_ptr<Exchange>(const Request&)>;
+// Told about every answer, by several threads.
+using Answered = std::function<void(const Request&, unsigned status, uint64_t bytes_in)>;
+
+struct HttpOptions {
+    std::string listen = "127.0.0.1:8080";  // HOST:PORT, [IPV6]:PORT; port 0: a free one
+    std::string certificate, key;           // PEM files; empty: no TLS
+};
+
+// The HTTP server: libmicrohttpd with one thread per core, and limits on everything that a client can make long or slow.
+class HttpServer {
+public:
+    // Listens; throws base::Error.
+    HttpServer(const HttpOptions& options, Route route, Answered answered);
+    ~HttpServer();
+    HttpServer(const HttpServer&) = delete;
+    HttpServer& operator=(const HttpServer&) = delete;
+
+    // "http://127.0.0.1:34567"
+    std::string url() const;
+
+    // Takes no more connections and waits for the requests under way, at most so many seconds.
+    void stop(unsigned grace_seconds);
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace registry::server

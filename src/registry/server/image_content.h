@@ -1,0 +1,34 @@
+#pragma once
+
+#include <memory>
+
+#include "registry/server/http.h"
+#include "registry/server/metadata.h"
+#include "registry/server/storage.h"
+
+namespace registry::server {
+
+// The bytes of an image, out of its chunks.
+class ImageContent : public Content {
+public:
+    ImageContent(const Storage& storage, Descriptor descriptor) : storage_(storage), descriptor_(std::move(descriptor)) {}
+    size_t read(uint64_t offset, std::span<std::byte> buffer) override;
+
+private:
+    const Storage& storage_;
+    Descriptor descriptor_;
+    std::unique_ptr<ChunkReader> reader_;
+    size_t number_ = 0;  // the chunk that `reader_` reads
+};
+
+// What a Range header asks for of `size` bytes (RFC 9110, 14.1.2).
+struct Range {
+    enum class Kind { whole, part, impossible } kind = Kind::whole;
+    uint64_t first = 0;
+    uint64_t length = 0;
+};
+
+// One range is understood; for anything else the whole is sent, as the RFC allows.
+Range parse_range(const std::string& header, uint64_t size);
+
+}  // namespace registry::server

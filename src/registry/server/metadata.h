@@ -1,0 +1,98 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "registry/descriptor.h"
+
+namespace registry::server {
+
+// A time, in seconds since 1970.
+using Time = int64_t;
+
+// full: every chunk is there and the SHA3-224 of the whole is the descriptor's; bad: it is not.
+enum class State { partial, full, bad };
+
+struct Upload {
+    std::string id;  // the descriptor hash
+    Descriptor descriptor;
+    State state = State::partial;
+    uint64_t uses = 0;
+};
+
+// The name of an image: user/repository:tag.
+struct Name {
+    std::string user, repository, tag;
+};
+
+struct TaggedImage {
+    Name name;
+    std::string id, sha3;
+    uint64_t size = 0;
+    uint64_t uses = 0;
+    Time changed = 0;  // when the tag was set
+};
+
+struct User {
+    std::string name;
+    std::optional<uint64_t> quota;  // bytes; none: the server's
+    uint64_t used = 0;              // bytes of the images that the user's tags name, each once
+};
+
+struct Token {
+    int64_t id = 0;
+    std::string hash;  // SHA-256 of the token, hex
+    std::string note;
+    Time created = 0;
+};
+
+// Everything that is known except the chunks' bytes. Its functions may be called from several threads at once, and other processes may
+// change the same data. Each throws base::Error.
+class Metadata {
+public:
+    virtual ~Metadata() = default;
+
+    // Nothing changes where it is known already, except that it counts as new for expiry.
+    virtual void add_upload(const std::string& id, const Descriptor& descriptor, Time now) = 0;
+    virtual std::optional<Upload> find_upload(const std::string& id) = 0;
+    virtual void set_state(const std::string& id, State state, Time now) = 0;
+    virtual void add_uses(const std::string& id, uint64_t uses) = 0;
+    virtual std::vector<std::string> uploads(State state) = 0;
+    // A full upload of an image.
+    virtual std::optional<std::string> find_image(const std::string& sha3) = 0;
+    // Removes uploads without a tag that are older than `before`; returns how many.
+    virtual uint64_t expire(Time before) = 0;
+    // Calls `remove` for those of `chunks` that are in no upload, while no upload can be added.
+    virtual void for_unused(const std::vector<std::string>& chunks, const std::function<void(const std::string&)>& remove) = 0;
+
+    virtual std::optional<std::string> find_tag(const Name& name) = 0;
+    // Sets or moves a tag, or only looks whether that is allowed. Throws RequestError 403 where the user's images would be more than the
+    // quota.
+    virtual void set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check) = 0;
+    // A tag, or all of a repository where `name.tag` is empty; returns how many.
+    virtual uint64_t remove_tags(const Name& name) = 0;
+    // Images whose user or repository contains `text`, at most `limit`, by name.
+    virtual std::vector<TaggedImage> search(const std::string& text, size_t limit) = 0;
+    virtual std::vector<TaggedImage> tags(const std::string& user, const std::string& repository) = 0;
+
+    virtual void add_user(const std::string& name, std::optional<uint64_t> quota, Time now) = 0;  // or changes the quota
+    virtual bool remove_user(const std::string& name) = 0;                                        // with tokens and tags
+    virtual std::vector<User> users() = 0;
+    virtual bool add_token(const std::string& user, const std::string& hash, const std::string& note, Time now) = 0;  // false: no such user
+    virtual std::vector<Token> tokens(const std::string& user) = 0;
+    virtual bool remove_token(const std::string& user, int64_t id) = 0;
+
+    // Hashes of images, descriptors or chunks that are neither taken nor served.
+    virtual void block(const std::string& hash, const std::string& reason) = 0;
+    virtual bool unblock(const std::string& hash) = 0;
+    virtual bool blocked(const std::string& hash) = 0;
+    virtual std::vector<std::pair<std::string, std::string>> blocked() = 0;
+
+    // What is wrong with the data base itself; empty when nothing is.
+    virtual std::string check() = 0;
+};
+
+}  // namespace registry::server

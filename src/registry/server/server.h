@@ -1,0 +1,25 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "registry/server/api.h"
+#include "registry/server/http.h"
+#include "registry/server/service.h"
+
+namespace registry::server {
+
+struct ServeOptions {
+    std::filesystem::path data;
+    HttpOptions http;
+    PublicUrls urls;
+    Limits limits;
+};
+
+// Runs a registry until SIGTERM or SIGINT; prints "listening on URL" to standard output when it answers. Throws base::Error.
+void serve(const ServeOptions& options);
+
+// The data base of a registry's folder.
+std::filesystem::path database_file(const std::filesystem::path& data);
+
+}  // namespace registry::server

@@ -1,0 +1,182 @@
+#include "registry/server/service.h"
+
+#include <openssl/crypto.h>
+
+#include <algorithm>
+#include <charconv>
+#include <ctime>
+
+#include "base/hash.h"
+#include "registry/server/errors.h"
+#include "registry/server/names.h"
+#include "registry/server/tokens.h"
+
+namespace registry::server {
+namespace {
+
+constexpr unsigned kBadRequest = 400;
+constexpr unsigned kUnauthorized = 401;
+constexpr unsigned kForbidden = 403;
+constexpr unsigned kNotFound = 404;
+constexpr unsigned kConflict = 409;
+constexpr unsigned kBlocked = 451;
+constexpr unsigned kNoSpace = 507;
+constexpr size_t kSha256Digits = 64;
+constexpr size_t kSha3Digits = 56;
+
+uint64_t number_field(const std::string& text, const char* name) {
+    uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size()) throw RequestError(kBadRequest, std::string(name) + " is not a number");
+    return value;
+}
+
+bool equal_in_constant_time(const std::string& a, const std::string& b) {
+    return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+}  // namespace
+
+Service::Service(Metadata& metadata, Storage& storage, const Limits& limits, unsigned hashing_threads)
+    : metadata_(metadata), storage_(storage), limits_(limits), verifier_(metadata, storage, hashing_threads) {
+    // What a stopped server had not finished.
+    for (const std::string& id : metadata_.uploads(State::partial))
+        verifier_.advance(id);
+}
+
+void Service::stop() {
+    verifier_.stop();
+    save_uses();
+}
+
+void Service::refuse_blocked(const std::string& hash) {
+    if (metadata_.blocked(hash)) throw RequestError(kBlocked, hash + " is blocked in this registry");
+}
+
+void Service::refuse_when_full() {
+    if (storage_.free_bytes() < limits_.min_free) throw RequestError(kNoSpace, "the registry's disk is full");
+}
+
+bool Service::login(const std::string& user, const std::string& token) {
+    const std::string hash = token_hash(token);
+    std::vector<Token> tokens = metadata_.tokens(user);
+    // All are compared, and one also where the user is unknown, so that the time tells nothing about either.
+    tokens.push_back({.id = 0, .hash = std::string(kSha256Digits, '-'), .note = "", .created = 0});
+    bool good = false;
+    for (const Token& known : tokens)
+        good |= equal_in_constant_time(known.hash, hash);
+    return good;
+}
+
+Status Service::status(const std::string& id) {
+    const std::optional<Upload> upload = is_hex(id, kSha256Digits) ? metadata_.find_upload(id) : std::nullopt;
+    if (!upload) return {};
+    Status status{.known = true, .state = upload->state, .chunks = {}};
+    for (const std::string& chunk : upload->descriptor.chunks)
+        status.chunks.push_back(upload->state == State::full || storage_.has(chunk));
+    if (upload->state == State::partial) verifier_.advance(id);
+    return status;
+}
+
+std::string Service::add_descriptor(std::span<const std::byte> bytes) {
+    Descriptor descriptor;
+    try {
+        descriptor = parse_descriptor(bytes);
+    } catch (const base::Error& e) {
+        throw RequestError(kBadRequest, e.what());
+    }
+    if (descriptor.size > limits_.image_size)
+        throw RequestError(kBadRequest, "the image is larger than this registry takes (" + std::to_string(limits_.image_size) + " bytes)");
+    const std::string id = base::sha256_hex(bytes);
+    refuse_blocked(id);
+    refuse_blocked(descriptor.sha3);
+    for (const std::string& chunk : descriptor.chunks)
+        refuse_blocked(chunk);
+    refuse_when_full();
+    metadata_.add_upload(id, descriptor, std::time(nullptr));
+    verifier_.advance(id);
+    return id;
+}
+
+Service::Incoming Service::begin_chunk(const ChunkFields& fields) {
+    const std::optional<Upload> upload = is_hex(fields.descriptor, kSha256Digits) ? metadata_.find_upload(fields.descriptor) : std::nullopt;
+    if (!upload) throw RequestError(kBadRequest, "descr-sha256 names no descriptor that was pushed here");
+    if (upload->state == State::bad) throw RequestError(kBadRequest, "the SHA3-224 of these chunks is not what the descriptor says");
+    const Descriptor& descriptor = upload->descriptor;
+    const uint64_t number = number_field(fields.number, "chunk-no");
+    if (number >= descriptor.chunks.size())
+        throw RequestError(kBadRequest, "chunk-no is out of range: the image has " + std::to_string(descriptor.chunks.size()) + " chunks");
+    const std::string& sha256 = descriptor.chunks[number];
+    const uint64_t length = descriptor.chunk_length(number);
+    if (fields.sha256 != sha256) throw RequestError(kBadRequest, "chunk-sha256 is not what the descriptor says");
+    if (number_field(fields.length, "chunk-len") != length) throw RequestError(kBadRequest, "chunk-len is not what the descriptor says");
+    if (number_field(fields.position, "chunk-pos") != number * descriptor.chunk_size)
+        throw RequestError(kBadRequest, "chunk-pos is not what the descriptor says");
+    refuse_blocked(sha256);
+    refuse_blocked(descriptor.sha3);
+    refuse_blocked(upload->id);
+    refuse_when_full();
+    return {.id = upload->id, .sha256 = sha256, .writer = storage_.begin(sha256, length)};
+}
+
+void Service::end_chunk(Incoming& chunk) {
+    chunk.writer->commit();
+    verifier_.advance(chunk.id);
+    verifier_.stored(chunk.sha256);
+}
+
+void Service::attach(const std::string& id, const Name& name, const std::string& login_name, const std::string& token, bool only_check) {
+    check_name(name.user, "username");
+    check_name(name.repository, "repository");
+    check_name(name.tag, "tag");
+    if (!login(login_name, token)) throw RequestError(kUnauthorized, "wrong user name or token");
+    if (login_name != name.user) throw RequestError(kForbidden, login_name + " may not write to the repositories of " + name.user);
+    const std::optional<Upload> upload = is_hex(id, kSha256Digits) ? metadata_.find_upload(id) : std::nullopt;
+    if (!upload) throw RequestError(kNotFound, "there is no such descriptor");
+    refuse_blocked(id);
+    refuse_blocked(upload->descriptor.sha3);
+    if (upload->state == State::bad) throw RequestError(kConflict, "the image's SHA3-224 is not what its descriptor says");
+    if (upload->state == State::partial && !only_check) throw RequestError(kConflict, "the image is not there as a whole");
+    metadata_.set_tag(name, id, limits_.user_quota, std::time(nullptr), only_check);
+}
+
+Upload Service::find_by_tag(const std::string& text) {
+    const Name name = parse_name(text);
+    const std::optional<std::string> id = metadata_.find_tag(name);
+    if (!id) throw RequestError(kNotFound, "there is no image " + name.user + "/" + name.repository + ":" + name.tag);
+    return find(*id);
+}
+
+Upload Service::find_by_hash(const std::string& sha3) {
+    if (!is_hex(sha3, kSha3Digits)) throw RequestError(kBadRequest, "a hash is 56 hex digits, those of an image's SHA3-224");
+    const std::optional<std::string> id = metadata_.find_image(sha3);
+    if (!id) throw RequestError(kNotFound, "there is no image with the hash " + sha3);
+    return find(*id);
+}
+
+Upload Service::find(const std::string& id) {
+    std::optional<Upload> upload = is_hex(id, kSha256Digits) ? metadata_.find_upload(id) : std::nullopt;
+    if (!upload || upload->state != State::full) throw RequestError(kNotFound, "there is no such image");
+    refuse_blocked(id);
+    refuse_blocked(upload->descriptor.sha3);
+    for (const std::string& chunk : upload->descriptor.chunks)
+        refuse_blocked(chunk);
+    return *std::move(upload);
+}
+
+void Service::count_use(const std::string& id) {
+    const std::lock_guard lock(mutex_);
+    uses_[id]++;
+}
+
+void Service::save_uses() {
+    std::map<std::string, uint64_t> uses;
+    {
+        const std::lock_guard lock(mutex_);
+        uses.swap(uses_);
+    }
+    for (const auto& [id, count] : uses)
+        metadata_.add_uses(id, count);
+}
+
+}  // namespace registry::server

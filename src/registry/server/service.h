@@ -1,0 +1,80 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "registry/server/metadata.h"
+#include "registry/server/storage.h"
+#include "registry/server/verifier.h"
+
+namespace registry::server {
+
+struct Limits {
+    uint64_t image_size = uint64_t{64} << 30;
+    uint64_t user_quota = uint64_t{100} << 30;  // of users that have none of their own
+    uint64_t min_free = uint64_t{1} << 30;      // of the disk, below which nothing is taken
+};
+
+struct Status {
+    bool known = false;
+    State state = State::partial;
+    std::vector<bool> chunks;  // which are there
+};
+
+// What a chunk's push says about it, as the form's texts.
+struct ChunkFields {
+    std::string descriptor, number, sha256, position, length;
+};
+
+// What the registry does, without HTTP: rules over Metadata and Storage. Errors that are the client's are RequestErrors. Safe to call from
+// several threads at once.
+class Service {
+public:
+    Service(Metadata& metadata, Storage& storage, const Limits& limits, unsigned hashing_threads);
+
+    bool login(const std::string& user, const std::string& token);
+    Status status(const std::string& id);
+    // Returns the upload's id.
+    std::string add_descriptor(std::span<const std::byte> bytes);
+
+    // A chunk on its way in; nothing of it is seen before it is committed.
+    struct Incoming {
+        std::string id;
+        std::string sha256;
+        std::unique_ptr<ChunkWriter> writer;
+    };
+    Incoming begin_chunk(const ChunkFields& fields);
+    void end_chunk(Incoming& chunk);
+
+    // Sets a tag, or only checks that it could be set now or, where chunks are missing, later.
+    void attach(const std::string& id, const Name& name, const std::string& login, const std::string& token, bool only_check);
+
+    // Full uploads that are not blocked; RequestError 404 or 451 otherwise.
+    Upload find_by_tag(const std::string& name);
+    Upload find_by_hash(const std::string& sha3);
+    Upload find(const std::string& id);
+
+    void count_use(const std::string& id);
+    void save_uses();
+
+    Metadata& metadata() { return metadata_; }
+    Storage& storage() { return storage_; }
+    void stop();
+
+private:
+    void refuse_blocked(const std::string& hash);
+    void refuse_when_full();
+
+    Metadata& metadata_;
+    Storage& storage_;
+    Limits limits_;
+    Verifier verifier_;
+    std::mutex mutex_;
+    std::map<std::string, uint64_t> uses_;  // not yet in the data base: a commit for each would be a write to the disk for each
+};
+
+}  // namespace registry::server

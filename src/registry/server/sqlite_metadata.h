@@ -1,0 +1,56 @@
+#pragma once
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <filesystem>
+#include <mutex>
+
+#include "registry/server/metadata.h"
+
+namespace registry::server {
+
+// Metadata in one SQLite file (write-ahead log, every commit durable), which programs may use beside the server.
+class SqliteMetadata : public Metadata {
+public:
+    // Opens or makes it. Throws base::Error.
+    explicit SqliteMetadata(const std::filesystem::path& file);
+
+    void add_upload(const std::string& id, const Descriptor& descriptor, Time now) override;
+    std::optional<Upload> find_upload(const std::string& id) override;
+    void set_state(const std::string& id, State state, Time now) override;
+    void add_uses(const std::string& id, uint64_t uses) override;
+    std::vector<std::string> uploads(State state) override;
+    std::optional<std::string> find_image(const std::string& sha3) override;
+    uint64_t expire(Time before) override;
+    void for_unused(const std::vector<std::string>& chunks, const std::function<void(const std::string&)>& remove) override;
+
+    std::optional<std::string> find_tag(const Name& name) override;
+    void set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check) override;
+    uint64_t remove_tags(const Name& name) override;
+    std::vector<TaggedImage> search(const std::string& text, size_t limit) override;
+    std::vector<TaggedImage> tags(const std::string& user, const std::string& repository) override;
+
+    void add_user(const std::string& name, std::optional<uint64_t> quota, Time now) override;
+    bool remove_user(const std::string& name) override;
+    std::vector<User> users() override;
+    bool add_token(const std::string& user, const std::string& hash, const std::string& note, Time now) override;
+    std::vector<Token> tokens(const std::string& user) override;
+    bool remove_token(const std::string& user, int64_t id) override;
+
+    void block(const std::string& hash, const std::string& reason) override;
+    bool unblock(const std::string& hash) override;
+    bool blocked(const std::string& hash) override;
+    std::vector<std::pair<std::string, std::string>> blocked() override;
+
+    std::string check() override;
+
+private:
+    template <typename F>
+    auto locked(F f);
+    std::vector<TaggedImage> tagged(const char* condition, const std::string& a, const std::string& b, int64_t limit);
+
+    std::mutex mutex_;
+    SQLite::Database db_;
+};
+
+}  // namespace registry::server

@@ -1,0 +1,49 @@
+// Folder registry/server: the registry itself (spec registry.md): chunks in a Storage, everything else in a Metadata, the HTTP interface
+// over both, a web page, and what an operator does by hand.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace registry::server {
+
+// A chunk on its way in. The destructor drops what was not committed.
+class ChunkWriter {
+public:
+    virtual ~ChunkWriter() = default;
+    // Throws base::Error; RequestError where it gets longer than announced.
+    virtual void write(std::span<const std::byte> data) = 0;
+    // Makes it durable and visible. May block on the disk for long. Throws RequestError where length or SHA-256 are not what was announced.
+    virtual void commit() = 0;
+};
+
+// A stored chunk, open.
+class ChunkReader {
+public:
+    virtual ~ChunkReader() = default;
+    // Bytes from `offset` on; fewer than asked for only at the chunk's end. Throws base::Error.
+    virtual size_t read(uint64_t offset, std::span<std::byte> buffer) const = 0;
+    // A file with the chunk's bytes, for sendfile; -1 where the chunk is in none.
+    virtual int fd() const = 0;
+};
+
+// Where chunks are kept, each once, by their SHA-256 (64 lower-case hex digits; callers have checked that). Its functions may be called
+// from several threads at once.
+class Storage {
+public:
+    virtual ~Storage() = default;
+    virtual bool has(const std::string& sha256) const = 0;
+    virtual std::unique_ptr<ChunkWriter> begin(const std::string& sha256, uint64_t length) = 0;
+    // Throws base::Error where there is none.
+    virtual std::unique_ptr<ChunkReader> open(const std::string& sha256) const = 0;
+    virtual void remove(const std::string& sha256) = 0;
+    // Calls `each` with the hash and length of every chunk.
+    virtual void list(const std::function<void(const std::string&, uint64_t)>& each) const = 0;
+    virtual uint64_t free_bytes() const = 0;
+};
+
+}  // namespace registry::server

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+namespace registry::server {
+
+// A new personal access token: 256 random bits, so that neither guessing nor its hash leads to it.
+std::string new_token();
+
+// What is kept of a token: the hex digits of its SHA-256.
+std::string token_hash(const std::string& token);
+
+}  // namespace registry::server

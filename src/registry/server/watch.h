@@ -1,0 +1,42 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <unordered_map>
+
+struct MHD_Connection;
+
+namespace registry::server {
+
+// The connections, to end those on which a request comes in too slowly. libmicrohttpd's own timeout is only for silence: a byte now and
+// then would keep a connection for ever.
+class Watch {
+public:
+    void opened(MHD_Connection* connection, int socket);
+    void closed(MHD_Connection* connection);
+    void body_begins(MHD_Connection* connection);
+    void body_grew(MHD_Connection* connection, uint64_t bytes);
+    // The request is there: what follows depends on us, or on how fast the client reads.
+    void answering(MHD_Connection* connection);
+    void idle(MHD_Connection* connection);
+
+    // Shuts down the connections that are too slow.
+    void end_slow();
+
+private:
+    using Clock = std::chrono::steady_clock;
+    enum class Phase { head, body, answer };
+    struct Entry {
+        int socket = -1;
+        Phase phase = Phase::head;
+        Clock::time_point since;
+        uint64_t bytes = 0;
+    };
+    void enter(MHD_Connection* connection, Phase phase);
+
+    std::mutex mutex_;
+    std::unordered_map<MHD_Connection*, Entry> entries_;
+};
+
+}  // namespace registry::server
