@@ -155,7 +155,7 @@ Summary convert(const oci::Image& image, const nlohmann::json& config, int fd, c
     plan_directory(tree.root(), plan);
 
     gvmi::SquashfsWriter::Options squashfs;
-    squashfs.level = options.level;
+    squashfs.compression = options.compression;
     squashfs.workers = options.workers;
     gvmi::SquashfsWriter writer(fd, name, squashfs);
     for (size_t i = 0; i < layers.size(); i++) {

@@ -7,12 +7,13 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "gvmi/compression.h"
 #include "oci/image.h"
 
 namespace build {
 
 struct Options {
-    int level = 6;         // of gzip, 1 to 9
+    gvmi::Compression compression;
     unsigned workers = 1;  // threads that compress; the result does not depend on it
     std::function<void(uint64_t done, uint64_t total)> progress = [](uint64_t, uint64_t) {};  // bytes of blobs, both passes together
 };

@@ -10,11 +10,9 @@ int run(CLI::App& app, int argc, char** argv, const std::function<int()>& body) 
     constexpr int kUsage = 2;
     try {
         app.parse(argc, argv);
+        return body();
     } catch (const CLI::ParseError& e) {
         return app.exit(e) == 0 ? 0 : kUsage;
-    }
-    try {
-        return body();
     } catch (const std::exception& e) {
         (void)std::fprintf(stderr, "error: %s\n", e.what());
         return kFailure;

@@ -6,8 +6,8 @@
 
 namespace cli {
 
-// Parses the command line and runs `body`. Returns the exit code: 0 after --help and --version, 2 for wrong usage, 1 after an exception,
-// whose text goes to stderr as "error: …", else what `body` returns.
+// Parses the command line and runs `body`. Returns the exit code: 0 after --help and --version, 2 for wrong usage (CLI::ParseError, also
+// from `body`), 1 after another exception, whose text goes to stderr as "error: …", else what `body` returns.
 int run(CLI::App& app, int argc, char** argv, const std::function<int()>& body);
 
 // Adds --version and the line with an example under --help.

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -31,8 +32,8 @@ struct Arguments {
     build::Changes changes;
     std::string entrypoint;
     std::string user;
-    int level = build::Options().level;
-    std::string method = "gzip";
+    std::string method = gvmi::name_of(gvmi::Method::gzip);
+    std::optional<int> level;
 };
 
 // "<name>-<tag>-<first 10 hex digits of the image id>.gvmi" (gvmi.md); the names come from a stranger's image.
@@ -47,12 +48,24 @@ std::string default_name(const oci::Image& image) {
     return name;
 }
 
+gvmi::Compression compression(const Arguments& arguments) {
+    const gvmi::Method method = *gvmi::method_by_name(arguments.method);
+    const gvmi::Levels levels = gvmi::levels_of(method);
+    if (!arguments.level) return {method, levels.standard};
+    if (levels.highest == 0) throw CLI::ValidationError("--compression-level", arguments.method + " has no levels");
+    if (*arguments.level < 1 || *arguments.level > levels.highest) {
+        throw CLI::ValidationError("--compression-level", arguments.method + " has the levels 1 to " + std::to_string(levels.highest));
+    }
+    return {method, *arguments.level};
+}
+
 // The configuration has the image's id, so an output with the same one is the same.
-bool up_to_date(const std::string& output, const nlohmann::json& config) {
+bool up_to_date(const std::string& output, const nlohmann::json& config, const std::string& method) {
     std::error_code error;
     if (!std::filesystem::exists(output, error)) return false;
     try {
-        return gvmi::read_image(output).config.json == config;
+        const gvmi::Image image = gvmi::read_image(output);
+        return image.config.json == config && image.compressor == method;
     } catch (const base::Error&) {
         return false;
     }
@@ -100,20 +113,20 @@ void print_summary(const std::string& output, const build::Summary& summary) {
 
 // Returns the path of the .gvmi.
 std::string build_image(const Arguments& arguments) {
+    build::Options options;
+    options.compression = compression(arguments);
+    options.workers = std::max(1U, std::thread::hardware_concurrency());
     const oci::Image image = base::with_context("cannot convert " + arguments.image, [&] { return oci::open_image(arguments.image); });
     const nlohmann::json config =
         base::with_context("cannot convert " + arguments.image, [&] { return build::container_config(image, arguments.changes); });
     const std::string output = arguments.output.empty() ? default_name(image) : arguments.output;
-    if (!arguments.force && up_to_date(output, config)) {
+    if (!arguments.force && up_to_date(output, config, arguments.method)) {
         const base::UniqueFd fd = base::open_file(output, O_RDONLY);
         std::cout << output << ": up to date\nimage hash: " << gvmi::image_hash(fd.get(), output) << "\n";
         return output;
     }
 
     base::AtomicFile file(output);
-    build::Options options;
-    options.level = arguments.level;
-    options.workers = std::max(1U, std::thread::hardware_concurrency());
     build::Summary summary;
     {
         Progress progress(!arguments.hide_progress);
@@ -127,6 +140,9 @@ std::string build_image(const Arguments& arguments) {
     }
     const std::string hash = gvmi::image_hash(file.fd(), output);
     file.commit();
+    if (options.compression.method == gvmi::Method::zstd) {
+        std::cerr << "note: providers with today's runtime cannot read zstd; this project's runtime does\n";
+    }
     print_summary(output, summary);
     std::cout << "image hash: " << hash << "\n";
     return output;
@@ -143,10 +159,12 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
                    "front says which, :NAME behind it which image in it");
     app.add_option("-o,--output", arguments.output, "The file to write; else NAME-TAG-ID.gvmi here");
     app.add_flag("-f,--force", arguments.force, "Write it also when it is up to date (a compression level does not count)");
-    app.add_option("--compression-level", arguments.level, "1 (fast) to 9 (small)")->check(CLI::Range(1, 9))->capture_default_str();
-    app.add_option("--compression-method", arguments.method, "gzip, which every provider reads")
-        ->check(CLI::IsMember({"gzip"}))
+    app.add_option("--compression-method", arguments.method,
+                   "gzip, lzo, lz4 or xz, which every provider reads, or zstd, which only this project's runtime does")
+        ->check(CLI::IsMember({"gzip", "lzo", "lz4", "xz", "zstd"}))
         ->capture_default_str();
+    app.add_option("--compression-level", arguments.level,
+                   "1 (fast) to 9 (small) for gzip (else 6) and lzo (else 8), to 22 for zstd (else 3); lz4 and xz have none");
     // One value each time: what follows is the image.
     app.add_option("--env", arguments.changes.env, "Sets NAME=VALUE in the image's environment; repeatable")
         ->take_all()

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "gvmi/compression.h"
 
 namespace gvmi {
 namespace {
@@ -55,8 +56,8 @@ uint64_t read_json_length(const Reader& file) {
 }
 
 std::string compressor_name(uint64_t id) {
-    constexpr const char* kNames[] = {"gzip", "lzma", "lzo", "xz", "lz4", "zstd"};
-    return id >= 1 && id <= std::size(kNames) ? kNames[id - 1] : std::to_string(id);
+    const std::optional<Method> method = method_by_number(static_cast<unsigned>(id));
+    return method ? name_of(*method) : std::to_string(id);
 }
 
 // The squashfs superblock is 96 bytes: magic at 0, inodes at 4, block size at 12, compressor at 20, version at 28 and 30, bytes_used at 40,

@@ -21,7 +21,7 @@
 #include <new>
 
 #include "base/error.h"
-#include "gvmi/deflate.h"
+#include "gvmi/squashfs_compressor.h"
 #include "gvmi/squashfs_file.h"
 
 namespace gvmi {
@@ -118,10 +118,14 @@ struct SquashfsWriter::State {
 
 SquashfsWriter::State::State(int fd, std::string file_name, const Options& options) : name(std::move(file_name)), file(fd) {
     // No time of its own: equal trees give equal bytes.
-    check(sqfs_super_init(&super, options.block_size, 0, SQFS_COMP_GZIP));
+    const Method method = options.compression.method;
+    check(sqfs_super_init(&super, options.block_size, 0, static_cast<SQFS_COMPRESSOR>(method)));
     check(sqfs_super_write(&super, &file));
-    compressor = made(make_deflate_compressor(options.level, options.block_size));
-    decompressor = made(make_deflate_decompressor(options.block_size));
+    compressor = made(make_squashfs_compressor(options.compression, options.block_size));
+    decompressor = made(make_squashfs_decompressor(method, options.block_size));
+    const int stored_options = compressor->write_options(compressor.get(), &file);
+    check(std::min(stored_options, 0));
+    if (stored_options > 0) super.flags |= SQFS_FLAG_COMPRESSOR_OPTIONS;
     blocks = made(sqfs_block_writer_create(&file, SQFS_DEVBLK_SIZE, 0));
     fragments = made(sqfs_frag_table_create(0));
 

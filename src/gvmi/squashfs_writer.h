@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "gvmi/compression.h"
+
 namespace gvmi {
 
 using Attributes = std::vector<std::pair<std::string, std::string>>;  // extended attributes: name and value
@@ -42,7 +44,7 @@ struct InodeRef {
 class SquashfsWriter {
 public:
     struct Options {
-        int level = 6;         // gzip, 1 to 12
+        Compression compression;
         unsigned workers = 1;  // threads that compress
         uint32_t block_size = 128 * 1024;
     };

@@ -99,7 +99,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         if (!is_small(image)) return 0;
         const base::UniqueFd fd(::memfd_create("image", MFD_CLOEXEC));
         build::Options options;
-        options.level = 1;
+        options.compression.level = 1;
         build::convert(image, nlohmann::json::object(), fd.get(), "image", options);
     } catch (const base::Error&) {
         // refused
