@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/quote.h"
 #include "build/path.h"
 #include "build/tree.h"
 #include "gvmi/image.h"
@@ -107,7 +108,7 @@ void write_layer(const oci::Layer& layer, const std::map<uint64_t, Node*>& files
             }
         }
         node->handle = writer.begin_file();
-        base::with_context(quote(entry.path), [&, node = node] { copy_data(reader, *node, writer); });
+        base::with_context(base::quote(entry.path), [&, node = node] { copy_data(reader, *node, writer); });
         writer.end_file();
     }
 }

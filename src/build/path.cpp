@@ -34,20 +34,4 @@ std::deque<std::string> split_path(std::string_view path) {
     return names;
 }
 
-std::string quote(std::string_view bytes) {
-    constexpr size_t kMaxShown = 200;
-    constexpr std::string_view kHex = "0123456789abcdef";
-    std::string text = "\"";
-    for (const char c : bytes.substr(0, kMaxShown)) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte >= 0x20 && byte < 0x7f) {
-            text.push_back(c);
-        } else {
-            text.append("\\x").append(1, kHex[byte >> 4]).append(1, kHex[byte & 15]);
-        }
-    }
-    if (bytes.size() > kMaxShown) text += "…";
-    return text + "\"";
-}
-
 }  // namespace build

@@ -14,7 +14,4 @@ std::deque<std::string> split_path(std::string_view path);
 // The names of a symbolic link's target, ".." kept.
 std::deque<std::string> split_target(std::string_view target);
 
-// Bytes in quotes, for a message: a hostile name cannot steer the terminal or flood it.
-std::string quote(std::string_view bytes);
-
 }  // namespace build

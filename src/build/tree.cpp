@@ -7,6 +7,7 @@
 #include <deque>
 
 #include "base/error.h"
+#include "base/quote.h"
 #include "build/path.h"
 
 namespace build {
@@ -99,7 +100,7 @@ Tree::Place Tree::resolve(const std::string& path, bool create) {
         }
         if (!next->is_directory()) {
             if (!create) return {};
-            throw base::Error(quote(name) + " on its way is not a directory");
+            throw base::Error(base::quote(name) + " on its way is not a directory");
         }
         way.push_back(std::move(next));
         if (way.size() > kMaxDepth) throw base::Error("nested too deep");
@@ -116,7 +117,7 @@ void Tree::whiteout(const std::string& path, const std::string& folder, const st
     }
     if (name.starts_with(kMeta)) return;
     const std::string victim = name.substr(kWhiteout.size());
-    if (victim.empty() || victim == "." || victim == "..") throw base::Error(quote(path) + " is a whiteout of nothing");
+    if (victim.empty() || victim == "." || victim == "..") throw base::Error(base::quote(path) + " is a whiteout of nothing");
     if (!place.directory) return;
     const auto found = place.directory->children.find(victim);
     if (found == place.directory->children.end()) return;
@@ -174,7 +175,7 @@ void Tree::put(const Place& place, std::shared_ptr<Node> node) {
 }
 
 void Tree::link(const Place& place, const oci::TarEntry& entry) {
-    base::with_context("hard link to " + quote(entry.target), [&] {
+    base::with_context("hard link to " + base::quote(entry.target), [&] {
         const Place target = resolve(entry.target, false);
         if (place.name.empty()) throw base::Error("the root is not a link");
         std::shared_ptr<Node> node = target.directory && !target.name.empty() ? child(*target.directory, target.name) : nullptr;
@@ -187,7 +188,7 @@ void Tree::link(const Place& place, const oci::TarEntry& entry) {
 void Tree::apply(size_t layer, uint64_t ordinal, oci::TarEntry&& entry) {
     layer_ = layer;
     const std::string path = entry.path;
-    base::with_context(quote(path), [&] {
+    base::with_context(base::quote(path), [&] {
         const std::deque<std::string> names = split_path(path);
         if (!names.empty() && names.back().starts_with(kWhiteout)) {
             std::string folder;

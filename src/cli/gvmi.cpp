@@ -6,6 +6,11 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     app.require_subcommand(1);
     std::function<int()> chosen;
     cli::add_inspect_command(app, chosen);
+    cli::add_verify_command(app, chosen);
+    cli::add_ls_command(app, chosen);
+    cli::add_cat_command(app, chosen);
+    cli::add_extract_command(app, chosen);
+    cli::add_diff_command(app, chosen);
     cli::add_hash_command(app, chosen);
     cli::add_pull_command(app, chosen);
     return cli::run(app, argc, argv, [&chosen] { return chosen(); });

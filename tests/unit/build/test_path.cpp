@@ -39,10 +39,4 @@ TEST(Path, TargetKeepsItsDots) {
     EXPECT_THAT(build::split_target("/"), IsEmpty());
 }
 
-TEST(Path, IsQuotedForATerminal) {
-    EXPECT_EQ(build::quote("a b"), "\"a b\"");
-    EXPECT_EQ(build::quote("\x1b[2J\n\xff"), "\"\\x1b[2J\\x0a\\xff\"");
-    EXPECT_LT(build::quote(std::string(100000, 'x')).size(), 300u);
-}
-
 }  // namespace

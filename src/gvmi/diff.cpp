@@ -1,0 +1,126 @@
+#include "gvmi/diff.h"
+
+#include <linux/limits.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/quote.h"
+#include "gvmi/verify.h"
+
+namespace gvmi {
+namespace {
+
+using Kind = Difference::Kind;
+
+bool all_zero(std::span<const std::byte> bytes) {
+    return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+}
+
+// The next bytes of a file, in pieces that the reader of the other one chooses too.
+struct Pieces {
+    FileData data;
+    FileData::Block block{};
+    size_t used = 0;
+
+    size_t left() {
+        if (used == block.size) {
+            block = data.next();
+            used = 0;
+        }
+        return block.size - used;
+    }
+    std::span<const std::byte> take(size_t n) {
+        const size_t start = used;
+        used += n;
+        return block.bytes.empty() ? block.bytes : block.bytes.subspan(start, n);
+    }
+};
+
+struct Comparison {
+    SquashfsReader& a;
+    SquashfsReader& b;
+    const Limits& limits;
+    const std::function<void(const Difference&)>& report;
+    Budget budget;
+    uint64_t entries = 0;
+
+    bool same_content(const File& x, const File& y) {
+        Pieces one{FileData(a, x)};
+        Pieces two{FileData(b, y)};
+        while (const size_t n = std::min(one.left(), two.left())) {
+            if (one.used == 0) budget.take(one.block);
+            const auto p = one.take(n);
+            const auto q = two.take(n);
+            if (p.empty() || q.empty()) {
+                if (!all_zero(p.empty() ? q : p)) return false;
+            } else if (!std::equal(p.begin(), p.end(), q.begin())) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    std::vector<std::string> changes(const File& x, const File& y) {
+        std::vector<std::string> what;
+        if ((x.mode & S_IFMT) != (y.mode & S_IFMT)) return {"type"};
+        if (x.mode != y.mode) what.emplace_back("mode");
+        if (x.uid != y.uid || x.gid != y.gid) what.emplace_back("owner");
+        if (x.mtime != y.mtime) what.emplace_back("time");
+        if (x.links != y.links && !S_ISDIR(x.mode)) what.emplace_back("links");
+        if (x.size != y.size) {
+            what.emplace_back("size");
+        } else if (S_ISREG(x.mode) && !same_content(x, y)) {
+            what.emplace_back("content");
+        }
+        if (x.target != y.target) what.emplace_back("target");
+        if (x.major != y.major || x.minor != y.minor) what.emplace_back("device");
+        Attributes p = a.attributes(x);
+        Attributes q = b.attributes(y);
+        std::sort(p.begin(), p.end());
+        std::sort(q.begin(), q.end());
+        if (p != q) what.emplace_back("attributes");
+        return what;
+    }
+
+    void whole(SquashfsReader& reader, const std::string& path, const File& file, Kind kind) {
+        Limits left = limits;
+        left.entries -= entries;
+        walk(reader, path, file, left, {[&](const std::string& at, const File&) {
+                 entries++;
+                 report({kind, at, {}});
+             }});
+    }
+
+    // Recursive: PATH_MAX bounds the depth.
+    void both(const std::string& path, const File& x, const File& y) {
+        if (++entries > limits.entries) throw base::Error("more than " + std::to_string(limits.entries) + " files");
+        if (path.size() >= PATH_MAX) throw base::Error("damaged squashfs: a path of " + std::to_string(path.size()) + " bytes");
+        const auto what = base::with_context(base::quote(path), [&] { return changes(x, y); });
+        if (!what.empty()) report({Kind::changed, path, what});
+        const std::vector<Name> p = S_ISDIR(x.mode) ? a.list(x) : std::vector<Name>();
+        const std::vector<Name> q = S_ISDIR(y.mode) ? b.list(y) : std::vector<Name>();
+        const std::string start = (path == "/" ? "" : path) + "/";
+        for (auto i = p.begin(), j = q.begin(); i != p.end() || j != q.end();) {
+            const int order = i == p.end() ? 1 : j == q.end() ? -1 : i->name.compare(j->name);
+            if (order < 0) {
+                whole(a, start + i->name, a.file(i->position), Kind::removed);
+            } else if (order > 0) {
+                whole(b, start + j->name, b.file(j->position), Kind::added);
+            } else {
+                both(start + i->name, a.file(i->position), b.file(j->position));
+            }
+            if (order <= 0) ++i;
+            if (order >= 0) ++j;
+        }
+    }
+};
+
+}  // namespace
+
+void diff(SquashfsReader& a, SquashfsReader& b, const Limits& limits, const std::function<void(const Difference&)>& report) {
+    Comparison{a, b, limits, report, Budget(limits.bytes)}.both("/", a.root(), b.root());
+}
+
+}  // namespace gvmi

@@ -1,0 +1,167 @@
+#include "gvmi/extract.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <map>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/quote.h"
+#include "gvmi/verify.h"
+
+namespace gvmi {
+namespace {
+
+void check(int result, const char* what) {
+    if (result < 0) base::throw_errno(what);
+}
+
+std::string last_name(const std::string& path) {
+    return path.substr(path.rfind('/') + 1);
+}
+
+struct Extraction {
+    SquashfsReader& reader;
+    Budget budget;
+    std::string top;  // the path that the folder stands for
+    bool root = ::geteuid() == 0;
+    std::vector<base::UniqueFd> folders{};  // those that we are in, the outermost first
+    std::map<uint32_t, std::string> links{};
+    Extracted result{};
+
+    base::UniqueFd open_folder(int parent, const char* name) const {
+        base::UniqueFd fd(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!fd) base::throw_errno("cannot open it");
+        return fd;
+    }
+
+    // `fd` is the file's, or -1 for one that cannot be opened, which is then reached by its name below `folder`.
+    void describe(int fd, int folder, const std::string& name, const File& file) {
+        const bool by_name = fd < 0;
+        if (root)
+            check(by_name ? ::fchownat(folder, name.c_str(), file.uid, file.gid, AT_SYMLINK_NOFOLLOW) : ::fchown(fd, file.uid, file.gid),
+                  "cannot set its owner");
+        const mode_t mode = file.mode & (root ? 07777U : 01777U);
+        if (!S_ISLNK(file.mode)) check(by_name ? ::fchmodat(folder, name.c_str(), mode, 0) : ::fchmod(fd, mode), "cannot set its mode");
+        const std::string shown = "/proc/self/fd/" + std::to_string(folder) + "/" + name;
+        for (const auto& [key, value] : reader.attributes(file)) {
+            const int set = by_name ? ::lsetxattr(shown.c_str(), key.c_str(), value.data(), value.size(), 0)
+                                    : ::fsetxattr(fd, key.c_str(), value.data(), value.size(), 0);
+            if (set < 0 && errno != EPERM && errno != ENOTSUP && errno != EACCES) base::throw_errno("cannot set " + base::quote(key));
+            if (set < 0) result.attributes_left_out++;
+        }
+        const std::array<timespec, 2> times = {timespec{static_cast<time_t>(file.mtime), 0}, timespec{static_cast<time_t>(file.mtime), 0}};
+        check(by_name ? ::utimensat(folder, name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) : ::futimens(fd, times.data()),
+              "cannot set its time");
+    }
+
+    void write_file(int folder, const std::string& name, const File& file) {
+        const base::UniqueFd fd(::openat(folder, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+        if (!fd) base::throw_errno("cannot create it");
+        FileData data(reader, file);
+        uint64_t position = 0;
+        for (auto block = data.next(); block.size > 0; block = data.next()) {
+            budget.take(block);
+            if (block.bytes.empty()) {
+                position += block.size;
+                check(::lseek(fd.get(), static_cast<off_t>(position), SEEK_SET) < 0 ? -1 : 0, "cannot write it");
+            } else {
+                base::write_all(fd.get(), block.bytes, "it");
+                position += block.size;
+            }
+        }
+        check(::ftruncate(fd.get(), static_cast<off_t>(file.size)), "cannot write it");
+        describe(fd.get(), folder, name, file);
+    }
+
+    // A further name of a file that is there: its folder is looked up anew from the outermost, without following links.
+    bool make_link(int folder, const std::string& name, const std::string& path, const File& file) {
+        if (file.links < 2) return false;
+        const auto [found, is_new] = links.emplace(file.number, path);
+        if (is_new) return false;
+        const std::string& old = found->second;
+        base::UniqueFd parent = open_folder(folders.front().get(), ".");
+        size_t start = top == "/" ? 1 : top.size() + 1;
+        for (size_t end = old.find('/', start); end != std::string::npos; end = old.find('/', start)) {
+            parent = open_folder(parent.get(), old.substr(start, end - start).c_str());
+            start = end + 1;
+        }
+        check(::linkat(parent.get(), old.substr(start).c_str(), folder, name.c_str(), 0), "cannot link it");
+        return true;
+    }
+
+    void make_special(int folder, const std::string& name, const File& file) {
+        if (S_ISLNK(file.mode)) {
+            check(::symlinkat(file.target.c_str(), folder, name.c_str()), "cannot create it");
+        } else if ((S_ISBLK(file.mode) || S_ISCHR(file.mode)) && !root) {
+            result.devices_left_out++;
+            return;
+        } else {
+            check(::mknodat(folder, name.c_str(), (file.mode & S_IFMT) | 0600, makedev(file.major, file.minor)), "cannot create it");
+        }
+        describe(-1, folder, name, file);
+    }
+
+    void visit(const std::string& path, const File& file) {
+        result.entries++;
+        if (path == top && S_ISDIR(file.mode)) return;  // the folder itself
+        const int folder = folders.back().get();
+        const std::string name = last_name(path);
+        if (S_ISDIR(file.mode)) {
+            check(::mkdirat(folder, name.c_str(), 0700), "cannot create it");
+            folders.push_back(open_folder(folder, name.c_str()));
+        } else if (make_link(folder, name, path, file)) {
+            return;
+        } else if (S_ISREG(file.mode)) {
+            write_file(folder, name, file);
+        } else {
+            make_special(folder, name, file);
+        }
+    }
+
+    void leave(const File& file) {
+        describe(folders.back().get(), -1, "", file);
+        if (folders.size() > 1) folders.pop_back();
+    }
+};
+
+base::UniqueFd open_empty(const std::filesystem::path& folder) {
+    std::error_code error;
+    std::filesystem::create_directory(folder, error);
+    base::UniqueFd fd = base::open_file(folder, O_RDONLY | O_DIRECTORY);
+    if (!std::filesystem::is_empty(folder)) throw base::Error(folder.string() + " is not empty");
+    return fd;
+}
+
+// Each folder on the way down is held open, and a path may have 2,048.
+void allow_many_descriptors() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+Extracted extract(SquashfsReader& reader, const std::string& path, const File& start, const std::filesystem::path& folder,
+                  const Limits& limits) {
+    allow_many_descriptors();
+    Extraction extraction{reader, Budget(limits.bytes), path};
+    extraction.folders.push_back(open_empty(folder));
+    Visitor visitor;
+    visitor.visit = [&](const std::string& at, const File& file) {
+        base::with_context(base::quote(at), [&] { extraction.visit(at, file); });
+    };
+    visitor.leave = [&](const std::string& at, const File& file) { base::with_context(base::quote(at), [&] { extraction.leave(file); }); };
+    walk(reader, path, start, limits, visitor);
+    return extraction.result;
+}
+
+}  // namespace gvmi

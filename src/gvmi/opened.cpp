@@ -1,0 +1,16 @@
+#include "gvmi/opened.h"
+
+#include <fcntl.h>
+
+#include "base/error.h"
+
+namespace gvmi {
+
+// Not blocking: a FIFO in the place of the file must not hold us.
+Opened::Opened(const std::string& name)
+    : path(name),
+      fd(base::open_file(name, O_RDONLY | O_NONBLOCK)),
+      image(read_image(fd.get(), name)),
+      reader(base::with_context(name, [this] { return SquashfsReader(fd.get()); })) {}
+
+}  // namespace gvmi

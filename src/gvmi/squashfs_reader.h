@@ -1,0 +1,90 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "gvmi/squashfs_metadata.h"
+#include "gvmi/squashfs_writer.h"
+
+namespace gvmi {
+
+// An inode as it was read.
+struct File {
+    mode_t mode = 0;  // type and permissions
+    uint32_t uid = 0;
+    uint32_t gid = 0;
+    uint32_t mtime = 0;
+    uint32_t number = 0;
+    uint32_t links = 1;
+    uint64_t size = 0;   // of a file
+    std::string target;  // of a symbolic link
+    unsigned major = 0;  // of a device
+    unsigned minor = 0;
+    uint32_t attributes = 0xFFFFFFFF;  // the number of its extended attributes, or none
+    uint64_t data = 0;                 // of a file: where its blocks are; of a directory: the position of its listing
+    uint64_t listing = 0;              // of a directory: the listing's bytes
+    uint32_t fragment = 0xFFFFFFFF;    // of a file: which holds its end, or none
+    uint32_t fragment_offset = 0;
+    std::optional<MetadataCursor> block_sizes;  // of a file
+};
+
+struct Name {
+    std::string name;
+    uint64_t position = 0;  // for SquashfsReader::file
+};
+
+// Reads a squashfs that a stranger made: whatever it says is checked, nothing is believed to be small. What it reads is held in memory only
+// for as long as it is looked at. All functions throw base::Error ("damaged squashfs: …"). For one thread.
+class SquashfsReader {
+public:
+    // `fd` stays the caller's.
+    explicit SquashfsReader(int fd);
+
+    const Superblock& superblock() const { return superblock_; }
+    File root();
+    File file(uint64_t position);
+    // Sorted by bytes, each name once, none with a slash or zero in it, neither "." nor "..".
+    std::vector<Name> list(const File& directory);
+    Attributes attributes(const File& file);
+
+private:
+    friend class FileData;
+    MetadataCursor lookup(uint64_t table, uint64_t index, size_t entry_size);
+    uint32_t id(uint64_t index);
+    void read_regular(File& file, MetadataCursor& cursor, bool extended) const;
+    void read_directory(File& file, MetadataCursor& cursor, bool extended) const;
+    void read_special(File& file, MetadataCursor& cursor, unsigned type);
+
+    Superblock superblock_;
+    SquashfsBlocks blocks_;
+    uint64_t kept_fragment_at_ = 0;
+    std::vector<std::byte> kept_fragment_;
+};
+
+// A file's content, a block at a time.
+class FileData {
+public:
+    FileData(SquashfsReader& reader, const File& file);
+
+    struct Block {
+        size_t size = 0;                   // 0: the end
+        std::span<const std::byte> bytes;  // empty: zeros. Valid until the next call
+    };
+    Block next();
+
+private:
+    SquashfsReader& reader_;
+    MetadataCursor sizes_;
+    uint64_t position_;
+    uint64_t left_;
+    uint32_t fragment_;
+    uint32_t fragment_offset_;
+    std::vector<std::byte> block_;
+};
+
+}  // namespace gvmi
