@@ -137,7 +137,7 @@ gvmi::InodeRef write_inode(Node& node, uint32_t parent, gvmi::SquashfsWriter& wr
             node.ref = writer.write_symlink(node.inode, node.target);
             break;
         case S_IFIFO:
-            node.ref = writer.write_fifo(node.inode);
+            node.ref = writer.write_ipc(node.inode);
             break;
         default:
             node.ref = writer.write_device(node.inode, node.major, node.minor);

@@ -7,6 +7,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <map>
@@ -54,7 +55,9 @@ struct Extraction {
         for (const auto& [key, value] : reader.attributes(file)) {
             const int set = by_name ? ::lsetxattr(shown.c_str(), key.c_str(), value.data(), value.size(), 0)
                                     : ::fsetxattr(fd, key.c_str(), value.data(), value.size(), 0);
-            if (set < 0 && errno != EPERM && errno != ENOTSUP && errno != EACCES) base::throw_errno("cannot set " + base::quote(key));
+            constexpr std::array kForbidden = {EPERM, EACCES, ENOTSUP, EINVAL, E2BIG, ERANGE};
+            const bool forbidden = std::find(kForbidden.begin(), kForbidden.end(), errno) != kForbidden.end();
+            if (set < 0 && !forbidden) base::throw_errno("cannot set " + base::quote(key));
             if (set < 0) result.attributes_left_out++;
         }
         const std::array<timespec, 2> times = {timespec{static_cast<time_t>(file.mtime), 0}, timespec{static_cast<time_t>(file.mtime), 0}};

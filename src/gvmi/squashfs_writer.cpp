@@ -262,9 +262,9 @@ InodeRef SquashfsWriter::write_device(const Inode& inode, unsigned major, unsign
     return state_->write_special(*generic, inode);
 }
 
-InodeRef SquashfsWriter::write_fifo(const Inode& inode) {
+InodeRef SquashfsWriter::write_ipc(const Inode& inode) {
     state_->finish_data();
-    const InodePtr generic = new_inode(SQFS_INODE_FIFO);
+    const InodePtr generic = new_inode(S_ISSOCK(inode.mode) ? SQFS_INODE_SOCKET : SQFS_INODE_FIFO);
     generic->data.ipc.nlink = inode.links;
     return state_->write_special(*generic, inode);
 }

@@ -64,7 +64,7 @@ public:
     InodeRef write_file(const Inode& inode, size_t handle);
     InodeRef write_symlink(const Inode& inode, std::string_view target);
     InodeRef write_device(const Inode& inode, unsigned major, unsigned minor);
-    InodeRef write_fifo(const Inode& inode);
+    InodeRef write_ipc(const Inode& inode);  // a FIFO or socket
     // `entries` are sorted by name as bytes. The root's parent is the number of inodes + 1, as in every squashfs.
     InodeRef write_directory(const Inode& inode, uint32_t parent, std::span<const std::pair<std::string_view, InodeRef>> entries);
 

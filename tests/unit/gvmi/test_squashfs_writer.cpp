@@ -98,7 +98,7 @@ TEST(SquashfsWriter, WritesEveryTypeAsAnotherReaderSeesIt) {
         writer.write_symlink({.mode = S_IFLNK | 0777, .mtime = 1LL << 33, .number = 3, .attributes = &attributes}, "../x");
     const InodeRef device = writer.write_device({.mode = S_IFBLK | 0660, .number = 4}, 8, 200);
     const InodeRef terminal = writer.write_device({.mode = S_IFCHR | 0620, .number = 5, .attributes = &attributes}, 5, 1);
-    const InodeRef fifo = writer.write_fifo({.mode = S_IFIFO | 0600, .number = 6, .attributes = &attributes});
+    const InodeRef fifo = writer.write_ipc({.mode = S_IFIFO | 0600, .number = 6, .attributes = &attributes});
     const Entries inner = {{"again", linked}};
     const InodeRef folder = writer.write_directory({.mode = S_IFDIR | 01777, .links = 2, .number = 7, .attributes = &attributes}, 8, inner);
     const Entries outer = {{"blk", device},  {"chr", terminal}, {"dir", folder},  {"fifo", fifo},
@@ -134,7 +134,7 @@ TEST(SquashfsWriter, WritesLinksAndAttributes) {
     const InodeRef f = writer.write_file(next(S_IFREG, 3), data);
     const InodeRef l = writer.write_symlink(next(S_IFLNK, 2), "x");
     const InodeRef c = writer.write_device(next(S_IFCHR, 4), 1, 3);
-    const InodeRef p = writer.write_fifo(next(S_IFIFO, 5));
+    const InodeRef p = writer.write_ipc(next(S_IFIFO, 5));
     const InodeRef d = writer.write_directory(next(S_IFDIR, 2), 6, {});
     const Entries entries = {{"c", c}, {"d", d}, {"f", f}, {"l", l}, {"p", p}};
     writer.finish(writer.write_directory(next(S_IFDIR, 3), 7, entries));
@@ -199,7 +199,7 @@ TEST(SquashfsWriter, RefusesWhatLinuxDoesNotHave) {
     EXPECT_THROW(writer.write_symlink(inode, ""), base::Error);
     EXPECT_THROW(writer.write_symlink(inode, std::string(4096, 'x')), base::Error);
     const std::string name(256, 'x');
-    const Entries entries = {{name, writer.write_fifo({.mode = S_IFIFO, .number = 1})}};
+    const Entries entries = {{name, writer.write_ipc({.mode = S_IFIFO, .number = 1})}};
     EXPECT_THROW(writer.write_directory({.mode = S_IFDIR, .number = 2}, 3, entries), base::Error);
 }
 
