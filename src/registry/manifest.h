@@ -1,0 +1,34 @@
+#pragma once
+
+#include <ctime>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace registry {
+
+// What a payload manifest (spec registry.md; docs/manifest.schema.json) says of itself.
+struct ManifestMetadata {
+    std::string name = {};
+    std::string description = {};
+    std::string version = "0.1.0";
+    std::vector<std::string> authors = {};
+    std::string homepage = {};
+};
+
+// A manifest for one image for linux on x86_64. Times are seconds since 1970. Throws base::Error where it would not pass check_manifest.
+nlohmann::ordered_json make_manifest(const std::string& url, const std::string& sha3, const ManifestMetadata& metadata, std::time_t created,
+                                     std::time_t expires);
+
+// Lets commands reach more URLs; protocols are added as the URLs need them. Throws base::Error for a URL whose protocol is not one of
+// http, https, tcp and udp, and where the manifest allows everything already.
+void add_outbound(nlohmann::ordered_json& manifest, const std::vector<std::string>& urls);
+
+// Throws base::Error that names the field ("payload[0].hash: …") of the first defect: a type, a key that is missing or unknown (a typing
+// error would be ignored by a provider), versions, times, URLs, hashes.
+void check_manifest(const nlohmann::ordered_json& manifest);
+
+// Throws base::Error where `now` is not between createdAt and expiresAt. For a manifest that passed check_manifest.
+void check_manifest_time(const nlohmann::ordered_json& manifest, std::time_t now);
+
+}  // namespace registry
