@@ -13,6 +13,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     cli::add_diff_command(app, chosen);
     cli::add_hash_command(app, chosen);
     cli::add_pull_command(app, chosen);
+    cli::add_serve_command(app, chosen);
     cli::add_manifest_command(app, chosen);
     return cli::run(app, argc, argv, [&chosen] { return chosen(); });
 }

@@ -15,6 +15,7 @@ void add_extract_command(CLI::App& app, std::function<int()>& chosen);
 void add_diff_command(CLI::App& app, std::function<int()>& chosen);
 void add_hash_command(CLI::App& app, std::function<int()>& chosen);
 void add_pull_command(CLI::App& app, std::function<int()>& chosen);
+void add_serve_command(CLI::App& app, std::function<int()>& chosen);
 void add_manifest_command(CLI::App& app, std::function<int()>& chosen);
 
 }  // namespace cli

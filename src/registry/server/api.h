@@ -22,6 +22,12 @@ std::unique_ptr<Exchange> route(const Request& request, Service& service, const 
 std::unique_ptr<Exchange> route_push(const Request& request, Service& service);
 std::unique_ptr<Exchange> route_pull(const Request& request, Service& service, const PublicUrls& urls);
 
+// Where a request finds this server from outside: as given, else as its Host says. Both are set. Throws RequestError 400.
+PublicUrls public_urls(const Request& request, const PublicUrls& given);
+
+// Content of so many bytes, or the part of it that the request's Range asks for; `etag` with its quotes.
+Response ranged_answer(const Request& request, uint64_t size, const std::string& etag, std::shared_ptr<Content> content);
+
 // An exchange without a body.
 std::unique_ptr<Exchange> answer(std::function<Response()> finish);
 

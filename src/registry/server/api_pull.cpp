@@ -26,6 +26,8 @@ bool is_host(const std::string& host) {
     });
 }
 
+}  // namespace
+
 PublicUrls public_urls(const Request& request, const PublicUrls& given) {
     PublicUrls urls = given;
     if (urls.http.empty() && urls.https.empty()) {
@@ -37,6 +39,28 @@ PublicUrls public_urls(const Request& request, const PublicUrls& given) {
     if (urls.https.empty()) urls.https = urls.http;
     return urls;
 }
+
+Response ranged_answer(const Request& request, uint64_t size, const std::string& etag, std::shared_ptr<Content> content) {
+    Response response{.type = "application/octet-stream", .headers = {{"Accept-Ranges", "bytes"}, {"ETag", etag}}};
+    const std::string if_range = request.header("If-Range");
+    const Range range = parse_range(if_range.empty() || if_range == etag ? request.header("Range") : "", size);
+    if (range.kind == Range::Kind::impossible) {
+        response.status = kNotSatisfiable;
+        response.headers.emplace_back("Content-Range", "bytes */" + std::to_string(size));
+        return response;
+    }
+    if (range.kind == Range::Kind::part) {
+        response.status = kPartialContent;
+        response.headers.emplace_back("Content-Range", "bytes " + std::to_string(range.first) + "-" +
+                                                           std::to_string(range.first + range.length - 1) + "/" + std::to_string(size));
+    }
+    response.content = std::move(content);
+    response.content_offset = range.first;
+    response.content_length = range.length;
+    return response;
+}
+
+namespace {
 
 // The one that is asked for by `tag` or by `hash`.
 Upload find(const Request& request, Service& service) {
@@ -87,23 +111,7 @@ Response download(const Request& request, Service& service, const std::string& i
     Upload upload = service.find(id);
     const uint64_t size = upload.descriptor.size;
     const std::string etag = "\"" + upload.descriptor.sha3 + "\"";
-    Response response{.type = "application/octet-stream", .headers = {{"Accept-Ranges", "bytes"}, {"ETag", etag}}};
-    const std::string if_range = request.header("If-Range");
-    const Range range = parse_range(if_range.empty() || if_range == etag ? request.header("Range") : "", size);
-    if (range.kind == Range::Kind::impossible) {
-        response.status = kNotSatisfiable;
-        response.headers.emplace_back("Content-Range", "bytes */" + std::to_string(size));
-        return response;
-    }
-    if (range.kind == Range::Kind::part) {
-        response.status = kPartialContent;
-        response.headers.emplace_back("Content-Range", "bytes " + std::to_string(range.first) + "-" +
-                                                           std::to_string(range.first + range.length - 1) + "/" + std::to_string(size));
-    }
-    response.content = std::make_shared<ImageContent>(service.storage(), std::move(upload.descriptor));
-    response.content_offset = range.first;
-    response.content_length = range.length;
-    return response;
+    return ranged_answer(request, size, etag, std::make_shared<ImageContent>(service.storage(), std::move(upload.descriptor)));
 }
 
 }  // namespace
