@@ -57,7 +57,8 @@ void Form::piece(const char* name, std::span<const std::byte> data, uint64_t off
         on_file_(data);
         return;
     }
-    if (offset == 0 && has(name)) throw RequestError(kBadRequest, "the form has a field twice");
+    // A field's first piece may be empty, where its head came alone, and the second then starts at 0 too.
+    if (offset == 0 && !data.empty() && has(name) && !fields_[name].empty()) throw RequestError(kBadRequest, "the form has a field twice");
     if (fields_.size() >= kMaxFields && !has(name)) throw RequestError(kBadRequest, "the form has too many fields");
     std::string& value = fields_[name];
     if (value.size() + data.size() > kMaxField) throw RequestError(kBadRequest, "a field of the form is too long");
