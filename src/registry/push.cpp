@@ -162,14 +162,14 @@ void upload(Api& api, const DescribedImage& image, const PushOptions& options, P
     }
 }
 
-void wait_until_full(Api& api, const DescribedImage& image) {
-    constexpr auto kDeadline = 120s;
+void wait_until_full(Api& api, const DescribedImage& image, const PushOptions& options) {
     constexpr std::chrono::milliseconds kLongest{5000};
-    const auto deadline = std::chrono::steady_clock::now() + kDeadline;
+    const auto deadline = std::chrono::steady_clock::now() + options.verified;
     for (std::chrono::milliseconds pause{100};; pause = std::min(2 * pause, kLongest)) {
         if (api.upload_status(image.descriptor_hash, image.descriptor.chunks.size()).full) return;
         if (std::chrono::steady_clock::now() > deadline) {
-            throw base::Error("the registry has every chunk and has not verified the image within 120 s; push again later to go on");
+            throw base::Error("the registry has every chunk and has not verified the image within " +
+                              std::to_string(options.verified.count()) + " s; push again later to go on");
         }
         std::this_thread::sleep_for(pause);
     }
@@ -198,7 +198,7 @@ PushSummary push_image(const DescribedImage& image, const PushOptions& options) 
         }
         upload(api, image, options, summary);
         options.say(" -- chunked upload finished successfully");
-        wait_until_full(api, image);
+        wait_until_full(api, image, options);
         options.say(" -- image validated successfully");
     }
     if (options.name) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@ struct PushOptions {
     std::optional<Reference> name = {};  // with `login`; without it the upload is anonymous
     std::optional<Login> login = {};
     HttpOptions http = {};
+    std::chrono::seconds verified{120};  // what the registry may take to verify an image whose chunks it has
     std::function<void(const std::string&)> say = [](const std::string&) {};
     // Bytes that the registry has, and in all; may throw, which ends the push. It can be gone on with later.
     std::function<void(uint64_t done, uint64_t total)> progress = [](uint64_t, uint64_t) {};

@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <array>
+#include <algorithm>
 
 #include "base/error.h"
 
@@ -13,15 +13,23 @@ namespace {
 
 constexpr size_t kMaxHead = 64 << 10;
 
+// Also takes the body, where there is one, off the connection.
 std::string read_head(int fd) {
-    std::string head;
+    std::string text;
     char block[4096];
-    while (head.find("\r\n\r\n") == std::string::npos && head.size() < kMaxHead) {
+    const auto more = [&] {
         const ssize_t n = ::recv(fd, block, sizeof block, 0);
-        if (n <= 0) break;
-        head.append(block, static_cast<size_t>(n));
+        text.append(block, static_cast<size_t>(std::max<ssize_t>(n, 0)));
+        return n > 0;
+    };
+    while (text.find("\r\n\r\n") == std::string::npos && text.size() < kMaxHead && more()) {
     }
-    return head;
+    const size_t head = std::min(text.size(), text.find("\r\n\r\n") + 4);
+    size_t body = 0;
+    if (const size_t length = text.find("Content-Length: "); length < head) body = std::stoul(text.substr(length + 16));
+    while (text.size() < head + body && more()) {
+    }
+    return text.substr(0, head);
 }
 
 }  // namespace
