@@ -1,0 +1,206 @@
+"""A gvmkit-registry to test, and an uploader of our own that knows nothing of the client's code: spec/registry.md by the standard library."""
+
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+import urllib.parse
+
+MAGIC = 0x0000000333333334
+BOUNDARY = "----------------------------gvmkit"
+
+
+class Image:
+    """A file and its descriptor. The hashes are Python's."""
+
+    def __init__(self, path, chunk_size=2 << 20):
+        self.path, self.chunk_size = path, chunk_size
+        self.size = os.path.getsize(path)
+        whole, self.chunks = hashlib.sha3_224(), []
+        with open(path, "rb") as file:
+            while data := file.read(chunk_size):
+                whole.update(data)
+                self.chunks.append(hashlib.sha256(data).hexdigest())
+        self.sha3 = whole.hexdigest()
+        self.descriptor = describe(self.size, chunk_size, self.sha3, self.chunks)
+        self.id = hashlib.sha256(self.descriptor).hexdigest()
+
+    def chunk(self, number):
+        with open(self.path, "rb") as file:
+            file.seek(number * self.chunk_size)
+            return file.read(self.chunk_size)
+
+
+def describe(size, chunk_size, sha3, chunks):
+    return struct.pack(">QQQ", MAGIC, size, chunk_size) + bytes.fromhex(sha3) + b"".join(bytes.fromhex(chunk) for chunk in chunks)
+
+
+def make_image(path, size, chunk_size=2 << 20):
+    """A file of random bytes."""
+    with open(path, "wb") as file:
+        left = size
+        while left:
+            left -= file.write(os.urandom(min(left, 16 << 20)))
+    return Image(path, chunk_size)
+
+
+def form(fields, file=None):
+    """The body of a multipart form, with the file last."""
+    body = bytearray()
+    for name, value in fields.items():
+        value = value if isinstance(value, bytes) else str(value).encode()
+        body += f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + value + b"\r\n"
+    if file is not None:
+        body += (f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="descriptor.txt"\r\n'
+                 "Content-Type: application/octet-stream\r\n\r\n").encode() + file + b"\r\n"
+    body += f"--{BOUNDARY}--\r\n".encode()
+    return bytes(body)
+
+
+def chunk_fields(image, number, **other):
+    fields = {"descr-sha256": image.id, "chunk-no": number, "chunk-sha256": image.chunks[number],
+              "chunk-pos": number * image.chunk_size, "chunk-len": min(image.chunk_size, image.size - number * image.chunk_size)}
+    fields.update(other)
+    return fields
+
+
+class Client:
+    """One connection, made anew after an error."""
+
+    def __init__(self, url, timeout=60):
+        parts = urllib.parse.urlsplit(url)
+        self.http = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+
+    def request(self, method, path, body=None, headers=None):
+        """(status, headers, body). Bodies are sent in pieces without a length, as today's uploader does."""
+        try:
+            if isinstance(body, bytes):
+                pieces = (body[i:i + (256 << 10)] for i in range(0, len(body), 256 << 10))
+                self.http.request(method, path, pieces, headers or {}, encode_chunked=True)
+            else:
+                self.http.request(method, path, None, headers or {})
+            answer = self.http.getresponse()
+            return answer.status, answer.headers, answer.read()
+        except Exception:
+            self.http.close()
+            raise
+
+    def get(self, path, **headers):
+        return self.request("GET", path, None, headers)
+
+    def post_form(self, path, fields, file=None):
+        return self.request("POST", path, form(fields, file), {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
+                                                              "Transfer-Encoding": "chunked"})
+
+    def post_json(self, path, value):
+        return self.request("POST", path, json.dumps(value).encode(), {"Content-Type": "application/json", "Transfer-Encoding": "chunked"})
+
+    def status(self, image_id):
+        code, _, body = self.get("/v1/image/descr/" + image_id)
+        assert code == 200, (code, body)
+        return json.loads(body)
+
+    def push_descriptor(self, descriptor):
+        return self.post_form("/v1/image/push/descr", {}, descriptor)
+
+    def push_chunk(self, image, number, data=None, **other):
+        return self.post_form("/v1/image/push/chunk", chunk_fields(image, number, **other), image.chunk(number) if data is None else data)
+
+    def attach(self, image_id, user, repository, tag, login, token, **other):
+        return self.post_form("/v1/image/descr/attach/" + image_id,
+                              {"username": user, "repository": repository, "tag": tag, "login": login, "token": token, **other})
+
+    def wait_full(self, image_id, seconds=60):
+        deadline = time.monotonic() + seconds
+        while self.status(image_id)["status"] != "full":
+            assert time.monotonic() < deadline, "it does not become full"
+            time.sleep(0.02)
+
+    def push(self, image):
+        """Uploads what is missing, one chunk after another; returns the numbers of the chunks sent."""
+        if self.status(image.id)["descriptor"] != "ok":
+            code, _, body = self.push_descriptor(image.descriptor)
+            assert code == 200, (code, body)
+        missing = [number for number, there in enumerate(self.status(image.id)["chunks"]) if not there]
+        for number in missing:
+            code, _, body = self.push_chunk(image, number)
+            assert code == 200, (code, body)
+        return missing
+
+
+class Server:
+    def __init__(self, program, *options, data=None):
+        self.program, self.options = program, options
+        self.data = data or tempfile.mkdtemp(prefix="gvmkit-registry.")
+        self.process = self.url = None
+        self.port = 0
+
+    def start(self):
+        self.process = subprocess.Popen([self.program, "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", *self.options],
+                                        stdout=subprocess.PIPE, text=True)
+        if not select.select([self.process.stdout], [], [], 30)[0]:
+            raise TimeoutError("the registry does not start")
+        line = self.process.stdout.readline()
+        assert line.startswith("listening on "), line
+        self.url = line.split()[-1]
+        self.port = int(self.url.rsplit(":", 1)[1])  # so that a restarted one is found at the same place
+        return self
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(10)
+        self.process.stdout.close()
+
+    def stop(self):
+        """Its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(30)
+        self.process.stdout.close()
+        return code
+
+    def remove(self):
+        if self.process and self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.data, ignore_errors=True)
+
+    def run(self, *command, check=True):
+        """A sub-command on the same data; its output."""
+        done = subprocess.run([self.program, *command, "--data", self.data], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=300, check=False)
+        assert not check or done.returncode == 0, done
+        return done.stdout if check else done
+
+    def user(self, name, *options):
+        """A user with a token, which is returned."""
+        self.run("user", "add", name, *options)
+        return self.run("token", "create", name).strip()
+
+    def client(self, **options):
+        return Client(self.url, **options)
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory(self):
+        """Resident bytes, at most since the start."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
+            return next(int(line.split()[1]) << 10 for line in file if line.startswith("VmHWM:"))
+
+
+@contextlib.contextmanager
+def running(program, *options):
+    server = Server(program, *options)
+    try:
+        yield server.start()
+    finally:
+        server.remove()

@@ -1,0 +1,279 @@
+#!/usr/bin/env python3
+"""gvmkit-build's pushes and `gvmi pull`, against a registry of ours: options, breaks, versions.
+
+test_registry_client.py BIN
+"""
+
+import hashlib
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import unittest
+
+import counting_proxy
+import docker_archive
+import other_clients
+import registry_server
+
+MIB = 1 << 20
+
+
+def content(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def sha3(path):
+    whole = hashlib.sha3_224()
+    with open(path, "rb") as file:
+        while data := file.read(16 * MIB):
+            whole.update(data)
+    return whole.hexdigest()
+
+
+class Client(unittest.TestCase):
+    def setUp(self):
+        self.work = tempfile.mkdtemp(prefix="gvmkit-client.")
+        self.addCleanup(shutil.rmtree, self.work, ignore_errors=True)
+        self.server = registry_server.Server(BIN + "/gvmkit-registry")
+        self.addCleanup(self.server.remove)
+        self.server.start()
+        self.token = self.server.user("alice")
+        self.environment = {"PATH": os.environ["PATH"], "HOME": self.work + "/home", "REGISTRY_URL": self.server.url}
+        os.makedirs(self.work + "/home")
+
+    def run_program(self, program, *arguments, check=True, stdin="", **environment):
+        done = subprocess.run([program if "/" in program else f"{BIN}/{program}", *arguments], input=stdin, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=300, check=False, cwd=self.work,
+                              env={**self.environment, **environment})
+        self.assertNotIn(done.returncode, range(-64, 0), done.stdout)
+        if check:
+            self.assertEqual(done.returncode, 0, done.stdout)
+        return done.stdout if check else done
+
+    def login(self):
+        return {"REGISTRY_USER": "alice", "REGISTRY_TOKEN": self.token}
+
+    def file(self, name, size):
+        with open(f"{self.work}/{name}", "wb") as file:
+            while size > 0:
+                size -= file.write(os.urandom(min(size, 16 * MIB)))
+        return f"{self.work}/{name}"
+
+    def assert_pulls(self, what, image):
+        self.run_program("gvmi", "pull", what, "--output", "pulled")
+        self.assertTrue(content(self.work + "/pulled") == content(image))
+        os.unlink(self.work + "/pulled")
+
+    def test_a_converted_image_is_pushed_and_pulled(self):
+        layer = docker_archive.tree([])
+        docker_archive.save(self.work + "/app.tar", layer, {"Cmd": ["sh"]})
+        said = self.run_program("gvmkit-build", "--output", "app.gvmi", "--push-to", "alice/app:1.0", "--extra-json-info-path", "info.json",
+                                "app.tar", **self.login())
+        image = self.work + "/app.gvmi"
+        image_hash = sha3(image)
+        descriptor = content(image + ".descr.bin")
+        upload = hashlib.sha256(descriptor).hexdigest()
+        for line in [f"Logging in to golem registry: {self.server.url}", f" -- image link (for use in SDK): {image_hash}",
+                     " -- image validated successfully", f" -- download link: {self.server.url}/download/{upload}",
+                     f"image hash: {image_hash}", "image tag: alice/app:1.0",
+                     f'yapapi:   package = await vm.repo(image_tag="alice/app:1.0", repository_url="{self.server.url}")',
+                     'golem-js: demand: { workload: { imageTag: "alice/app:1.0" } }']:
+            self.assertIn(line + "\n", said)
+        self.assertEqual(json.loads(content(self.work + "/info.json")),
+                         {"hash": upload, "imagePath": "app.gvmi", "imageDescrPath": "app.gvmi.descr.bin",
+                          "repoInfo": {"url": self.server.url, "user": "alice", "repo": "app", "tag": "1.0"}})
+        again = self.run_program("gvmkit-build", "--output", "app.gvmi", "--push-to", "alice/app", "app.tar", **self.login())
+        self.assertIn(f"Image link (for use in SDK): {image_hash}\n", again)
+        self.assertIn("0 of 1 chunks", again)
+        for what in ["alice/app:1.0", "alice/app", image_hash, "sha3:" + image_hash, f"{self.server.url}/download/{upload}",
+                     f"{self.server.url}/v1/image/download?tag=alice/app:1.0", f"hash:sha3:{image_hash}:{self.server.url}/download/{upload}"]:
+            self.assert_pulls(what, image)
+        self.assertEqual(content(image + ".descr.bin"), descriptor)
+
+    def test_the_login_is_kept_tried_and_forgotten(self):
+        kept = self.work + "/home/.config/gvmkit/credentials.json"
+        wrong = self.run_program("gvmkit-build", "--login", stdin="alice\nwrong\n", check=False)
+        self.assertEqual(wrong.returncode, 1)
+        self.assertFalse(os.path.exists(kept))
+        self.run_program("gvmkit-build", "--login", stdin=f"alice\n{self.token}\n")
+        self.assertEqual(stat.S_IMODE(os.stat(kept).st_mode), 0o600)
+        self.run_program("gvmkit-build", "--login-check")
+        image = self.file("a.gvmi", 100_000)
+        self.run_program("gvmkit-build", "-d", image, "--push-to", "alice/kept:1")
+        self.assert_pulls("alice/kept:1", image)
+        # The token of one registry is not sent to another, and both variables count only together.
+        other = self.run_program("gvmkit-build", "-d", image, "--push-to", "alice/kept:1", check=False, REGISTRY_URL="http://127.0.0.1:1",
+                                 REGISTRY_USER="alice")
+        self.assertIn("error: not logged in to http://127.0.0.1:1", other.stdout)
+        self.run_program("gvmkit-build", "--logout")
+        gone = self.run_program("gvmkit-build", "--login-check", check=False)
+        self.assertEqual(gone.returncode, 1)
+        self.assertIn("error: not logged in", gone.stdout)
+
+    def test_an_env_file_above_says_where_and_who(self):
+        os.makedirs(self.work + "/a/b")
+        with open(self.work + "/a/.env", "w", encoding="ascii") as file:
+            file.write(f"REGISTRY_URL={self.server.url}/\nexport REGISTRY_USER=alice\nREGISTRY_TOKEN='{self.token}'\n")
+        image = self.file("a.gvmi", 100_000)
+        del self.environment["REGISTRY_URL"]
+        done = subprocess.run([BIN + "/gvmkit-build", "-d", image, "--push-to", "alice/env:1"], cwd=self.work + "/a/b", env=self.environment,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn(f"Uploading image to golem registry: {self.server.url}\n", done.stdout)
+
+    def test_what_is_refused_is_refused_before_a_byte_is_sent(self):
+        image = self.file("a.gvmi", 100_000)
+        for status, arguments, reason in [
+                (2, ["-d", image, "--push-to", "alice/a:1", "--nologin"], "--push-to and --nologin are incompatible"),
+                (2, ["-d", image, "--push"], "--push takes the name from IMAGE"),
+                (2, [], "IMAGE is required"),
+                (1, ["-d", image, "--push-to", "alice/../a:1"], "is not an image's name"),
+                (1, ["-d", image, "--push-to", "bob/a:1"], "alice may not write to the repositories of bob"),
+                (1, ["-d", image + "x", "--push", "--nologin"], "No such file"),
+                (1, ["-d", self.work, "--push", "--nologin"], "not a file")]:
+            done = self.run_program("gvmkit-build", *arguments, check=False, **self.login())
+            self.assertEqual(done.returncode, status, done.stdout)
+            self.assertIn(reason, done.stdout)
+        client = self.server.client()
+        self.addCleanup(client.http.close)
+        self.assertEqual(client.status(hashlib.sha256(content(image + ".descr.bin")).hexdigest())["chunks"], [0])
+
+    def test_an_image_that_changed_behind_its_descriptor_is_not_sent(self):
+        image = self.file("a.gvmi", 100_000)
+        self.run_program("gvmkit-build", "-d", image)
+        times = os.stat(image)
+        with open(image, "r+b") as file:
+            file.write(b"another beginning")
+        os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
+        done = self.run_program("gvmkit-build", "-d", image, "--push", "--nologin", check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("is not what", done.stdout)
+
+    def test_a_client_killed_twenty_times_sends_nothing_twice(self):
+        proxy = counting_proxy.Proxy(self.server.url)
+        self.addCleanup(proxy.close)
+        image = self.file("big.gvmi", 300_000_000)
+        workers = 4
+        command = [BIN + "/gvmkit-build", "-d", image, "--push-to", "alice/big:1", "--upload-chunk-size", "1000000",
+                   "--upload-workers", str(workers)]
+        environment = {**self.environment, **self.login(), "REGISTRY_URL": proxy.url}
+        chance = random.Random(1)
+        kills = 0
+        while True:
+            wanted = proxy.count("stored") + chance.randint(1, 12)
+            with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT) as client:
+                while client.poll() is None and (kills >= 20 or proxy.count("stored") < wanted):
+                    time.sleep(0.002)
+                if client.poll() is None:
+                    client.send_signal(signal.SIGKILL)
+                    client.wait()
+                    proxy.client_killed()
+                    kills += 1
+                elif client.returncode == 0:
+                    break
+        self.assertEqual(kills, 20)
+        # A chunk that was under way when the client died may come again, and no other.
+        self.assertEqual(proxy.sent_again(), [])
+        self.assertLessEqual(proxy.count("sent"), 300 + kills * workers)
+        print(f"\n{kills} kills: {proxy.count('sent')} chunks sent for 300, {proxy.bytes / 1e6:.0f} MB for 300 MB", file=sys.stderr)
+        self.assertLess(proxy.bytes, 300_000_000 + kills * workers * 1_000_000 + 10_000_000)
+        self.assert_pulls("alice/big:1", image)
+
+    def versions(self):
+        """Two versions of one image: 40 MB of a base layer, and a top layer in which one file changes."""
+        images = []
+        for version in [b"one\n", b"two, and longer\n"]:
+            archive = f"{self.work}/{len(images)}.tar"
+            layers = [docker_archive.tree([]), self.base_layer, self.top_layer(version)]
+            save_layers(archive, layers)
+            image = f"{self.work}/{len(images)}.gvmi"
+            self.run_program("gvmkit-build", "--output", image, archive)
+            images.append(image)
+        return images
+
+    @property
+    def base_layer(self):
+        if not hasattr(Client, "base"):
+            layer = docker_archive.Layer()
+            chance = random.Random(2)
+            for number in range(200):
+                layer.add(f"opt/data-{number}", data=chance.randbytes(200_000))
+            layer.tar.close()
+            Client.base = layer.bytes.getvalue()
+        return Client.base
+
+    def top_layer(self, text):
+        layer = docker_archive.Layer()
+        layer.folder("app")
+        layer.add("app/version", data=text)
+        layer.add("app/large", data=random.Random(3).randbytes(500_000))
+        layer.tar.close()
+        return layer.bytes.getvalue()
+
+    def test_a_second_version_uploads_less_than_a_quarter(self):
+        first, second = self.versions()
+        size = os.path.getsize(second)
+        self.assertGreater(size, 40_000_000)
+        for program, name in [(BIN + "/gvmkit-build", "ours"), (other_clients.todays_uploader(), "today's")]:
+            # A registry that has seen neither.
+            server = registry_server.Server(BIN + "/gvmkit-registry")
+            self.addCleanup(server.remove)
+            proxy = counting_proxy.Proxy(server.start().url)
+            self.addCleanup(proxy.close)
+            sent = []
+            for image in [first, second]:
+                before = proxy.bytes
+                self.run_program(program, "-d", image, "--push", "--nologin", REGISTRY_URL=proxy.url)
+                sent.append(proxy.bytes - before)
+            print(f"\n{name}: {sent[0]} bytes, then {sent[1]} of {size}", file=sys.stderr)
+            self.assertGreater(sent[0], size * 0.9)
+            self.assertLess(sent[1], size / 4)
+
+    def test_a_pull_that_is_killed_goes_on(self):
+        image = self.file("big.gvmi", 100_000_000)
+        self.run_program("gvmkit-build", "-d", image, "--push", "--nologin")
+        image_hash = sha3(image)
+        proxy = counting_proxy.Proxy(self.server.url)
+        self.addCleanup(proxy.close)
+        part = f"{self.work}/pulled.{image_hash[:16]}.part"
+        kills = 0
+        for goal in [20_000_000, 50_000_000, 80_000_000]:
+            with subprocess.Popen([BIN + "/gvmi", "pull", image_hash, "--output", "pulled"], cwd=self.work,
+                                  env={**self.environment, "REGISTRY_URL": proxy.url}) as client:
+                while client.poll() is None and not (os.path.exists(part) and os.path.getsize(part) > goal):
+                    pass
+                kills += client.poll() is None
+                client.kill()
+            self.assertFalse(os.path.exists(self.work + "/pulled"))
+        self.assertEqual(kills, 3)
+        self.assertGreater(os.path.getsize(part), 80_000_000)
+        self.assert_pulls(image_hash, image)
+        self.assertFalse(os.path.exists(part))
+
+
+def save_layers(path, layers):
+    """A docker archive of several layers."""
+    config = json.dumps({"architecture": "amd64", "os": "linux", "config": {},
+                         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest() for layer in layers]}}).encode()
+    names = [f"{number}/layer.tar" for number in range(len(layers))]
+    manifest = [{"Config": "config.json", "RepoTags": ["versions:latest"], "Layers": names}]
+    with tarfile.open(path, "w") as archive:
+        for name, data in [*zip(names, layers), ("config.json", config), ("manifest.json", json.dumps(manifest).encode())]:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+
+
+if __name__ == "__main__":
+    BIN = os.path.abspath(sys.argv[1])
+    unittest.main(argv=sys.argv[:1], verbosity=2)
