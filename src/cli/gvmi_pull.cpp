@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/size.h"
 #include "cli/gvmi_commands.h"
+#include "cli/registry_http.h"
 #include "cli/transfer_progress.h"
 #include "gvmi/hash.h"
 #include "gvmi/image.h"
@@ -32,8 +33,7 @@ bool is_there(const std::string& output, const std::string& sha3) {
 }
 
 int pull(const Arguments& arguments) {
-    registry::HttpOptions options;
-    options.retrying = [](const std::string& reason) { (void)std::fprintf(stderr, "%s; trying again\n", reason.c_str()); };
+    const registry::HttpOptions options = registry_http();
     const registry::ImageSource source = registry::resolve_image(arguments.what, registry::read_settings(".").url, options);
     const std::string output = arguments.output.empty() ? source.file_name : arguments.output;
     std::string hash = source.sha3;

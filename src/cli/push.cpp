@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/size.h"
 #include "cli/push_login.h"
+#include "cli/registry_http.h"
 #include "cli/sdk_lines.h"
 #include "cli/transfer_progress.h"
 #include "gvmi/image.h"
@@ -117,7 +118,7 @@ void finish_push(const PushArguments& arguments, const PushPlan& plan, const std
             TransferProgress line("uploading", progress);
             registry::PushOptions options{.url = plan.settings.url, .workers = arguments.workers, .name = plan.name, .login = plan.login};
             options.say = say;
-            options.http.retrying = [](const std::string& reason) { (void)std::fprintf(stderr, "%s; trying again\n", reason.c_str()); };
+            options.http = registry_http();
             options.progress = [&line](uint64_t done, uint64_t total) { line.show(done, total); };
             summary = registry::push_image(described, options);
         }

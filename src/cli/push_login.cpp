@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "cli/push.h"
+#include "cli/registry_http.h"
 #include "registry/api.h"
 
 namespace cli {
@@ -52,7 +53,7 @@ std::string ask_token() {
 void check(const registry::Settings& settings, const registry::Login& login) {
     std::cout << " * Checking credentials for " << login.user << "..." << std::endl;
     std::string reason;
-    if (!registry::Api(settings.url).login(login, reason)) {
+    if (!registry::Api(settings.url, registry_http()).login(login, reason)) {
         throw base::Error("login to " + settings.url + " as " + login.user + " failed" + (reason.empty() ? "" : ": " + reason));
     }
     std::cout << " -- successfully logged in" << std::endl;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "base/quote.h"
 
 namespace registry {
 namespace {
@@ -61,8 +62,9 @@ ImageInfo parse_info(const std::string& body, bool https) {
     info.sha3 = text("sha3");
     std::transform(info.sha3.begin(), info.sha3.end(), info.sha3.begin(),
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    if (!info.url.starts_with("http://") && !info.url.starts_with("https://")) {
-        throw base::Error("'" + printable(info.url) + "' is not an http or https URL");
+    const bool visible = std::all_of(info.url.begin(), info.url.end(), [](char c) { return c > ' ' && c < 0x7f; });
+    if (!visible || (!info.url.starts_with("http://") && !info.url.starts_with("https://"))) {
+        throw base::Error(base::quote(info.url) + " is not an http or https URL");
     }
     if (!is_hex(info.sha3, 56)) throw base::Error("\"sha3\" is not 56 hex digits");
     if (!json.contains("size") || !json["size"].is_number_unsigned()) throw base::Error("no number \"size\"");

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/fd.h"
+#include "base/quote.h"
 
 namespace registry {
 namespace {
@@ -262,13 +263,12 @@ void retry(const HttpOptions& options, const std::function<void()>& f) {
 
 std::string printable(std::string_view text) {
     constexpr size_t kLongest = 300;
-    std::string result;
-    for (const char c : text.substr(0, kLongest))
-        result += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
-    if (text.size() > kLongest) result += "…";
-    while (!result.empty() && result.back() == ' ')
-        result.pop_back();
-    return result;
+    constexpr std::string_view kBlanks = " \t\r\n";
+    text = text.substr(0, text.find_last_not_of(kBlanks) + 1);
+    std::string line(text.substr(0, kLongest));
+    std::replace_if(
+        line.begin(), line.end(), [kBlanks](char c) { return kBlanks.find(c) != std::string_view::npos; }, ' ');
+    return base::escape(line) + (text.size() > kLongest ? "…" : "");
 }
 
 std::string url_encode(std::string_view text) {

@@ -80,7 +80,7 @@ private:
 // Runs f again after a TransientError, as the options say.
 void retry(const HttpOptions& options, const std::function<void()>& f);
 
-// A stranger's text for a message: one line, without control characters, at most 300 bytes.
+// A stranger's text for a message: one line that cannot steer a terminal, cut after 300 bytes.
 std::string printable(std::string_view text);
 
 // With %XX for what is not a letter, a digit or one of -._~

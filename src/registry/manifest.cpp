@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/quote.h"
 #include "registry/descriptor.h"
-#include "registry/http.h"
 
 namespace registry {
 namespace {
@@ -53,7 +53,7 @@ void check_version(const Json& value, const std::string& place) {
     const auto allowed = [](unsigned char c) { return std::isalnum(c) || c == '.' || c == '-' || c == '+'; };
     good = good && std::all_of(suffix.begin(), suffix.end(), allowed) && suffix.size() != 1 &&
            std::count(suffix.begin(), suffix.end(), '+') <= 1;
-    if (!good) fail(place, "'" + printable(text) + "' is not a semantic version such as 1.0.0");
+    if (!good) fail(place, base::quote(text) + " is not a semantic version such as 1.0.0");
 }
 
 // RFC 3339, as in 2026-01-31T23:59:59.000Z or with +01:00.
@@ -96,7 +96,7 @@ std::optional<std::time_t> parse_time(const std::string& text) {
 void check_time(const Json& value, const std::string& place) {
     check_text(value, place);
     const auto& text = value.get_ref<const std::string&>();
-    if (!parse_time(text)) fail(place, "'" + printable(text) + "' is not a time such as 2026-01-31T23:59:59Z");
+    if (!parse_time(text)) fail(place, base::quote(text) + " is not a time such as 2026-01-31T23:59:59Z");
 }
 
 std::string time_text(std::time_t time) {
@@ -117,7 +117,7 @@ void check_url(const Json& value, const std::string& place) {
                                     [](unsigned char c) { return std::isalnum(c) || c == '+' || c == '-' || c == '.'; });
     const auto visible = [](unsigned char c) { return c > 0x20 && c != 0x7f; };
     if (!scheme || text.size() == colon + 3 || text[colon + 3] == '/' || !std::all_of(text.begin(), text.end(), visible)) {
-        fail(place, "'" + printable(text) + "' is not a URL");
+        fail(place, base::quote(text) + " is not a URL");
     }
 }
 
@@ -125,7 +125,7 @@ void check_hash(const Json& value, const std::string& place) {
     check_text(value, place);
     const auto& text = value.get_ref<const std::string&>();
     if (!text.starts_with("sha3:") || !is_hex(std::string_view(text).substr(5), 56)) {
-        fail(place, "'" + printable(text) + "' is not sha3: and 56 hex digits in lower case");
+        fail(place, base::quote(text) + " is not sha3: and 56 hex digits in lower case");
     }
 }
 
@@ -138,7 +138,7 @@ void check_object(const Json& value, const std::string& place, const std::map<st
     }
     for (const auto& [key, part] : value.items()) {
         const auto known = required.contains(key) ? required.find(key) : optional.find(key);
-        if (known == required.end() || known == optional.end()) fail(place, "\"" + printable(key) + "\" is unknown");
+        if (known == required.end() || known == optional.end()) fail(place, base::quote(key) + " is unknown");
         known->second(part, (place.empty() ? "" : place + ".") + key);
     }
 }
@@ -160,7 +160,7 @@ Check one_of(std::vector<std::string_view> allowed) {
         std::string names;
         for (const std::string_view name : allowed)
             names += (names.empty() ? "" : ", ") + std::string(name);
-        fail(place, "'" + printable(text) + "' is none of " + names);
+        fail(place, base::quote(text) + " is none of " + names);
     };
 }
 

@@ -4,10 +4,12 @@
 test_registry_client.py BIN
 """
 
+import contextlib
 import hashlib
 import io
 import json
 import os
+import pty
 import random
 import shutil
 import signal
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 import unittest
 
@@ -99,6 +102,10 @@ class Client(unittest.TestCase):
                      f"{self.server.url}/v1/image/download?tag=alice/app:1.0", f"hash:sha3:{image_hash}:{self.server.url}/download/{upload}"]:
             self.assert_pulls(what, image)
         self.assertEqual(content(image + ".descr.bin"), descriptor)
+        for what in ["alice/app:1.0", image_hash]:
+            self.run_program("gvmi", "manifest", "create", what)
+            payload = json.loads(content(self.work + "/manifest.json"))["payload"][0]
+            self.assertEqual((payload["urls"], payload["hash"]), ([f"{self.server.url}/download/{upload}"], "sha3:" + image_hash))
 
     def test_the_login_is_kept_tried_and_forgotten(self):
         kept = self.work + "/home/.config/gvmkit/credentials.json"
@@ -182,12 +189,43 @@ class Client(unittest.TestCase):
                 elif client.returncode == 0:
                     break
         self.assertEqual(kills, 20)
-        # A chunk that was under way when the client died may come again, and no other.
+        self.assert_whole_after_kills(proxy, image, kills * workers)
+
+    def assert_whole_after_kills(self, proxy, image, under_way):
+        """Of 300 chunks of 1 MB only those that were under way at a kill were sent again, and the image is whole."""
         self.assertEqual(proxy.sent_again(), [])
-        self.assertLessEqual(proxy.count("sent"), 300 + kills * workers)
-        print(f"\n{kills} kills: {proxy.count('sent')} chunks sent for 300, {proxy.bytes / 1e6:.0f} MB for 300 MB", file=sys.stderr)
-        self.assertLess(proxy.bytes, 300_000_000 + kills * workers * 1_000_000 + 10_000_000)
+        self.assertLessEqual(proxy.count("sent"), 300 + under_way)
+        print(f"\n{proxy.count('sent')} chunks sent for 300, {proxy.bytes / 1e6:.0f} MB for 300 MB", file=sys.stderr)
+        self.assertLess(proxy.bytes, 300_000_000 + under_way * 1_000_000 + 10_000_000)
         self.assert_pulls("alice/big:1", image)
+
+    def test_a_push_outlives_a_server_that_is_killed_twenty_times(self):
+        proxy = counting_proxy.Proxy(self.server.url)
+        self.addCleanup(proxy.close)
+        image = self.file("big.gvmi", 300_000_000)
+        workers = 4
+        command = [BIN + "/gvmkit-build", "-d", image, "--push-to", "alice/big:1", "--upload-chunk-size", "1000000",
+                   "--upload-workers", str(workers)]
+        chance = random.Random(1)
+        terminal, screen = pty.openpty()
+        shown = Drain(terminal)
+        with subprocess.Popen(command, env={**self.environment, **self.login(), "REGISTRY_URL": proxy.url}, stdout=subprocess.DEVNULL,
+                              stderr=screen) as client:
+            os.close(screen)
+            kills = 0
+            while kills < 20:
+                wanted = proxy.count("stored") + chance.randint(1, 12)
+                while client.poll() is None and proxy.count("stored") < wanted:
+                    time.sleep(0.002)
+                if client.poll() is not None:
+                    break
+                self.server.kill()
+                self.server.start()
+                kills += 1
+            self.assertEqual(client.wait(120), 0, shown.text())
+        self.assertEqual(kills, 20)
+        self.assert_whole_after_kills(proxy, image, kills * workers)
+        self.assertRegex(shown.text(), r"\ruploading: \d+ % of 286\.1 MiB, \d+\.\d [KM]iB/s, \d+:\d\d left\x1b\[K")
 
     def versions(self):
         """Two versions of one image: 40 MB of a base layer, and a top layer in which one file changes."""
@@ -259,6 +297,25 @@ class Client(unittest.TestCase):
         self.assertGreater(os.path.getsize(part), 80_000_000)
         self.assert_pulls(image_hash, image)
         self.assertFalse(os.path.exists(part))
+
+
+class Drain:
+    """Reads a terminal until its other end is closed."""
+
+    def __init__(self, fd):
+        self.fd, self.bytes = fd, b""
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
+
+    def read(self):
+        with contextlib.suppress(OSError):
+            while data := os.read(self.fd, 4096):
+                self.bytes += data
+        os.close(self.fd)
+
+    def text(self):
+        self.thread.join(10)
+        return self.bytes.decode()
 
 
 def save_layers(path, layers):

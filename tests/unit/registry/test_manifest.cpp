@@ -79,13 +79,13 @@ TEST(Manifest, ADefectIsNamedByItsPlace) {
     EXPECT_EQ(defect(missing), "the manifest: \"payload\" is missing");
     EXPECT_EQ(defect_with("/payload", Json::array()), "payload: empty");
     EXPECT_THAT(defect_with("/payload/0/hash", "sha3:12"), StartsWith("payload[0].hash: "));
-    EXPECT_THAT(defect_with("/payload/0/urls/0", "/x"), StartsWith("payload[0].urls[0]: '/x' is not a URL"));
+    EXPECT_THAT(defect_with("/payload/0/urls/0", "/x"), StartsWith("payload[0].urls[0]: \"/x\" is not a URL"));
     EXPECT_THAT(defect_with("/payload/0/platform/arch", 1), StartsWith("payload[0].platform.arch: not a text"));
     EXPECT_THAT(defect_with("/expiresAt", "2024-01-01T00:00:00Z"), StartsWith("expiresAt: not after"));
     EXPECT_THAT(defect_with("/metadata/authors", "me"), StartsWith("metadata.authors: not a list"));
     EXPECT_THAT(defect_with("/compManifest/script", Json::parse(R"({"commands":[1]})")), StartsWith("compManifest.script.commands[0]: "));
     EXPECT_THAT(defect_with("/compManifest/script", Json::parse(R"({"commands":["run .*",{}],"match":"glob"})")),
-                StartsWith("compManifest.script.match: 'glob' is none of strict, regex"));
+                StartsWith("compManifest.script.match: \"glob\" is none of strict, regex"));
     EXPECT_THAT(defect_with("/compManifest/net/inet/out/unrestricted", Json::parse(R"({"urls":true})")), HasSubstr("not both"));
     EXPECT_THAT(defect_with("/compManifest/net/inet/out/protocols/0", "ws"), HasSubstr("none of http, https, tcp, udp"));
 }

@@ -234,6 +234,7 @@ TEST_F(Pull, AHostileInfoIsRefused) {
     EXPECT_THAT(error("{" + good + R"(,"size":-1})"), HasSubstr("no number \"size\""));
     EXPECT_THAT(error("{" + good + R"(,"size":0})"), HasSubstr("0 bytes"));
     EXPECT_THAT(error(R"({"http":"file:///etc/passwd","https":"x","sha3":"x","size":1})"), HasSubstr("not an http or https URL"));
+    EXPECT_THAT(error(R"({"http":"http://x/\u009b2J","https":"x","sha3":"x","size":1})"), HasSubstr("not an http or https URL"));
     EXPECT_THAT(error(R"({"http":"http://x/d","https":"x","sha3":"../../x","size":1})"), HasSubstr("56 hex digits"));
 }
 

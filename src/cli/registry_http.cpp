@@ -1,0 +1,19 @@
+#include "cli/registry_http.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace cli {
+
+registry::HttpOptions registry_http() {
+    registry::HttpOptions options;
+    options.retrying = [](const std::string& reason) {
+        // A line of progress may be there.
+        const char* clear = ::isatty(STDERR_FILENO) == 1 ? "\r\x1b[K" : "";
+        (void)std::fprintf(stderr, "%s%s; trying again\n", clear, reason.c_str());
+    };
+    return options;
+}
+
+}  // namespace cli
