@@ -10,7 +10,7 @@
 #include "build/tree.h"
 #include "gvmi/image.h"
 #include "gvmi/squashfs_writer.h"
-#include "oci/tar.h"
+#include "oci/entries.h"
 
 namespace build {
 namespace {
@@ -39,7 +39,7 @@ std::vector<oci::Layer> counted(const oci::Image& image, const Options& options)
     const std::function<void(uint64_t)> count = [done, total, &options](uint64_t bytes) { options.progress(*done += bytes, total); };
     std::vector<oci::Layer> layers = image.layers;
     for (oci::Layer& layer : layers) {
-        layer.open_blob = [open = layer.open_blob, count] { return std::make_unique<Counted>(open(), count); };
+        if (layer.open_blob) layer.open_blob = [open = layer.open_blob, count] { return std::make_unique<Counted>(open(), count); };
     }
     return layers;
 }
@@ -48,11 +48,11 @@ Tree read_tree(const std::vector<oci::Layer>& layers) {
     Tree tree;
     for (size_t i = 0; i < layers.size(); i++) {
         base::with_context(layers[i].name, [&] {
-            oci::TarReader reader(oci::open_layer(layers[i]));
+            const std::unique_ptr<oci::Entries> entries = oci::read_layer(layers[i]);
             oci::TarEntry entry;
-            for (uint64_t ordinal = 0; reader.next(entry); ordinal++)
+            for (uint64_t ordinal = 0; entries->next(entry); ordinal++)
                 tree.apply(i, ordinal, std::move(entry));
-            reader.drain();
+            entries->drain();
         });
     }
     return tree;
@@ -62,6 +62,7 @@ struct Plan {
     std::vector<std::map<uint64_t, Node*>> files;  // by layer, then by the entry's number
     uint32_t inodes = 0;
     uint64_t clamped_times = 0;
+    uint64_t data_bytes = 0;
 };
 
 // Numbers the inodes, what is in a directory before it, and counts links. Recursive: the tree's depth is bounded.
@@ -79,13 +80,15 @@ void plan_directory(Node& directory, Plan& plan) {
         if (seen) continue;
         node.inode.number = ++plan.inodes;
         if (node.inode.mtime < 0 || node.inode.mtime > std::numeric_limits<uint32_t>::max()) plan.clamped_times++;
-        if (node.is_file()) plan.files[node.layer][node.ordinal] = &node;
+        if (!node.is_file()) continue;
+        plan.files[node.layer][node.ordinal] = &node;
+        plan.data_bytes += node.size;
     }
     directory.inode.number = ++plan.inodes;
     if (directory.inode.mtime < 0 || directory.inode.mtime > std::numeric_limits<uint32_t>::max()) plan.clamped_times++;
 }
 
-void copy_data(oci::TarReader& reader, const Node& node, gvmi::SquashfsWriter& writer) {
+void copy_data(oci::Entries& reader, const Node& node, gvmi::SquashfsWriter& writer) {
     uint64_t position = 0;
     while (const auto data = reader.read()) {
         writer.append_zeros(data->offset - position);
@@ -96,19 +99,19 @@ void copy_data(oci::TarReader& reader, const Node& node, gvmi::SquashfsWriter& w
 }
 
 void write_layer(const oci::Layer& layer, const std::map<uint64_t, Node*>& files, gvmi::SquashfsWriter& writer) {
-    oci::TarReader reader(oci::open_checked_layer(layer));
+    const std::unique_ptr<oci::Entries> reader = oci::read_checked_layer(layer);
     oci::TarEntry entry;
     uint64_t ordinal = 0;
     for (const auto& [wanted, node] : files) {
         for (bool found = false; !found; ordinal++) {
             found = ordinal == wanted;
-            const bool there = reader.next(entry);
+            const bool there = reader->next(entry);
             if (!there || (found && (entry.type != oci::TarEntry::Type::file || entry.size != node->size))) {
                 throw base::Error("it changed while it was read");
             }
         }
         node->handle = writer.begin_file();
-        base::with_context(base::quote(entry.path), [&, node = node] { copy_data(reader, *node, writer); });
+        base::with_context(base::quote(entry.path), [&, node = node] { copy_data(*reader, *node, writer); });
         writer.end_file();
     }
 }
@@ -137,6 +140,7 @@ gvmi::InodeRef write_inode(Node& node, uint32_t parent, gvmi::SquashfsWriter& wr
             node.ref = writer.write_symlink(node.inode, node.target);
             break;
         case S_IFIFO:
+        case S_IFSOCK:
             node.ref = writer.write_ipc(node.inode);
             break;
         default:
@@ -171,6 +175,7 @@ Summary convert(const oci::Image& image, const nlohmann::json& config, int fd, c
 
     Summary summary;
     summary.inodes = plan.inodes;
+    summary.data_bytes = plan.data_bytes;
     summary.file_bytes = static_cast<uint64_t>(end) + trailer.size();
     summary.clamped_times = plan.clamped_times;
     summary.dropped_attributes = tree.dropped_attributes();

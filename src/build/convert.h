@@ -20,6 +20,7 @@ struct Options {
 
 struct Summary {
     uint64_t inodes = 0;
+    uint64_t data_bytes = 0;          // of files, holes included; hard links count once
     uint64_t file_bytes = 0;          // of the .gvmi
     uint64_t clamped_times = 0;       // before 1970 or after 2106
     uint64_t dropped_attributes = 0;  // POSIX ACLs and what else squashfs cannot hold

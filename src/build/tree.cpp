@@ -37,6 +37,8 @@ mode_t mode_of(const oci::TarEntry& entry) {
             return S_IFBLK | entry.permissions;
         case Type::fifo:
             return S_IFIFO | entry.permissions;
+        case Type::socket:
+            return S_IFSOCK | entry.permissions;
         default:
             return S_IFREG | entry.permissions;
     }

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "gvmi/squashfs_writer.h"
-#include "oci/tar.h"
+#include "oci/entries.h"
 
 namespace build {
 

@@ -34,7 +34,7 @@ std::string digest_in(const std::string& path) {
 
 }  // namespace
 
-Image open_docker_archive(const std::shared_ptr<const Files>& files, const std::string& wanted) {
+Image open_docker_archive(const std::shared_ptr<const Files>& files, const std::string& wanted, const std::string& platform) {
     const nlohmann::json manifests =
         base::with_context("manifest.json", [&] { return base::parse_json(read_small(*files, "manifest.json")); });
     if (!manifests.is_array() || manifests.empty()) throw base::Error("manifest.json: not a list of images");
@@ -43,7 +43,7 @@ Image open_docker_archive(const std::shared_ptr<const Files>& files, const std::
     const std::string config_path = base::with_context("manifest.json", [&] { return get_text(manifest, "Config"); });
     const std::string config = read_small(*files, config_path);
     Image image = base::with_context(config_path, [&] {
-        Image parsed = parse_image_config(config, paths.size());
+        Image parsed = parse_image_config(config, paths.size(), platform);
         // Its name is its digest, as HEX.json or blobs/sha256/HEX.
         const std::string stem = std::filesystem::path(config_path).stem().string();
         if (is_sha256(stem) && stem != parsed.id) throw base::Error("it has the SHA-256 " + parsed.id);

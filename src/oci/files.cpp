@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <map>
+#include <set>
 
 #include "base/error.h"
 #include "oci/tar.h"
@@ -38,6 +39,11 @@ public:
         if (!S_ISREG(status.st_mode)) return std::nullopt;
         const auto shared = std::make_shared<const base::UniqueFd>(std::move(fd));
         return File{static_cast<uint64_t>(status.st_size), [shared, name] { return read_file(shared, name); }};
+    }
+
+    bool has(const std::string& path) const override {
+        struct stat status {};
+        return ::fstatat(fd_.get(), normal(path).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
     }
 
 private:
@@ -75,8 +81,10 @@ public:
         TarReader reader(read_file(fd_, name_));
         TarEntry entry;
         for (size_t ordinal = 0; reader.next(entry); ordinal++) {
-            if (ordinal == kMaxEntries) throw base::Error("more than 100,000 files, which no image archive has");
             const std::string path = normal(entry.path);
+            top_.insert(path.substr(0, path.find('/')));
+            // A root file system has more files than an image archive; its top is all that is asked for.
+            if (ordinal == kMaxEntries) break;
             if (entry.type == TarEntry::Type::file) members_[path] = {ordinal, entry.size, ""};
             if (entry.type == TarEntry::Type::hard_link) members_[path] = {0, 0, normal(entry.target)};
             if (entry.type == TarEntry::Type::symlink) {
@@ -97,6 +105,8 @@ public:
                     }};
     }
 
+    bool has(const std::string& path) const override { return top_.count(path) > 0 || members_.count(path) > 0; }
+
 private:
     struct Entry {
         size_t ordinal = 0;
@@ -108,6 +118,7 @@ private:
     std::shared_ptr<const base::UniqueFd> fd_;
     std::string name_;
     std::map<std::string, Entry> members_;
+    std::set<std::string> top_;  // the first parts of all paths
 };
 
 // The file itself, or a plain copy of it where it is compressed.
@@ -131,6 +142,10 @@ std::shared_ptr<const Files> open_files(const std::filesystem::path& path) {
     if (!S_ISREG(status.st_mode)) throw base::Error("it is neither a file nor a folder");
     const std::string name = path.string();
     return std::make_shared<Tar>(plain(std::make_shared<const base::UniqueFd>(std::move(fd)), name), name);
+}
+
+std::shared_ptr<const Files> open_tar(std::shared_ptr<const base::UniqueFd> fd, const std::string& name) {
+    return std::make_shared<Tar>(std::move(fd), name);
 }
 
 std::string read_small(const Files& files, const std::string& path) {

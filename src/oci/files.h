@@ -26,10 +26,16 @@ public:
 
     // A regular file by its path inside ("blobs/sha256/1f…"), over links that stay inside; nothing where there is none.
     virtual std::optional<File> find(const std::string& path) const = 0;
+
+    // True when there is anything by that name, a folder too.
+    virtual bool has(const std::string& path) const = 0;
 };
 
 // Throws base::Error. A tar may be compressed; it is then unpacked into an unnamed temporary file.
 std::shared_ptr<const Files> open_files(const std::filesystem::path& path);
+
+// The same of a tar that is open, and not compressed.
+std::shared_ptr<const Files> open_tar(std::shared_ptr<const base::UniqueFd> fd, const std::string& name);
 
 // The content of a file of an image's outside, which is a small one (4 MiB). Throws base::Error that names it.
 std::string read_small(const Files& files, const std::string& path);

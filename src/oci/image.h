@@ -1,15 +1,18 @@
-// Folder oci: where container images come from: docker archives, OCI layouts and archives, told apart by what is in them. Whatever comes in
-// is a stranger's: it is bounded, and checked against its digests.
+// Folder oci: where container images come from, one file per source: docker archives, OCI layouts and archives, root file systems, a local
+// engine, registries, Dockerfiles. What a reference is is found out. Whatever comes in is a stranger's: it is bounded, and checked against
+// its digests.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "oci/entries.h"
 #include "oci/stream.h"
 
 namespace oci {
@@ -20,6 +23,8 @@ struct Layer {
     std::string digest;                    // the SHA-256 of the blob; empty where it is not told
     uint64_t size = 0;                     // of the blob, in bytes
     std::function<StreamPtr()> open_blob;  // the blob as it is stored
+    // In its place, for a layer that is no tar.
+    std::function<std::unique_ptr<Entries>()> open_entries = {};
 };
 
 struct Image {
@@ -30,13 +35,25 @@ struct Image {
     std::vector<Layer> layers;  // the base first
 };
 
-// The layer's plain tar. At its end digest and diff_id are checked.
+// The layer's plain tar. At its end digest and diff_id are checked, as far as they are known.
 StreamPtr open_layer(const Layer& layer);
 // The same without checks, for what was checked before.
 StreamPtr open_checked_layer(const Layer& layer);
 
-// Opens an image for linux/amd64. `reference` is a file or a folder, or one with docker-archive:, oci-archive: or oci: in front. Where
-// several images are in it, ":NAME" behind it says which. Throws base::Error.
-Image open_image(const std::string& reference);
+// The layer's entries, likewise.
+std::unique_ptr<Entries> read_layer(const Layer& layer);
+std::unique_ptr<Entries> read_checked_layer(const Layer& layer);
+
+struct OpenOptions {
+    std::string platform = "linux/amd64";
+    // Told how much of a pull is there, and of how much: at least five times a second, so that it can also stop it by an exception.
+    std::function<void(uint64_t done, uint64_t total)> progress = {};
+};
+
+// Opens an image. `reference` is a file or a folder (a docker archive, an OCI archive or layout, or a root file system: a folder or a flat
+// tar), or one with docker-archive:, oci-archive:, oci: or rootfs: in front; where several images are in it, ":NAME" behind it says which.
+// Or it is docker-daemon:NAME or docker://NAME; or a bare name, which a local engine may have (engine.h), else a registry (registry.h).
+// Throws base::Error.
+Image open_image(const std::string& reference, const OpenOptions& options = {});
 
 }  // namespace oci

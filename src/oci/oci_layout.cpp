@@ -44,11 +44,13 @@ bool is_index(const std::string& media_type) {
            media_type == "application/vnd.docker.distribution.manifest.list.v2+json";
 }
 
-// A descriptor that names no platform may be anything. Attestations, which Docker stores beside an image, say "unknown/unknown".
-bool may_run(const json& descriptor) {
-    const auto platform = descriptor.find("platform");
-    if (platform == descriptor.end() || platform->is_null()) return true;
-    return get_text(*platform, "os") == "linux" && get_text(*platform, "architecture") == "amd64";
+// A descriptor that names no platform may be anything. Attestations, which Docker stores beside an image, say "unknown/unknown" and what
+// they are.
+bool may_run(const json& descriptor, const std::string& platform) {
+    const auto annotations = descriptor.find("annotations");
+    if (annotations != descriptor.end() && annotations->is_object() && annotations->contains("vnd.docker.reference.type")) return false;
+    const auto described = descriptor.find("platform");
+    return described == descriptor.end() || described->is_null() || fits_platform(*described, platform);
 }
 
 std::string name_of(const json& descriptor) {
@@ -59,39 +61,43 @@ std::string name_of(const json& descriptor) {
     return name.empty() ? get_text(*annotations, kRefName) : name;
 }
 
-std::vector<Candidate> candidates(const json& index) {
+std::vector<Candidate> candidates(const json& index, const std::string& platform) {
     std::vector<Candidate> result;
     const auto manifests = index.is_object() ? index.find("manifests") : index.end();
     if (!index.is_object() || manifests == index.end() || !manifests->is_array()) throw base::Error("the index has no list of manifests");
     for (const json& descriptor : *manifests) {
-        const std::string digest = get_text(descriptor, "digest");
-        if (may_run(descriptor)) result.push_back({digest, get_text(descriptor, "mediaType"), name_of(descriptor)});
+        const std::string digest = get_text(descriptor, "digest");  // which throws where it is not an object
+        if (may_run(descriptor, platform)) result.push_back({digest, get_text(descriptor, "mediaType"), name_of(descriptor)});
     }
     return result;
 }
 
-Candidate choose(const std::vector<Candidate>& list, const std::string& wanted) {
+Candidate choose(const std::vector<Candidate>& list, const std::string& wanted, const std::string& platform) {
     std::string names;
     for (const Candidate& candidate : list) {
         if (!wanted.empty() && candidate.name == wanted) return candidate;
         names += (names.empty() ? "" : ", ") + (candidate.name.empty() ? candidate.digest : candidate.name);
     }
-    if (list.empty()) throw base::Error("there is no image for linux/amd64 in it");
-    if (!wanted.empty()) throw base::Error("there is no image \"" + wanted + "\" for linux/amd64 in it, only " + names);
+    if (list.empty()) throw base::Error("there is no image for " + platform + " in it");
+    if (!wanted.empty()) throw base::Error("there is no image \"" + wanted + "\" for " + platform + " in it, only " + names);
     if (list.size() > 1) throw base::Error("several images are in it; say which by :NAME behind the file: " + names);
     return list[0];
 }
 
 }  // namespace
 
-Image open_oci_layout(const std::shared_ptr<const Files>& files, const std::string& wanted) {
+std::string choose_manifest(const json& index, const std::string& platform) {
+    return choose(candidates(index, platform), "", platform).digest;
+}
+
+Image open_oci_layout(const std::shared_ptr<const Files>& files, const std::string& wanted, const std::string& platform) {
     const json index = base::with_context("index.json", [&] { return base::parse_json(read_small(*files, "index.json")); });
-    Candidate chosen = base::with_context("index.json", [&] { return choose(candidates(index), wanted); });
+    Candidate chosen = base::with_context("index.json", [&] { return choose(candidates(index, platform), wanted, platform); });
     const std::string name = chosen.name;
     json manifest = read_json(*files, chosen.digest);
     for (int i = 0; is_index(chosen.media_type); i++) {
         if (i == kMaxNesting) throw base::Error("indexes nested too deep");
-        chosen = base::with_context(chosen.digest, [&] { return choose(candidates(manifest), ""); });
+        chosen = base::with_context(chosen.digest, [&] { return choose(candidates(manifest, platform), "", platform); });
         manifest = read_json(*files, chosen.digest);
     }
 
@@ -101,7 +107,7 @@ Image open_oci_layout(const std::shared_ptr<const Files>& files, const std::stri
         if (!manifest.is_object() || layers == manifest.end() || !layers->is_array() || config == manifest.end()) {
             throw base::Error("it is not an image manifest");
         }
-        Image image = parse_image_config(read_blob(*files, get_text(*config, "digest")), layers->size());
+        Image image = parse_image_config(read_blob(*files, get_text(*config, "digest")), layers->size(), platform);
         for (size_t i = 0; i < layers->size(); i++) {
             const std::string hex = parse_digest(get_text((*layers)[i], "digest"));
             set_blob(image.layers[i], files, path_of(hex), hex);

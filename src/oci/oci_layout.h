@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "oci/files.h"
@@ -8,8 +9,11 @@
 
 namespace oci {
 
-// An OCI image layout: index.json, and blobs by their digests. Of an index for several platforms the image for linux/amd64 is taken.
+// An OCI image layout: index.json, and blobs by their digests. Of an index for several platforms the image for `platform` is taken.
 // `wanted` is the name (org.opencontainers.image.ref.name) where several images are in it. Throws base::Error.
-Image open_oci_layout(const std::shared_ptr<const Files>& files, const std::string& wanted);
+Image open_oci_layout(const std::shared_ptr<const Files>& files, const std::string& wanted, const std::string& platform);
+
+// The digest of an index's only manifest for a platform. Throws base::Error where there is none, or several.
+std::string choose_manifest(const nlohmann::json& index, const std::string& platform);
 
 }  // namespace oci

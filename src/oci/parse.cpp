@@ -46,15 +46,27 @@ std::vector<std::string> get_texts(const nlohmann::json& object, const char* key
     return value.get<std::vector<std::string>>();
 }
 
-Image parse_image_config(const std::string& text, size_t layers) {
+bool fits_platform(const nlohmann::json& object, const std::string& platform) {
+    const char* keys[] = {"os", "architecture", "variant"};
+    size_t start = 0;
+    for (const char* key : keys) {
+        if (start > platform.size()) break;
+        const size_t end = std::min(platform.find('/', start), platform.size());
+        const std::string value = get_text(object, key);
+        if (!value.empty() && platform.compare(start, end - start, value) != 0) return false;
+        start = end + 1;
+    }
+    return true;
+}
+
+Image parse_image_config(const std::string& text, size_t layers, const std::string& platform) {
     Image image;
     image.id = base::sha256_hex(std::as_bytes(std::span(text)));
     image.config = base::parse_json(text);
-    const std::string os = get_text(image.config, "os");
-    const std::string architecture = get_text(image.config, "architecture");
-    const bool runs = (os.empty() || os == "linux") && (architecture.empty() || architecture == "amd64");
-    if (!runs) throw base::Error("the image is for " + os + "/" + architecture + ", and only linux/amd64 runs");
-
+    if (!fits_platform(image.config, platform)) {
+        throw base::Error("the image is for " + get_text(image.config, "os") + "/" + get_text(image.config, "architecture") + ", not for " +
+                          platform);
+    }
     const nlohmann::json& rootfs = get(image.config, "rootfs");
     const std::vector<std::string> diff_ids = rootfs.is_null() ? std::vector<std::string>() : get_texts(rootfs, "diff_ids");
     if (diff_ids.size() != layers) {
@@ -71,7 +83,7 @@ Image parse_image_config(const std::string& text, size_t layers) {
 }
 
 void set_name(Image& image, std::string reference) {
-    for (const std::string_view prefix : {"docker.io/", "library/"}) {
+    for (const std::string_view prefix : {"docker.io/", "localhost/", "library/"}) {
         if (reference.starts_with(prefix)) reference.erase(0, prefix.size());
     }
     // A colon before a slash is a port.

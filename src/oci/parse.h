@@ -22,8 +22,12 @@ std::string get_text(const nlohmann::json& object, const char* key);
 std::vector<std::string> get_texts(const nlohmann::json& object, const char* key);
 
 // Reads the image's configuration: `config`, `id`, and one layer for each of its diff_ids, in which name and diff_id are set. Throws
-// base::Error where it is for another platform than linux/amd64 or names another number of layers than `layers`.
-Image parse_image_config(const std::string& text, size_t layers);
+// base::Error where it is for another platform or names another number of layers than `layers`.
+Image parse_image_config(const std::string& text, size_t layers, const std::string& platform);
+
+// True when a descriptor's or configuration's os, architecture and variant are `platform` ("linux/arm64/v8"; a variant that is not asked
+// for may be any). What is empty fits.
+bool fits_platform(const nlohmann::json& object, const std::string& platform);
 
 // Splits "docker.io/library/python:3.12" into name and tag.
 void set_name(Image& image, std::string reference);

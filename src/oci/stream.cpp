@@ -33,6 +33,11 @@ private:
     uint64_t offset_ = 0;
 };
 
+class Empty : public Stream {
+public:
+    std::span<const std::byte> next() override { return {}; }
+};
+
 // Gives back what was read to look at it.
 class Pushed : public Stream {
 public:
@@ -122,6 +127,11 @@ private:
 
 StreamPtr read_file(std::shared_ptr<const base::UniqueFd> fd, const std::string& name) {
     return std::make_unique<File>(std::move(fd), name);
+}
+
+StreamPtr text_stream(std::string text) {
+    const auto bytes = std::as_bytes(std::span(text));
+    return std::make_unique<Pushed>(std::vector<std::byte>(bytes.begin(), bytes.end()), std::make_unique<Empty>());
 }
 
 bool is_compressed(std::span<const std::byte> start) {

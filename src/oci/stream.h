@@ -27,6 +27,9 @@ using StreamPtr = std::unique_ptr<Stream>;
 // A file from its start to its end. `fd` is shared with others who read it, so its position is left alone. `name` is for messages.
 StreamPtr read_file(std::shared_ptr<const base::UniqueFd> fd, const std::string& name);
 
+// The bytes of a text.
+StreamPtr text_stream(std::string text);
+
 // True when the first bytes of a stream are those of gzip, zstd, xz or bzip2.
 bool is_compressed(std::span<const std::byte> start);
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "oci/tar.h"
 #include "tar_builder.h"
 
 namespace {

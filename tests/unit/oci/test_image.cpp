@@ -194,7 +194,7 @@ TEST_F(Image, ChoosesThePlatform) {
     expect_refused(write_folder("app", files), "there is no image for linux/amd64 in it");
     arm.erase("platform");
     files["index.json"] = json{{"manifests", {arm}}}.dump();
-    expect_refused(write_folder("app", files), "the image is for linux/arm64, and only linux/amd64 runs");
+    expect_refused(write_folder("app", files), "the image is for linux/arm64, not for linux/amd64");
 }
 
 TEST_F(Image, AsksWhichOneIsMeant) {
@@ -247,8 +247,8 @@ TEST_F(Image, ChecksDigests) {
 TEST_F(Image, RefusesWhatIsNoImage) {
     expect_refused("/nowhere/app.tar", "No such file");
     expect_refused(write("text", "hello"), "not a tar");
-    expect_refused(write("empty", ""), "neither manifest.json (docker save) nor index.json (OCI)");
-    expect_refused(write("other.tar", base_), "neither manifest.json (docker save) nor index.json (OCI)");
+    expect_refused(write("empty", ""), "neither an image archive (no manifest.json or index.json) nor a root file system");
+    expect_refused(write("other.tar", base_), "neither an image archive (no manifest.json or index.json) nor a root file system");
     expect_refused("/dev/null", "neither a file nor a folder");
     const std::pair<std::string, std::string> broken[] = {
         {"{", "manifest.json: not JSON"},

@@ -1,0 +1,157 @@
+#include "cli/build_image.h"
+
+#include <fcntl.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <thread>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/size.h"
+#include "build/convert.h"
+#include "cli/transfer_progress.h"
+#include "gvmi/hash.h"
+#include "gvmi/image.h"
+#include "oci/dockerfile.h"
+#include "oci/image.h"
+
+namespace cli {
+namespace {
+
+// "<name>-<tag>-<first 10 hex digits of the image id>.gvmi" (gvmi.md); the names come from a stranger's image.
+std::string default_name(const oci::Image& image) {
+    std::string name = image.name + "-" + image.tag + "-" + image.id.substr(0, 10) + ".gvmi";
+    const auto plain = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    };
+    std::replace_if(
+        name.begin(), name.end(), [&plain](char c) { return !plain(c); }, '-');
+    if (name[0] == '.') name[0] = '-';
+    return name;
+}
+
+gvmi::Compression compression(const BuildArguments& arguments) {
+    const gvmi::Method method = *gvmi::method_by_name(arguments.method);
+    const gvmi::Levels levels = gvmi::levels_of(method);
+    if (!arguments.level) return {method, levels.standard};
+    if (levels.highest == 0) throw CLI::ValidationError("--compression-level", arguments.method + " has no levels");
+    if (*arguments.level < 1 || *arguments.level > levels.highest) {
+        throw CLI::ValidationError("--compression-level", arguments.method + " has the levels 1 to " + std::to_string(levels.highest));
+    }
+    return {method, *arguments.level};
+}
+
+// The configuration has the image's id, so an output with the same one is the same.
+bool up_to_date(const std::string& output, const nlohmann::json& config, const std::string& method) {
+    std::error_code error;
+    if (!std::filesystem::exists(output, error)) return false;
+    try {
+        const gvmi::Image image = gvmi::read_image(output);
+        return image.config.json == config && image.compressor == method;
+    } catch (const base::Error&) {
+        return false;
+    }
+}
+
+volatile std::sig_atomic_t interrupted = 0;
+
+// An interrupted conversion removes what it wrote. A second signal ends the program at once.
+void end_on_signals() {
+    struct sigaction action {};
+    action.sa_handler = [](int) { interrupted = 1; };
+    action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+        (void)::sigaction(signal, &action, nullptr);
+}
+
+// What stops the work when it was interrupted, and shows how far it is.
+class Steps {
+public:
+    explicit Steps(bool shown) : shown_(shown) {}
+
+    // Begins a step; the one before it is removed from the terminal.
+    void begin(const char* what) { progress_.emplace(what, shown_); }
+    void end() { progress_.reset(); }
+    void show(uint64_t done, uint64_t total) {
+        if (interrupted != 0) throw base::Error("interrupted");
+        if (progress_ && total > 0) progress_->show(done, total);
+    }
+
+private:
+    bool shown_;
+    std::optional<TransferProgress> progress_;
+};
+
+// One line: entries, size before and after, seconds; and what a squashfs could not hold.
+void print_summary(const std::string& output, const build::Summary& summary, double seconds) {
+    std::array<char, 32> time{};
+    (void)std::snprintf(time.data(), time.size(), "%.1f s", seconds);
+    std::cout << output << ": " << summary.inodes << " inodes, " << base::format_size(summary.data_bytes) << " of files in "
+              << base::format_size(summary.file_bytes) << ", " << time.data();
+    if (summary.clamped_times > 0) std::cout << ", " << summary.clamped_times << " times before 1970 or after 2106 clamped";
+    if (summary.dropped_attributes > 0) std::cout << ", " << summary.dropped_attributes << " extended attributes or ACLs dropped";
+    std::cout << "\n";
+}
+
+oci::Image open(const BuildArguments& arguments, Steps& steps) {
+    oci::OpenOptions options;
+    options.platform = arguments.platform;
+    options.progress = [&steps](uint64_t done, uint64_t total) { steps.show(done, total); };
+    if (arguments.dockerfile.empty()) {
+        steps.begin("pulling");
+        oci::Image image =
+            base::with_context("cannot convert " + arguments.image, [&] { return oci::open_image(arguments.image, options); });
+        steps.end();
+        return image;
+    }
+    return base::with_context("cannot build " + arguments.dockerfile,
+                              [&] { return oci::build_dockerfile(arguments.dockerfile, arguments.image, arguments.builder, options); });
+}
+
+}  // namespace
+
+std::string build_image(const BuildArguments& arguments) {
+    build::Options options;
+    options.compression = compression(arguments);
+    options.workers = std::max(1U, std::thread::hardware_concurrency());
+    const auto start = std::chrono::steady_clock::now();
+    end_on_signals();
+    Steps steps(!arguments.hide_progress);
+    const oci::Image image = open(arguments, steps);
+    const std::string what = "cannot convert " + (arguments.image.empty() ? arguments.dockerfile : arguments.image);
+    const nlohmann::json config = base::with_context(what, [&] { return build::container_config(image, arguments.changes); });
+    const std::string output = arguments.output.empty() ? default_name(image) : arguments.output;
+    const auto hash = [&](int fd, uint64_t size) {
+        steps.begin("hashing");
+        const std::string hex = gvmi::image_hash(fd, output, [&](uint64_t done) { steps.show(done, size); });
+        steps.end();
+        return hex;
+    };
+    if (!arguments.force && up_to_date(output, config, arguments.method)) {
+        const base::UniqueFd fd = base::open_file(output, O_RDONLY);
+        std::cout << output << ": up to date\nimage hash: " << hash(fd.get(), std::filesystem::file_size(output)) << "\n";
+        return output;
+    }
+
+    base::AtomicFile file(output);
+    options.progress = [&steps](uint64_t done, uint64_t total) { steps.show(done, total); };
+    steps.begin("converting");
+    const build::Summary summary = base::with_context(what, [&] { return build::convert(image, config, file.fd(), output, options); });
+    const std::string hex = base::with_context(what, [&] { return hash(file.fd(), summary.file_bytes); });
+    file.commit();
+    print_summary(output, summary, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    std::cout << "image hash: " << hex << "\n";
+    if (options.compression.method == gvmi::Method::zstd) {
+        std::cerr << "note: providers with today's runtime cannot read zstd; this project's runtime does\n";
+    }
+    return output;
+}
+
+}  // namespace cli

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "build/config.h"
+
+namespace cli {
+
+// gvmkit-build's options that have to do with the image (cli.md).
+struct BuildArguments {
+    std::string image;       // IMAGE; with --dockerfile the name of what is built, and may be empty
+    std::string dockerfile;  // the folder of a Dockerfile, or empty
+    std::string builder;     // docker, podman or buildah, or empty: what there is
+    std::string output;      // empty: made of the image's name
+    std::string platform = "linux/amd64";
+    bool force = false;
+    bool hide_progress = false;
+    build::Changes changes;
+    std::string method = "gzip";
+    std::optional<int> level;
+};
+
+// Writes the .gvmi, tells on stdout what it did, and returns its path. An interrupted or failed build leaves nothing behind. Throws
+// base::Error, and CLI::ValidationError for a level that the method does not have.
+std::string build_image(const BuildArguments& arguments);
+
+}  // namespace cli

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace oci {
+
+// An entry as the tar says it: names are bytes and may lead anywhere.
+struct TarEntry {
+    enum class Type { file, hard_link, symlink, directory, character_device, block_device, fifo, socket };  // a tar has no sockets
+
+    Type type = Type::file;
+    std::string path;
+    std::string target;        // of a link
+    uint32_t permissions = 0;  // 07777
+    uint32_t uid = 0;
+    uint32_t gid = 0;
+    int64_t mtime = 0;
+    uint64_t size = 0;  // of a file, its holes included
+    unsigned major = 0;
+    unsigned minor = 0;
+    std::vector<std::pair<std::string, std::string>> attributes;  // extended attributes
+    bool has_acl = false;
+};
+
+// Data of a file; what lies between blocks, and behind the last one, is zeros.
+struct TarData {
+    uint64_t offset = 0;
+    std::span<const std::byte> bytes;
+};
+
+// A layer's entries, one after another, whatever it is kept in. Throws base::Error.
+class Entries {
+public:
+    Entries() = default;
+    virtual ~Entries() = default;
+    Entries(const Entries&) = delete;
+    Entries& operator=(const Entries&) = delete;
+
+    // False at the end. `entry`'s data not read before is skipped.
+    virtual bool next(TarEntry& entry) = 0;
+
+    // The current file's next data; nothing at its end. Valid until the next call; the offsets grow and stay below the file's size.
+    virtual std::optional<TarData> read() = 0;
+
+    // Reads to the end, so that what is checked there is checked.
+    virtual void drain() = 0;
+};
+
+}  // namespace oci
