@@ -75,6 +75,11 @@ class Convert(unittest.TestCase):
                 with tarfile.open(fileobj=outer.extractfile(name)) as layer:
                     yield layer.getnames()
 
+    @staticmethod
+    def content(path):
+        with open(path, "rb") as file:
+            return file.read()
+
     def mounted(self, *options):
         """What buildah mounts. Its vfs driver has whole trees, where overlay would show a lower layer's link counts."""
         if not hasattr(Convert, "vfs"):
@@ -119,6 +124,24 @@ class Convert(unittest.TestCase):
         without = " ".join("--without " + path for path in own)
         listing = run(*debugger, f"python3 -B -c 'import base64; exec(base64.b64decode(\"{code}\"))' / --as-squashfs {without}")
         self.assert_same_tree(self.mounted(*without.split()), lines(listing))
+
+    def test_every_compressor_is_read_by_others(self):
+        """unsquashfs, our own reader and the kernel in the VM."""
+        expected = self.mounted()
+        file = "/usr/bin/python3.11"
+        content = hashlib.sha256(self.content(Convert.vfs + file)).hexdigest()
+        for method, level in [("gzip", "9"), ("lzo", "1"), ("lz4", None), ("xz", None), ("zstd", "1")]:
+            image = f"{self.output}/{method}.gvmi"
+            self.build("--output", image, "--user", "0:0", "--compression-method", method, *(["--compression-level", level] if level else []),
+                       self.archive)
+            verified = json.loads(run(BIN + "/gvmi", "verify", "--json", image))
+            self.assertEqual(verified["hash"], hashlib.sha3_224(self.content(image)).hexdigest())
+            folder = f"{self.work}/{method}"
+            run("unsquashfs", "-quiet", "-no-progress", "-dest", folder, image)
+            self.assert_same_tree(expected, lines(run(sys.executable, LISTER, folder, "--as-squashfs")))
+            shutil.rmtree(folder)
+            seen = run(BIN + "/ya-runtime-dbg", "--task-package", image, "--exec", "sha256sum " + file).decode()
+            self.assertEqual(seen.split()[0], content, method)
 
     def test_the_configuration_is_the_images(self):
         configuration, _ = trailer(self.image)
@@ -211,7 +234,7 @@ class Convert(unittest.TestCase):
         with open(self.archive, "rb") as file:
             start = file.read(10_000_000)
         broken = self.work + "/broken.tar"
-        for content, reason in [(start, "Truncated"), (b"no archive at all" * 1000, "not a tar"), (b"", "not an image")]:
+        for content, reason in [(start, "Truncated"), (b"no archive at all" * 1000, "not a tar"), (b"", "neither an image archive")]:
             with open(broken, "wb") as file:
                 file.write(content)
             self.assert_refused(broken, reason)
