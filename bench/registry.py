@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Measures what SPECIFICATION.md promises of gvmkit-registry, each figure beside a reference taken in the same run: the CPU time of a push
+beside that of SHA-256 and SHA3-224 over the same data by OpenSSL, the rate of a pull beside that of nginx serving the same file; and how long
+after the last chunk an image is full."""
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+
+import _hashlib  # OpenSSL's, whatever hashlib prefers
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "../tests/system")]
+import registry_server  # noqa: E402
+
+GIB = 1 << 30
+
+
+def hash_cpu(path):
+    """CPU seconds of both hashes over a file, read as the registry reads it."""
+    start = time.process_time()
+    for digest in (_hashlib.openssl_sha256(), _hashlib.openssl_sha3_224()):
+        with open(path, "rb", buffering=0) as file:
+            buffer = memoryview(bytearray(256 << 10))
+            while n := file.readinto(buffer):
+                digest.update(buffer[:n])
+    return time.process_time() - start
+
+
+def hash_cpu_in_memory(path):
+    """CPU seconds of both hashes alone: the data is in memory already."""
+    block = open(path, "rb").read(64 << 20)  # noqa: SIM115
+    size, total = os.path.getsize(path), 0.0
+    for digest in (_hashlib.openssl_sha256(), _hashlib.openssl_sha3_224()):
+        start = time.process_time()
+        digest.update(block)
+        total += (time.process_time() - start) * size / len(block)
+    return total
+
+
+def push(server, image, workers):
+    """Uploads by several connections; returns the seconds from the last chunk's answer until the image was full."""
+    client = server.client()
+    assert client.push_descriptor(image.descriptor)[0] == 200
+    left = list(range(len(image.chunks)))[::-1]
+
+    def work():
+        own = server.client()
+        while True:
+            try:
+                number = left.pop()
+            except IndexError:
+                return
+            code, _, body = own.push_chunk(image, number)
+            assert code == 200, (code, body)
+
+    threads = [threading.Thread(target=work) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    last = time.monotonic()
+    client.wait_full(image.id)
+    return time.monotonic() - last
+
+
+def pull(url):
+    """Seconds to read a URL to its end, by a client that looks at nothing."""
+    parts = urllib.parse.urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port)) as connection:
+        connection.sendall(f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode())
+        buffer, total, start = bytearray(1 << 20), 0, time.monotonic()
+        while n := connection.recv_into(buffer):
+            total += n
+        return time.monotonic() - start, total
+
+
+@contextlib.contextmanager
+def nginx(folder, work):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = work + "/nginx.conf"
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(f"""daemon off; worker_processes auto; pid {work}/nginx.pid; error_log {work}/nginx.log;
+events {{ worker_connections 1024; }}
+http {{ sendfile on; tcp_nopush on; access_log off; client_body_temp_path {work}/n1; proxy_temp_path {work}/n2; fastcgi_temp_path {work}/n3;
+uwsgi_temp_path {work}/n4; scgi_temp_path {work}/n5; server {{ listen 127.0.0.1:{port}; root {folder}; }} }}""")
+    process = subprocess.Popen(["nginx", "-c", config, "-e", work + "/nginx.log"])
+    try:
+        deadline = time.monotonic() + 10
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            assert time.monotonic() < deadline and process.poll() is None, "nginx does not start"
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", default=os.path.join(HERE, "../build"), help="the build folder")
+    parser.add_argument("--size", type=float, default=1, help="GiB of the image (1)")
+    parser.add_argument("--runs", type=int, default=5, help="pulls (5)")
+    parser.add_argument("--workers", type=int, default=4, help="connections of the push (4)")
+    parser.add_argument("--json", metavar="FILE", help="write all figures there")
+    options = parser.parse_args()
+    work = tempfile.mkdtemp(dir=options.build, prefix="bench-registry-")
+    os.chmod(work, 0o755)
+    server = registry_server.Server(os.path.join(options.build, "bin/gvmkit-registry"), data=work + "/data")
+    try:
+        size = int(options.size * GIB)
+        chunk_size = (50 << 20) if size > 2 * GIB else (10 << 20)
+        image = registry_server.make_image(work + "/image", size, chunk_size)
+        server.start()
+        before = server.cpu_seconds()
+        start = time.monotonic()
+        full = push(server, image, options.workers)
+        took = time.monotonic() - start
+        cpu = (server.cpu_seconds() - before) * GIB / size
+        reading, alone = hash_cpu(image.path) * GIB / size, hash_cpu_in_memory(image.path) * GIB / size
+        with nginx(work, work) as url:
+            ours, theirs = [], []
+            for _ in range(options.runs):
+                for times, address in ((theirs, url + "/image"), (ours, server.url + "/download/" + image.id)):
+                    seconds, total = pull(address)
+                    assert total > size, "the answer is cut"
+                    times.append(seconds)
+        memory = server.memory()
+        assert server.stop() == 0
+    finally:
+        server.remove()
+        shutil.rmtree(work)
+    rate, reference = (size / statistics.median(times) / (1 << 20) for times in (ours, theirs))
+    print(f"push of {options.size} GiB by {options.workers} connections: {took:.1f} s")
+    print(f"CPU of the registry: {cpu:.2f} s/GiB, of the hashes alone {alone:.2f} ({cpu / alone:.2f} times), with reading the file {reading:.2f}")
+    print(f"from the last chunk to full: {full:.2f} s")
+    print(f"pull: {rate:,.0f} MiB/s, nginx {reference:,.0f} MiB/s ({rate / reference:.2f} times)")
+    print(f"memory of the registry: {memory / (1 << 20):.0f} MiB")
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump({"size": size, "push_cpu": cpu, "hash_cpu": alone, "hash_and_read_cpu": reading, "full": full, "pull": rate,
+                       "nginx": reference, "memory": memory}, file, indent=2)
+
+
+main()
