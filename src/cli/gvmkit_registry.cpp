@@ -1,23 +1,84 @@
 #include "cli/gvmkit_registry.h"
 
-#include <filesystem>
 #include <memory>
+#include <string>
+#include <vector>
 
+#include "base/error.h"
 #include "base/log.h"
+#include "base/size.h"
 #include "cli/common.h"
 #include "registry/server/server.h"
 
 namespace cli {
 
+namespace {
+
+struct ServeArguments {
+    registry::server::ServeOptions options;
+    std::vector<std::string> public_urls;
+    std::string user_quota, max_image, min_free;
+};
+
+// One for each scheme, without slashes at the end.
+void set_public_urls(registry::server::PublicUrls& urls, const std::vector<std::string>& given) {
+    for (std::string url : given) {
+        while (url.ends_with('/'))
+            url.pop_back();
+        const bool https = url.starts_with("https://");
+        if (!https && !url.starts_with("http://"))
+            throw base::Error("bad --public-url " + url + ": it begins neither with http:// nor with https://");
+        std::string& place = https ? urls.https : urls.http;
+        if (!place.empty()) throw base::Error("two --public-url of one scheme");
+        place = url;
+    }
+}
+
+void set_size(uint64_t& value, const std::string& text) {
+    if (!text.empty()) value = base::parse_size(text);
+}
+
+}  // namespace
+
 void add_serve(CLI::App& app, Action& action) {
-    const auto options = std::make_shared<registry::server::ServeOptions>();
+    const auto arguments = std::make_shared<ServeArguments>();
+    auto& options = arguments->options;
     CLI::App* serve = app.add_subcommand("serve", "Answer clients until SIGTERM or SIGINT");
-    serve->add_option("--data", options->data, "The folder with everything that the registry holds; made if it is missing")->required();
-    serve->add_option("--listen", options->http.listen, "HOST:PORT or [IPV6]:PORT; port 0 is a free one")->capture_default_str();
-    serve->callback([options, &action] {
-        action = [options] {
+    serve->add_option("--data", options.data, "The folder with everything that the registry holds; made if it is missing")->required();
+    serve->add_option("--listen", options.http.listen, "HOST:PORT or [IPV6]:PORT; port 0 is a free one")->capture_default_str();
+    serve
+        ->add_option(
+            "--public-url", arguments->public_urls,
+            "Where the registry is reached from outside; one with http:// and one with https:// may be given. Else where a request came to")
+        ->expected(1)
+        ->take_all();
+    auto* certificate = serve->add_option("--tls-certificate", options.http.certificate, "PEM file with the certificate and its chain")
+                            ->check(CLI::ExistingFile);
+    auto* key = serve->add_option("--tls-key", options.http.key, "PEM file with its key")->check(CLI::ExistingFile)->needs(certificate);
+    certificate->needs(key);
+    serve->add_option("--user-quota", arguments->user_quota,
+                      "What the images of a user's tags may take, unless the user has a quota (100GiB)");
+    serve->add_option("--max-image", arguments->max_image, "The largest image that is taken (64GiB)");
+    serve->add_option("--min-free", arguments->min_free, "Free space of the disk below which nothing is taken (1GiB)");
+    serve
+        ->add_option(
+            "--timeout", options.http.timeout,
+            "Seconds that a silent connection is kept and a request's head may take; a body may take longer only at 4 KiB/s or more")
+        ->check(CLI::Range(1, 3600))
+        ->capture_default_str();
+    serve->add_option("--keep-anonymous", options.keep_anonymous_days, "Days after which an upload without a tag is removed")
+        ->check(CLI::Range(0.0, 1e6))
+        ->capture_default_str();
+    serve->callback([arguments, &action] {
+        action = [arguments] {
+            registry::server::ServeOptions options = arguments->options;
+            set_public_urls(options.urls, arguments->public_urls);
+            options.urls.tls = !options.http.certificate.empty();
+            set_size(options.limits.user_quota, arguments->user_quota);
+            set_size(options.limits.image_size, arguments->max_image);
+            set_size(options.limits.min_free, arguments->min_free);
             base::log_to_stderr("gvmkit-registry");
-            registry::server::serve(*options);
+            registry::server::serve(options);
             return 0;
         };
     });
@@ -34,5 +95,8 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     cli::add_user(app, action);
     cli::add_token(app, action);
     cli::add_repo(app, action);
+    cli::add_block(app, action);
+    cli::add_gc(app, action);
+    cli::add_fsck(app, action);
     return cli::run(app, argc, argv, [&] { return action(); });
 }

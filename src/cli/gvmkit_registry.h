@@ -13,5 +13,8 @@ void add_serve(CLI::App& app, Action& action);
 void add_user(CLI::App& app, Action& action);
 void add_token(CLI::App& app, Action& action);
 void add_repo(CLI::App& app, Action& action);
+void add_block(CLI::App& app, Action& action);
+void add_gc(CLI::App& app, Action& action);
+void add_fsck(CLI::App& app, Action& action);
 
 }  // namespace cli

@@ -1,17 +1,21 @@
 """A gvmkit-registry to test, and an uploader of our own that knows nothing of the client's code: spec/registry.md by the standard library."""
 
-import contextlib
+import atexit
 import hashlib
 import http.client
 import json
 import os
+import random
+import resource
 import select
 import shutil
 import signal
 import struct
 import subprocess
+import sys
 import tempfile
 import time
+import unittest
 import urllib.parse
 
 MAGIC = 0x0000000333333334
@@ -197,10 +201,53 @@ class Server:
             return next(int(line.split()[1]) << 10 for line in file if line.startswith("VmHWM:"))
 
 
-@contextlib.contextmanager
-def running(program, *options):
-    server = Server(program, *options)
-    try:
-        yield server.start()
-    finally:
-        server.remove()
+def sha3(data):
+    return hashlib.sha3_224(data).hexdigest()
+
+
+WORK = tempfile.mkdtemp(prefix="gvmkit-registry-test.")
+atexit.register(shutil.rmtree, WORK, ignore_errors=True)
+
+
+class Case(unittest.TestCase):
+    """A test with a server of its own, on an empty folder."""
+
+    program = None  # set by main
+    options = ()
+
+    def setUp(self):
+        self.server = Server(self.program, *self.options)
+        self.addCleanup(self.server.remove)
+        self.server.start()
+        self.client = self.server.client()
+
+    def image(self, size=5_000_000, chunk_size=2 << 20):
+        return make_image(f"{WORK}/{random.getrandbits(64):x}", size, chunk_size)
+
+    def pushed(self, **options):
+        image = self.image(**options)
+        self.client.push(image)
+        self.client.wait_full(image.id)
+        return image
+
+    def tagged(self, token, user="alice", repository="tools", tag="1.0", **options):
+        image = self.pushed(**options)
+        self.assertEqual(self.client.attach(image.id, user, repository, tag, user, token)[0], 200)
+        return image
+
+    def info(self, query):
+        code, headers, body = self.client.get("/v1/image/info?" + query)
+        self.assertEqual(code, 200, body)
+        self.assertEqual(headers["Content-Type"], "application/json")
+        return json.loads(body)
+
+    def code(self, path):
+        return self.client.get(path)[0]
+
+
+def main():
+    """Of a test's program: its first argument is the folder of ours."""
+    Case.program = os.path.abspath(sys.argv.pop(1)) + "/gvmkit-registry"
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    unittest.main(verbosity=2, warnings="ignore")

@@ -23,12 +23,18 @@ std::unique_ptr<Exchange> answer(std::function<Response()> finish) {
     return std::make_unique<Answer>(std::move(finish));
 }
 
-std::unique_ptr<Exchange> route(const Request& request, Service& service, const PublicUrls& urls) {
+std::unique_ptr<Exchange> route(const Request& request, Service& service, const PublicUrls& urls, const Metrics& metrics) {
     if (request.method == "POST") {
         if (auto exchange = route_push(request, service)) return exchange;
     } else if (request.method == "GET" || request.method == "HEAD") {
         if (request.path == "/healthz") return answer([] { return Response{.body = "ok\n"}; });
+        if (request.path == "/metrics") {
+            return answer([&service, &metrics] {
+                return Response{.type = "text/plain; version=0.0.4", .body = metrics.text(service.metadata(), service.storage())};
+            });
+        }
         if (auto exchange = route_pull(request, service, urls)) return exchange;
+        if (auto exchange = route_web(request, service)) return exchange;
     } else {
         throw RequestError(kNotAllowed, "only GET, HEAD and POST are answered here");
     }

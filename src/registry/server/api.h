@@ -5,6 +5,7 @@
 #include <string>
 
 #include "registry/server/http.h"
+#include "registry/server/metrics.h"
 #include "registry/server/service.h"
 
 namespace registry::server {
@@ -16,11 +17,13 @@ struct PublicUrls {
 };
 
 // The exchange for a request of registry.md's table, the web page, /healthz and /metrics. Throws RequestError 404 or 405.
-std::unique_ptr<Exchange> route(const Request& request, Service& service, const PublicUrls& urls);
+std::unique_ptr<Exchange> route(const Request& request, Service& service, const PublicUrls& urls, const Metrics& metrics);
 
-// The parts of `route`, each none where the path is not its own: what takes forms and JSON, and what gives images.
+// The parts of `route`, each none where the path is not its own: what takes forms and JSON, what gives images, and the
+// web page.
 std::unique_ptr<Exchange> route_push(const Request& request, Service& service);
 std::unique_ptr<Exchange> route_pull(const Request& request, Service& service, const PublicUrls& urls);
+std::unique_ptr<Exchange> route_web(const Request& request, Service& service);
 
 // Where a request finds this server from outside: as given, else as its Host says. Both are set. Throws RequestError 400.
 PublicUrls public_urls(const Request& request, const PublicUrls& given);

@@ -7,7 +7,7 @@
 namespace registry::server {
 namespace {
 
-constexpr size_t kBuffer = 64 << 10;
+constexpr size_t kBuffer = 256 << 10;
 constexpr size_t kMaxField = 4096;
 constexpr size_t kMaxFields = 16;
 constexpr unsigned kBadRequest = 400;

@@ -22,10 +22,10 @@
 namespace registry::server {
 namespace {
 
-constexpr unsigned kMaxConnections = 8192;
-constexpr unsigned kIdleSeconds = 60;
-constexpr size_t kConnectionMemory = 128 << 10;  // request line, headers and the read buffer; taken from the system as it is used
+constexpr unsigned kMaxConnections = 4096;
+constexpr size_t kConnectionMemory = 256 << 10;  // request line, headers and the read buffer; taken from the system as it is used
 constexpr size_t kAnswerBlock = 256 << 10;
+constexpr uint64_t kMaxDropped = 128 << 20;  // of a body that is refused: it is read, so that the client gets to read the answer
 constexpr unsigned kSlowWorkers = 4;
 constexpr unsigned kBadRequest = 400;
 constexpr unsigned kTooLarge = 413;
@@ -37,14 +37,15 @@ struct Context {
     Request request;
     std::unique_ptr<Exchange> exchange;
     std::optional<Response> response;
-    uint64_t received = 0;
+    uint64_t received = 0;  // bytes of the body
+    uint64_t dropped = 0;   // of these, after the answer was known
 };
 
 Response error_response(unsigned status, const std::string& text) {
     return {.status = status, .body = text + "\n"};
 }
 
-// Calls f; what it throws becomes the context's answer.
+// Calls f; what it throws becomes the context's answer. With the answer the exchange ends, before the client can know.
 template <typename F>
 void guarded(Context& context, F f) {
     try {
@@ -55,6 +56,7 @@ void guarded(Context& context, F f) {
         spdlog::error("{} {}: {}", context.request.method, context.request.path, e.what());
         context.response = error_response(kServerError, "the registry has a problem; its log says which");
     }
+    if (context.response) context.exchange.reset();
 }
 
 struct Sending {
@@ -181,7 +183,7 @@ struct HttpServer::State {
 };
 
 HttpServer::State::State(const HttpOptions& options, Route route_, Answered answered_)
-    : route(std::move(route_)), answered(std::move(answered_)) {
+    : route(std::move(route_)), answered(std::move(answered_)), watch(std::chrono::seconds(options.timeout)) {
     base::UniqueFd socket = listen_on(options.listen);
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO;
     std::vector<MHD_OptionItem> items;
@@ -200,7 +202,7 @@ HttpServer::State::State(const HttpOptions& options, Route route_, Answered answ
                               MHD_OPTION_THREAD_POOL_SIZE, std::max(2U, std::thread::hardware_concurrency()),  //
                               MHD_OPTION_CONNECTION_LIMIT, limit,                                              //
                               MHD_OPTION_PER_IP_CONNECTION_LIMIT, std::max(1U, limit / 2),                     //
-                              MHD_OPTION_CONNECTION_TIMEOUT, kIdleSeconds,                                     //
+                              MHD_OPTION_CONNECTION_TIMEOUT, options.timeout,                                  //
                               MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionMemory,                           //
                               MHD_OPTION_NOTIFY_COMPLETED, &State::completed, this,                            //
                               MHD_OPTION_NOTIFY_CONNECTION, &State::connection_changed, this,                  //
@@ -250,24 +252,26 @@ MHD_Result HttpServer::State::begin(MHD_Connection* connection, const char* url,
         const std::lock_guard lock(mutex);
         requests++;
     }
-    guarded(*context, [&] {
-        context->exchange = route(context->request);
-        const std::string length = context->request.header(MHD_HTTP_HEADER_CONTENT_LENGTH);
-        // Longer than 19 digits is no number that libmicrohttpd lets pass.
-        if (!length.empty() && std::strtoull(length.c_str(), nullptr, 10) > context->exchange->max_body())
-            throw RequestError(kTooLarge, "the request's body is too long");
-    });
+    guarded(*context, [&] { context->exchange = route(context->request); });
     watch.body_begins(connection);
+    const std::string length = context->request.header(MHD_HTTP_HEADER_CONTENT_LENGTH);
+    const uint64_t max = context->response ? kMaxDropped : context->exchange->max_body();
+    if (length.empty() || std::strtoull(length.c_str(), nullptr, 10) <= max) return MHD_YES;
     // The body is not waited for; libmicrohttpd closes the connection after the answer.
-    if (context->response) return queue(connection, *context->response);
-    return MHD_YES;
+    if (!context->response) context->response = error_response(kTooLarge, "the request's body is too long");
+    return queue(connection, *context->response);
 }
 
 MHD_Result HttpServer::State::take_body(Context& context, std::span<const std::byte> data) {
-    context.received += data.size();
     watch.body_grew(context.request.connection, data.size());
-    if (context.received > context.exchange->max_body()) return MHD_NO;  // it came without a length; nothing can be answered within a body
-    if (!context.response) guarded(context, [&] { context.exchange->body(data); });
+    context.received += data.size();
+    if (context.response) {
+        context.dropped += data.size();
+        return context.dropped <= kMaxDropped ? MHD_YES : MHD_NO;
+    }
+    // It came without a length; nothing can be answered within a body.
+    if (context.received > context.exchange->max_body()) return MHD_NO;
+    guarded(context, [&] { context.exchange->body(data); });
     return MHD_YES;
 }
 

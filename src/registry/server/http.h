@@ -61,6 +61,7 @@ using Answered = std::function<void(const Request&, unsigned status, uint64_t by
 
 struct HttpOptions {
     std::string listen = "127.0.0.1:8080";  // HOST:PORT, [IPV6]:PORT; port 0: a free one
+    unsigned timeout = 60;                  // seconds of silence, for a request's head, and after which a body must keep a rate
     std::string certificate, key;           // PEM files; empty: no TLS
 };
 

@@ -49,6 +49,12 @@ struct Token {
     Time created = 0;
 };
 
+struct Totals {
+    uint64_t partial = 0, full = 0, bad = 0;  // uploads
+    uint64_t full_bytes = 0;
+    uint64_t tags = 0, users = 0;
+};
+
 // Everything that is known except the chunks' bytes. Its functions may be called from several threads at once, and other processes may
 // change the same data. Each throws base::Error.
 class Metadata {
@@ -63,7 +69,7 @@ public:
     virtual std::vector<std::string> uploads(State state) = 0;
     // A full upload of an image.
     virtual std::optional<std::string> find_image(const std::string& sha3) = 0;
-    // Removes uploads without a tag that are older than `before`; returns how many.
+    // Removes uploads without a tag not younger than `before`; returns how many.
     virtual uint64_t expire(Time before) = 0;
     // Calls `remove` for those of `chunks` that are in no upload, while no upload can be added.
     virtual void for_unused(const std::vector<std::string>& chunks, const std::function<void(const std::string&)>& remove) = 0;
@@ -88,9 +94,11 @@ public:
     // Hashes of images, descriptors or chunks that are neither taken nor served.
     virtual void block(const std::string& hash, const std::string& reason) = 0;
     virtual bool unblock(const std::string& hash) = 0;
-    virtual bool blocked(const std::string& hash) = 0;
+    // The first of these that is blocked.
+    virtual std::optional<std::string> find_blocked(const std::vector<std::string>& hashes) = 0;
     virtual std::vector<std::pair<std::string, std::string>> blocked() = 0;
 
+    virtual Totals totals() = 0;
     // What is wrong with the data base itself; empty when nothing is.
     virtual std::string check() = 0;
 };

@@ -1,19 +1,23 @@
 #include "registry/server/server.h"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <sys/file.h>
-#include <sys/signalfd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <condition_variable>
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <thread>
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/size.h"
 #include "registry/server/file_storage.h"
+#include "registry/server/maintenance.h"
+#include "registry/server/metrics.h"
 #include "registry/server/sqlite_metadata.h"
 
 namespace registry::server {
@@ -29,7 +33,33 @@ base::UniqueFd lock_folder(const std::filesystem::path& data) {
     base::throw_errno("cannot lock " + data.string());
 }
 
+// Until one of the signals comes.
+void keep_house(const ServeOptions& options, const sigset_t& signals, Service& service) {
+    constexpr auto kBetweenCollections = std::chrono::hours(1);
+    constexpr timespec kSecond{.tv_sec = 1, .tv_nsec = 0};
+    auto next = std::chrono::steady_clock::now();
+    while (::sigtimedwait(&signals, nullptr, &kSecond) < 0) {
+        try {
+            service.save_uses();
+            if (std::chrono::steady_clock::now() < next) continue;
+            next += kBetweenCollections;
+            const Collected collected = collect_garbage(service.metadata(), service.storage(), expiry(options.keep_anonymous_days));
+            if (collected.uploads + collected.chunks > 0) {
+                spdlog::info("removed {} uploads without a tag, and {} chunks of {}", collected.uploads, collected.chunks,
+                             base::format_size(collected.bytes));
+            }
+        } catch (const base::Error& e) {
+            spdlog::error("{}", e.what());
+        }
+    }
+}
+
 }  // namespace
+
+Time expiry(double keep_anonymous_days) {
+    constexpr double kSecondsPerDay = 86400;
+    return std::time(nullptr) - static_cast<Time>(keep_anonymous_days * kSecondsPerDay);
+}
 
 std::filesystem::path database_file(const std::filesystem::path& data) {
     return data / "registry.sqlite";
@@ -49,15 +79,14 @@ void serve(const ServeOptions& options) {
     if (::pthread_sigmask(SIG_BLOCK, &signals, nullptr) != 0) base::throw_errno("cannot block signals");
 
     Service service(metadata, storage, options.limits, std::max(1U, std::thread::hardware_concurrency()));
+    Metrics metrics;
     {
         HttpServer http(
-            options.http, [&](const Request& request) { return route(request, service, options.urls); },
-            [](const Request&, unsigned, uint64_t) {});
+            options.http, [&](const Request& request) { return route(request, service, options.urls, metrics); },
+            [&metrics](const Request& request, unsigned status, uint64_t bytes_in) { metrics.answered(request.method, status, bytes_in); });
         std::printf("listening on %s\n", http.url().c_str());
         (void)std::fflush(stdout);
-        timespec second{.tv_sec = 1, .tv_nsec = 0};
-        while (::sigtimedwait(&signals, nullptr, &second) < 0)
-            service.save_uses();
+        keep_house(options, signals, service);
         http.stop(kGraceSeconds);
     }
     service.stop();

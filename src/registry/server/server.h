@@ -14,10 +14,14 @@ struct ServeOptions {
     HttpOptions http;
     PublicUrls urls;
     Limits limits;
+    double keep_anonymous_days = 30;  // how long an upload without a tag is kept
 };
 
 // Runs a registry until SIGTERM or SIGINT; prints "listening on URL" to standard output when it answers. Throws base::Error.
 void serve(const ServeOptions& options);
+
+// The time before which an upload without a tag is too old.
+Time expiry(double keep_anonymous_days);
 
 // The data base of a registry's folder.
 std::filesystem::path database_file(const std::filesystem::path& data);

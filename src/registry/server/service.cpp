@@ -49,8 +49,12 @@ void Service::stop() {
     save_uses();
 }
 
-void Service::refuse_blocked(const std::string& hash) {
-    if (metadata_.blocked(hash)) throw RequestError(kBlocked, hash + " is blocked in this registry");
+void Service::refuse_blocked(const std::string& id, const Descriptor& descriptor) {
+    std::vector<std::string> hashes = descriptor.chunks;
+    hashes.push_back(id);
+    hashes.push_back(descriptor.sha3);
+    const std::optional<std::string> blocked = metadata_.find_blocked(hashes);
+    if (blocked) throw RequestError(kBlocked, *blocked + " is blocked in this registry");
 }
 
 void Service::refuse_when_full() {
@@ -88,10 +92,7 @@ std::string Service::add_descriptor(std::span<const std::byte> bytes) {
     if (descriptor.size > limits_.image_size)
         throw RequestError(kBadRequest, "the image is larger than this registry takes (" + std::to_string(limits_.image_size) + " bytes)");
     const std::string id = base::sha256_hex(bytes);
-    refuse_blocked(id);
-    refuse_blocked(descriptor.sha3);
-    for (const std::string& chunk : descriptor.chunks)
-        refuse_blocked(chunk);
+    refuse_blocked(id, descriptor);
     refuse_when_full();
     metadata_.add_upload(id, descriptor, std::time(nullptr));
     verifier_.advance(id);
@@ -112,9 +113,7 @@ Service::Incoming Service::begin_chunk(const ChunkFields& fields) {
     if (number_field(fields.length, "chunk-len") != length) throw RequestError(kBadRequest, "chunk-len is not what the descriptor says");
     if (number_field(fields.position, "chunk-pos") != number * descriptor.chunk_size)
         throw RequestError(kBadRequest, "chunk-pos is not what the descriptor says");
-    refuse_blocked(sha256);
-    refuse_blocked(descriptor.sha3);
-    refuse_blocked(upload->id);
+    refuse_blocked(upload->id, descriptor);
     refuse_when_full();
     return {.id = upload->id, .sha256 = sha256, .writer = storage_.begin(sha256, length)};
 }
@@ -133,8 +132,7 @@ void Service::attach(const std::string& id, const Name& name, const std::string&
     if (login_name != name.user) throw RequestError(kForbidden, login_name + " may not write to the repositories of " + name.user);
     const std::optional<Upload> upload = is_hex(id, kSha256Digits) ? metadata_.find_upload(id) : std::nullopt;
     if (!upload) throw RequestError(kNotFound, "there is no such descriptor");
-    refuse_blocked(id);
-    refuse_blocked(upload->descriptor.sha3);
+    refuse_blocked(id, upload->descriptor);
     if (upload->state == State::bad) throw RequestError(kConflict, "the image's SHA3-224 is not what its descriptor says");
     if (upload->state == State::partial && !only_check) throw RequestError(kConflict, "the image is not there as a whole");
     metadata_.set_tag(name, id, limits_.user_quota, std::time(nullptr), only_check);
@@ -157,10 +155,7 @@ Upload Service::find_by_hash(const std::string& sha3) {
 Upload Service::find(const std::string& id) {
     std::optional<Upload> upload = is_hex(id, kSha256Digits) ? metadata_.find_upload(id) : std::nullopt;
     if (!upload || upload->state != State::full) throw RequestError(kNotFound, "there is no such image");
-    refuse_blocked(id);
-    refuse_blocked(upload->descriptor.sha3);
-    for (const std::string& chunk : upload->descriptor.chunks)
-        refuse_blocked(chunk);
+    refuse_blocked(id, upload->descriptor);
     return *std::move(upload);
 }
 

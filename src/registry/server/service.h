@@ -66,7 +66,8 @@ public:
     void stop();
 
 private:
-    void refuse_blocked(const std::string& hash);
+    // Throws RequestError 451 where anything of an upload is blocked.
+    void refuse_blocked(const std::string& id, const Descriptor& descriptor);
     void refuse_when_full();
 
     Metadata& metadata_;

@@ -194,7 +194,7 @@ std::optional<std::string> SqliteMetadata::find_image(const std::string& sha3) {
 
 uint64_t SqliteMetadata::expire(Time before) {
     return locked([&] {
-        return change(db_, "DELETE FROM uploads WHERE touched < ? AND NOT EXISTS (SELECT 1 FROM tags WHERE upload = uploads.id)", before);
+        return change(db_, "DELETE FROM uploads WHERE touched <= ? AND NOT EXISTS (SELECT 1 FROM tags WHERE upload = uploads.id)", before);
     });
 }
 
@@ -348,8 +348,16 @@ bool SqliteMetadata::unblock(const std::string& hash) {
     return locked([&] { return change(db_, "DELETE FROM blocked WHERE hash = ?", hash) > 0; });
 }
 
-bool SqliteMetadata::blocked(const std::string& hash) {
-    return locked([&] { return query(db_, "SELECT 1 FROM blocked WHERE hash = ?", hash).executeStep(); });
+std::optional<std::string> SqliteMetadata::find_blocked(const std::vector<std::string>& hashes) {
+    return locked([&]() -> std::optional<std::string> {
+        SQLite::Statement find(db_, "SELECT 1 FROM blocked WHERE hash = ?");
+        for (const std::string& hash : hashes) {
+            find.bind(1, hash);
+            if (find.executeStep()) return hash;
+            find.reset();
+        }
+        return std::nullopt;
+    });
 }
 
 std::vector<std::pair<std::string, std::string>> SqliteMetadata::blocked() {
@@ -359,6 +367,22 @@ std::vector<std::pair<std::string, std::string>> SqliteMetadata::blocked() {
         while (rows.executeStep())
             all.emplace_back(rows.getColumn(0).getString(), rows.getColumn(1).getString());
         return all;
+    });
+}
+
+Totals SqliteMetadata::totals() {
+    return locked([&] {
+        SQLite::Statement row(
+            db_,
+            "SELECT COALESCE(SUM(state = 0), 0), COALESCE(SUM(state = 1), 0), COALESCE(SUM(state = 2), 0), COALESCE(SUM(size) "
+            "FILTER (WHERE state = 1), 0), (SELECT COUNT(*) FROM tags), (SELECT COUNT(*) FROM users) FROM uploads");
+        row.executeStep();
+        return Totals{.partial = unsigned_at(row, 0),
+                      .full = unsigned_at(row, 1),
+                      .bad = unsigned_at(row, 2),
+                      .full_bytes = unsigned_at(row, 3),
+                      .tags = unsigned_at(row, 4),
+                      .users = unsigned_at(row, 5)};
     });
 }
 

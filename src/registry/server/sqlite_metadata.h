@@ -39,9 +39,10 @@ public:
 
     void block(const std::string& hash, const std::string& reason) override;
     bool unblock(const std::string& hash) override;
-    bool blocked(const std::string& hash) override;
+    std::optional<std::string> find_blocked(const std::vector<std::string>& hashes) override;
     std::vector<std::pair<std::string, std::string>> blocked() override;
 
+    Totals totals() override;
     std::string check() override;
 
 private:

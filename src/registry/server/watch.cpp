@@ -5,9 +5,7 @@
 namespace registry::server {
 namespace {
 
-constexpr auto kHeadTime = std::chrono::seconds(60);  // also how long an idle connection is kept
-constexpr auto kBodyGrace = std::chrono::seconds(60);
-constexpr uint64_t kBodyRate = 4096;  // bytes a second, over all of the body after the grace time
+constexpr uint64_t kBodyRate = 4096;  // bytes a second, from the body's beginning
 
 }  // namespace
 
@@ -54,8 +52,8 @@ void Watch::end_slow() {
     for (auto& [connection, entry] : entries_) {
         const auto age = now - entry.since;
         const auto seconds = static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(age).count());
-        const bool slow = (entry.phase == Phase::head && age > kHeadTime) ||
-                          (entry.phase == Phase::body && age > kBodyGrace && entry.bytes < seconds * kBodyRate);
+        const bool slow = (entry.phase == Phase::head && age > limit_) ||
+                          (entry.phase == Phase::body && age > limit_ && entry.bytes < seconds * kBodyRate);
         if (slow) (void)::shutdown(entry.socket, SHUT_RDWR);
     }
 }

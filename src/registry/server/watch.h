@@ -13,6 +13,9 @@ namespace registry::server {
 // then would keep a connection for ever.
 class Watch {
 public:
+    // A head may take so long, and an idle connection is kept so long; a body may take longer only where it comes at some rate.
+    explicit Watch(std::chrono::seconds limit) : limit_(limit) {}
+
     void opened(MHD_Connection* connection, int socket);
     void closed(MHD_Connection* connection);
     void body_begins(MHD_Connection* connection);
@@ -35,6 +38,7 @@ private:
     };
     void enter(MHD_Connection* connection, Phase phase);
 
+    std::chrono::seconds limit_;
     std::mutex mutex_;
     std::unordered_map<MHD_Connection*, Entry> entries_;
 };

@@ -1,0 +1,108 @@
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "base/size.h"
+#include "cli/gvmkit_registry.h"
+#include "registry/descriptor.h"
+#include "registry/server/file_storage.h"
+#include "registry/server/maintenance.h"
+#include "registry/server/server.h"
+#include "registry/server/sqlite_metadata.h"
+
+namespace cli {
+namespace {
+
+struct Arguments {
+    std::filesystem::path data;
+    std::string hash, reason;
+    double keep_days = 30;
+    bool quick = false, repair = false;
+};
+
+CLI::App* with_data(CLI::App* command, Arguments& arguments) {
+    command->add_option("--data", arguments.data, "The registry's folder")->required()->check(CLI::ExistingDirectory);
+    return command;
+}
+
+int collect(const Arguments& arguments) {
+    registry::server::SqliteMetadata metadata(registry::server::database_file(arguments.data));
+    registry::server::FileStorage storage(arguments.data);
+    const auto collected = registry::server::collect_garbage(metadata, storage, registry::server::expiry(arguments.keep_days));
+    std::cout << "removed " << collected.uploads << " uploads without a tag, and " << collected.chunks << " chunks of "
+              << base::format_size(collected.bytes) << "\n";
+    return 0;
+}
+
+int check(const Arguments& arguments) {
+    registry::server::SqliteMetadata metadata(registry::server::database_file(arguments.data));
+    registry::server::FileStorage storage(arguments.data);
+    uint64_t problems = 0;
+    registry::server::check_registry(metadata, storage, {.read = !arguments.quick, .repair = arguments.repair},
+                                     [&problems](const std::string& text) {
+                                         problems++;
+                                         std::cout << text << "\n";
+                                     });
+    if (problems > 0) throw base::Error(std::to_string(problems) + " problems");
+    std::cout << "nothing is wrong\n";
+    return 0;
+}
+
+int set_blocked(const Arguments& arguments, bool blocked) {
+    if (!registry::is_hex(arguments.hash, 56) && !registry::is_hex(arguments.hash, 64))
+        throw base::Error("bad hash: an image's SHA3-224 has 56 lower-case hex digits, a chunk's or descriptor's SHA-256 has 64");
+    registry::server::SqliteMetadata metadata(registry::server::database_file(arguments.data));
+    if (blocked) {
+        metadata.block(arguments.hash, arguments.reason);
+    } else if (!metadata.unblock(arguments.hash)) {
+        throw base::Error(arguments.hash + " is not blocked");
+    }
+    return 0;
+}
+
+int list_blocked(const Arguments& arguments) {
+    registry::server::SqliteMetadata metadata(registry::server::database_file(arguments.data));
+    for (const auto& [hash, reason] : metadata.blocked())
+        std::cout << hash << "\t" << reason << "\n";
+    return 0;
+}
+
+}  // namespace
+
+void add_block(CLI::App& app, Action& action) {
+    const auto arguments = std::make_shared<Arguments>();
+    CLI::App* block = app.add_subcommand("block", "Hashes of images, chunks or descriptors that are neither taken nor served");
+    block->require_subcommand(1);
+    CLI::App* add = with_data(block->add_subcommand("add", "Block a hash, at once"), *arguments);
+    add->add_option("HASH", arguments->hash)->required();
+    add->add_option("--reason", arguments->reason, "For the list");
+    add->callback([arguments, &action] { action = [arguments] { return set_blocked(*arguments, true); }; });
+    CLI::App* remove = with_data(block->add_subcommand("delete", "Unblock a hash"), *arguments);
+    remove->add_option("HASH", arguments->hash)->required();
+    remove->callback([arguments, &action] { action = [arguments] { return set_blocked(*arguments, false); }; });
+    CLI::App* list = with_data(block->add_subcommand("list", "Each with its reason"), *arguments);
+    list->callback([arguments, &action] { action = [arguments] { return list_blocked(*arguments); }; });
+}
+
+void add_gc(CLI::App& app, Action& action) {
+    const auto arguments = std::make_shared<Arguments>();
+    CLI::App* gc = with_data(
+        app.add_subcommand("gc", "Remove old uploads without a tag, and chunks that no image has; also while it serves"), *arguments);
+    gc->add_option("--keep-anonymous", arguments->keep_days, "Days that an upload without a tag is kept")
+        ->check(CLI::Range(0.0, 1e6))
+        ->capture_default_str();
+    gc->callback([arguments, &action] { action = [arguments] { return collect(*arguments); }; });
+}
+
+void add_fsck(CLI::App& app, Action& action) {
+    const auto arguments = std::make_shared<Arguments>();
+    CLI::App* fsck =
+        with_data(app.add_subcommand("fsck", "Check that every image is whole; exits with 1 where something is wrong"), *arguments);
+    fsck->add_flag("--quick", arguments->quick, "Look whether the chunks are there, but do not read them");
+    fsck->add_flag("--repair", arguments->repair, "Remove broken chunks, and let their images be uploaded again");
+    fsck->callback([arguments, &action] { action = [arguments] { return check(*arguments); }; });
+}
+
+}  // namespace cli

@@ -1,0 +1,118 @@
+#include "registry/server/maintenance.h"
+
+#include <ctime>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/error.h"
+#include "base/hash.h"
+
+namespace registry::server {
+namespace {
+
+constexpr size_t kBlock = 256 << 10;
+constexpr size_t kBatch = 100;  // files that are removed while the data base is locked
+
+uint64_t hash_chunk(const Storage& storage, const std::string& sha256, base::Hasher& hasher) {
+    const std::unique_ptr<ChunkReader> reader = storage.open(sha256);
+    std::vector<std::byte> block(kBlock);
+    uint64_t offset = 0;
+    while (const size_t n = reader->read(offset, block)) {
+        hasher.update(std::span(block).first(n));
+        offset += n;
+    }
+    return offset;
+}
+
+std::optional<std::string> chunk_problem(const Storage& storage, const std::string& sha256) {
+    base::Hasher hasher(base::Hasher::Kind::sha256);
+    try {
+        hash_chunk(storage, sha256, hasher);
+    } catch (const base::Error& e) {
+        return e.what();
+    }
+    if (hasher.hex() != sha256) return "it does not have its SHA-256";
+    return std::nullopt;
+}
+
+// The lengths of the chunks that are there and, where they are read, whole.
+std::map<std::string, uint64_t> good_chunks(Storage& storage, const CheckOptions& options,
+                                            const std::function<void(const std::string&)>& problem) {
+    std::map<std::string, uint64_t> chunks;
+    storage.list([&chunks](const std::string& sha256, uint64_t length) { chunks.emplace(sha256, length); });
+    if (!options.read) return chunks;
+    for (auto it = chunks.begin(); it != chunks.end();) {
+        const std::optional<std::string> reason = chunk_problem(storage, it->first);
+        if (!reason) {
+            ++it;
+            continue;
+        }
+        if (storage.has(it->first)) problem("chunk " + it->first + ": " + *reason);  // else it was removed meanwhile
+        if (options.repair) storage.remove(it->first);
+        it = chunks.erase(it);
+    }
+    return chunks;
+}
+
+// What is wrong with a full upload, if anything.
+std::optional<std::string> image_problem(const Upload& upload, const Storage& storage, const std::map<std::string, uint64_t>& chunks,
+                                         bool read) {
+    const Descriptor& descriptor = upload.descriptor;
+    for (size_t number = 0; number < descriptor.chunks.size(); number++) {
+        const auto chunk = chunks.find(descriptor.chunks[number]);
+        if (chunk == chunks.end()) return "chunk " + std::to_string(number) + " is missing";
+        if (chunk->second != descriptor.chunk_length(number)) return "chunk " + std::to_string(number) + " has a wrong length";
+    }
+    if (!read) return std::nullopt;
+    base::Hasher hasher(base::Hasher::Kind::sha3_224);
+    for (const std::string& chunk : descriptor.chunks)
+        hash_chunk(storage, chunk, hasher);
+    if (hasher.hex() != descriptor.sha3) return "its SHA3-224 is not the descriptor's";
+    return std::nullopt;
+}
+
+}  // namespace
+
+Collected collect_garbage(Metadata& metadata, Storage& storage, Time before) {
+    Collected collected;
+    collected.uploads = metadata.expire(before);
+    std::map<std::string, uint64_t> lengths;
+    storage.list([&lengths](const std::string& sha256, uint64_t length) { lengths.emplace(sha256, length); });
+    std::vector<std::string> batch;
+    const auto remove_batch = [&] {
+        metadata.for_unused(batch, [&](const std::string& sha256) {
+            storage.remove(sha256);
+            collected.chunks++;
+            collected.bytes += lengths[sha256];
+        });
+        batch.clear();
+    };
+    for (const auto& [sha256, length] : lengths) {
+        batch.push_back(sha256);
+        if (batch.size() == kBatch) remove_batch();
+    }
+    remove_batch();
+    return collected;
+}
+
+void check_registry(Metadata& metadata, Storage& storage, const CheckOptions& options,
+                    const std::function<void(const std::string&)>& problem) {
+    const std::string wrong = metadata.check();
+    if (!wrong.empty()) problem("the data base: " + wrong);
+    // Read before the chunks: what becomes full meanwhile is not looked at.
+    const std::vector<std::string> full = metadata.uploads(State::full);
+    const std::map<std::string, uint64_t> chunks = good_chunks(storage, options, problem);
+    for (const std::string& id : full) {
+        const std::optional<Upload> upload = metadata.find_upload(id);
+        if (!upload) continue;
+        const std::string bytes = serialize(upload->descriptor);
+        if (base::sha256_hex(std::as_bytes(std::span(bytes))) != id) problem("upload " + id + ": the descriptor is another one");
+        const std::optional<std::string> reason = image_problem(*upload, storage, chunks, options.read);
+        if (!reason) continue;
+        problem("image " + upload->descriptor.sha3 + " (upload " + id + "): " + *reason);
+        if (options.repair) metadata.set_state(id, State::partial, std::time(nullptr));
+    }
+}
+
+}  // namespace registry::server

@@ -1,0 +1,411 @@
+#!/usr/bin/env python3
+"""gvmkit-registry as its clients see it: the interface of spec/registry.md, what an operator does, and what happens when it is killed or busy.
+
+test_registry_server.py BIN
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import urllib.request
+
+import registry_server as registry
+
+sha3, Case, WORK = registry.sha3, registry.Case, registry.WORK
+
+
+class Interface(Case):
+    def test_an_upload_from_the_first_question_to_the_download(self):
+        image = self.image()
+        self.assertEqual(self.client.status(image.id), {"descriptor": "missing", "version": None, "status": None, "chunks": None})
+        self.assertEqual(self.client.push_descriptor(image.descriptor)[0], 200)
+        self.assertEqual(self.client.status(image.id),
+                         {"descriptor": "ok", "version": registry.MAGIC, "status": "partial", "chunks": [0, 0, 0]})
+        self.assertEqual(self.code("/download/" + image.id), 404)
+        self.assertEqual(self.code("/v1/image/info?hash=" + image.sha3), 404)
+        # In any order, and again.
+        for number in (2, 0, 0):
+            self.assertEqual(self.client.push_chunk(image, number)[0], 200)
+        self.assertEqual(self.client.status(image.id)["chunks"], [1, 0, 1])
+        self.assertEqual(self.client.push_chunk(image, 1)[0], 200)
+        self.client.wait_full(image.id, 5)
+        self.assertEqual(self.client.status(image.id)["chunks"], [1, 1, 1])
+
+        info = self.info("hash=" + image.sha3)
+        url = f"{self.server.url}/download/{image.id}"
+        self.assertEqual(info, {"http": url, "https": url, "sha3": image.sha3, "size": image.size})
+        with urllib.request.urlopen(info["http"], timeout=10) as answer:
+            self.assertEqual(sha3(answer.read()), image.sha3)
+        code, headers, _ = self.client.get("/v1/image/download?hash=" + image.sha3)
+        self.assertEqual((code, headers["Location"]), (302, url))
+        self.assertEqual(self.client.get(f"/image.{image.sha3}.link")[2].decode(), url)
+        self.assertEqual(self.code(f"/image.{'0' * 56}.link"), 404)
+
+    def test_downloads_by_ranges(self):
+        image = self.pushed()
+        with open(image.path, "rb") as file:
+            data = file.read()
+        path = "/download/" + image.id
+        code, headers, body = self.client.request("HEAD", path)
+        self.assertEqual((code, body, headers["Content-Length"], headers["Accept-Ranges"]), (200, b"", str(image.size), "bytes"))
+        etag = headers["ETag"]
+        self.assertTrue(etag.startswith('"'))
+        end = image.size - 1
+        for asked, first, last in (("0-0", 0, 0), ("2097151-2097152", 2097151, 2097152), ("4000000-", 4000000, end), ("-10", end - 9, end),
+                                   ("-99999999", 0, end), ("0-99999999999999999999999", 0, end), (f"{end}-", end, end)):
+            with self.subTest(asked):
+                code, headers, body = self.client.get(path, Range="bytes=" + asked)
+                self.assertEqual((code, headers["Content-Range"]), (206, f"bytes {first}-{last}/{image.size}"))
+                self.assertEqual(body, data[first:last + 1])
+        for asked in (f"bytes={image.size}-", "bytes=-0"):
+            code, headers, _ = self.client.get(path, Range=asked)
+            self.assertEqual((code, headers["Content-Range"]), (416, f"bytes */{image.size}"))
+        for asked in ("bytes=", "bytes=5-2", "bytes=a-b", "bytes=0-1,5-6", "lines=1-2", "bytes=--1"):
+            self.assertEqual(self.client.request("HEAD", path, headers={"Range": asked})[0], 200, asked)
+        self.assertEqual(self.client.get(path, Range="bytes=5-6", **{"If-Range": etag})[0], 206)
+        self.assertEqual(self.client.get(path, Range="bytes=5-6", **{"If-Range": '"other"'})[2], data)
+
+    def test_tags(self):
+        token = self.server.user("alice")
+        first, second = self.image(), self.pushed(size=10)
+        self.client.push_descriptor(first.descriptor)
+        attach = lambda image, **other: self.client.attach(image.id, "alice", "tools", "1.0", "alice", token, **other)  # noqa: E731
+        self.assertEqual(attach(first, check="true")[0], 200)  # before any chunk is there
+        self.assertEqual(self.code("/v1/image/info?tag=alice/tools:1.0"), 404)
+        self.assertEqual(attach(first)[0], 409)
+        self.client.push(first)
+        self.client.wait_full(first.id)
+        self.assertEqual(attach(first)[0], 200)
+        # golem-js does not encode it, yapapi does.
+        self.assertEqual(self.info("tag=alice/tools:1.0&count=true")["sha3"], first.sha3)
+        self.assertEqual(self.info("tag=alice%2Ftools%3A1.0&dev=true")["sha3"], first.sha3)
+        self.assertEqual(self.client.get("/v1/image/download?tag=alice/tools:1.0")[1]["Location"], f"{self.server.url}/download/{first.id}")
+        self.assertEqual(attach(second)[0], 200)  # moves it
+        self.assertEqual(self.info("tag=alice/tools:1.0")["sha3"], second.sha3)
+        self.assertEqual(self.client.attach(second.id, "alice", "tools", "latest", "alice", token)[0], 200)
+        self.assertEqual(self.info("tag=alice/tools")["sha3"], second.sha3)
+        self.server.stop()  # saves the counts
+        self.assertRegex(self.server.run("repo", "list"), rf"alice/tools:1.0\t{second.sha3}\t10 B\t20\d\d-\d\d-\d\d\t0 uses\n")
+        self.client = self.server.start().client()
+        self.client.attach(first.id, "alice", "tools", "1.0", "alice", token)
+        self.assertIn(f"alice/tools:1.0\t{first.sha3}\t4.8 MiB", self.server.run("repo", "list", "tools"))
+        self.assertIn("1 uses", self.server.run("repo", "list"))
+        self.server.run("repo", "delete", "alice/tools:1.0")
+        self.assertEqual(self.code("/v1/image/info?tag=alice/tools:1.0"), 404)
+        self.server.run("repo", "delete", "alice/tools")
+        self.assertEqual(self.server.run("repo", "list"), "")
+
+    def test_login_and_tokens(self):
+        token, other = self.server.user("alice"), self.server.user("bob")
+        login = lambda user, password: self.client.post_json("/auth/pat/login", {"username": user, "password": password})  # noqa: E731
+        self.assertEqual(login("alice", token)[0], 200)
+        for user, password in (("alice", other), ("bob", token), ("alice", ""), ("carol", token), ("", ""), ("alice", token.upper())):
+            code, _, body = login(user, password)
+            self.assertEqual((code, body), (401, b"wrong user name or token\n"))
+        # No token is kept: its hash is.
+        for folder, _, files in os.walk(self.server.data):
+            for name in files:
+                with open(os.path.join(folder, name), "rb") as file:
+                    self.assertNotIn(token.split("_")[1].encode(), file.read())
+        number = self.server.run("token", "list", "alice").split("\t")[0]
+        self.server.run("token", "revoke", "alice", number)
+        self.assertEqual(login("alice", token)[0], 401)
+        self.server.run("user", "delete", "bob")
+        self.assertEqual(login("bob", other)[0], 401)
+
+    def test_a_second_version_uploads_what_changed(self):
+        first = self.pushed()
+        path = WORK + "/second"
+        shutil.copy(first.path, path)
+        with open(path, "r+b") as file:
+            file.seek(first.size - 10)
+            file.write(b"0123456789")
+        second = registry.Image(path)
+        self.assertEqual(self.client.push_descriptor(second.descriptor)[0], 200)
+        self.assertEqual(self.client.status(second.id)["chunks"], [1, 1, 0])
+        self.assertEqual(self.client.push(second), [2])
+        self.client.wait_full(second.id, 5)
+        self.assertEqual(sha3(self.client.get("/download/" + second.id)[2]), second.sha3)
+        stored = [name for _, _, files in os.walk(self.server.data + "/chunks") for name in files]
+        self.assertEqual(sorted(stored), sorted(set(first.chunks) | set(second.chunks)))
+
+    def test_another_upload_waits_for_the_same_chunk(self):
+        first = self.image()
+        path = WORK + "/longer"
+        shutil.copy(first.path, path)
+        with open(path, "ab") as file:
+            file.write(os.urandom(3 << 20))
+        longer = registry.Image(path)
+        self.client.push_descriptor(longer.descriptor)
+        for number in (2, 3):
+            self.assertEqual(self.client.push_chunk(longer, number)[0], 200)
+        self.client.push(first)
+        self.client.wait_full(first.id, 5)
+        self.client.wait_full(longer.id, 5)
+
+    def test_web_page_health_and_metrics(self):
+        image = self.tagged(self.server.user("alice"))
+        code, headers, body = self.client.get("/?q=TOOL")
+        self.assertEqual((code, headers["Content-Type"]), (200, "text/html; charset=utf-8"))
+        self.assertIn('<a href="/image/alice/tools">alice/tools</a>:1.0</td><td>4.8 MiB</td>', body.decode())
+        self.assertNotIn(b"alice/tools", self.client.get("/?q=nothing")[2])
+        self.assertNotIn(b"alice/tools", self.client.get("/?q=%25")[2])
+        self.assertIn(image.sha3.encode(), self.client.get("/image/alice/tools")[2])
+        self.assertEqual(self.code("/image/alice/other"), 404)
+        self.assertEqual(self.code("/style.css"), 200)
+        self.assertEqual(self.client.get("/healthz")[2], b"ok\n")
+        metrics = self.client.get("/metrics")[2].decode()
+        for line in ('gvmkit_registry_uploads{state="full"} 1', f"gvmkit_registry_image_bytes {image.size}", "gvmkit_registry_tags 1",
+                     'gvmkit_registry_requests_total{method="GET",code="404"} 1'):
+            self.assertIn(line + "\n", metrics)
+        for line in metrics.splitlines():
+            self.assertRegex(line, r"^(# (HELP|TYPE) \w+ .+|\w+({(\w+=\"\w+\",?)+})? \d+)$")
+
+    def test_what_is_not_there(self):
+        self.assertEqual(self.code("/nothing"), 404)
+        self.assertEqual(self.client.request("PUT", "/healthz")[0], 405)
+        self.assertEqual(self.client.request("GET", "/v1/image/push/chunk")[0], 404)
+        self.assertEqual(self.code("/v1/image/info"), 400)
+        self.assertEqual(self.client.status("x")["descriptor"], "missing")
+
+
+class Operator(Case):
+    options = ("--user-quota", "6MB", "--public-url", "https://images.example.org/", "--public-url", "http://images.example.org:8080")
+
+    def test_public_urls(self):
+        image = self.pushed()
+        info = self.info("hash=" + image.sha3)
+        self.assertEqual((info["http"], info["https"]), (f"http://images.example.org:8080/download/{image.id}",
+                                                         f"https://images.example.org/download/{image.id}"))
+
+    def test_quotas(self):
+        token = self.server.user("alice")
+        first = self.tagged(token)
+        self.assertEqual(self.client.attach(first.id, "alice", "other", "1", "alice", token)[0], 200)  # the same image takes nothing
+        second = self.image()
+        self.client.push_descriptor(second.descriptor)
+        for other in ({"check": "true"}, {}):
+            if not other:
+                self.client.push(second)
+                self.client.wait_full(second.id)
+            code, _, body = self.client.attach(second.id, "alice", "tools", "2", "alice", token, **other)
+            self.assertEqual(code, 403)
+            self.assertIn(b"quota of 6000000", body)
+        self.server.run("user", "add", "alice", "--quota", "20MB")
+        self.assertEqual(self.client.attach(second.id, "alice", "tools", "2", "alice", token)[0], 200)
+        self.assertIn("alice\t9.5 MiB\t19.1 MiB\n", self.server.run("user", "list"))
+
+    def test_anonymous_images_expire(self):
+        token = self.server.user("alice")
+        kept, gone = self.tagged(token), self.pushed()
+        half = self.image()
+        self.client.push_descriptor(half.descriptor)
+        self.client.push_chunk(half, 0)
+        self.assertEqual(self.server.run("gc"), "removed 0 uploads without a tag, and 0 chunks of 0 B\n")
+        self.assertEqual(self.server.run("gc", "--keep-anonymous", "0"),
+                         "removed 2 uploads without a tag, and 4 chunks of 6.8 MiB\n")
+        self.assertEqual(self.code("/download/" + gone.id), 404)
+        self.assertEqual(self.client.status(half.id)["descriptor"], "missing")
+        self.assertEqual(sha3(self.client.get("/download/" + kept.id)[2]), kept.sha3)
+        self.client.push(gone)
+        self.client.wait_full(gone.id)
+        self.assertEqual(self.server.run("fsck"), "nothing is wrong\n")
+
+    def test_blocked_hashes(self):
+        token = self.server.user("alice")
+        image = self.tagged(token)
+        for hash_, path in ((image.sha3, "/v1/image/info?tag=alice/tools:1.0"), (image.id, "/v1/image/download?hash=" + image.sha3),
+                            (image.chunks[1], "/download/" + image.id), (image.sha3, f"/image.{image.sha3}.link")):
+            self.assertIn(self.code(path), (200, 302))
+            self.server.run("block", "add", hash_, "--reason", "a test")
+            self.assertEqual(self.server.run("block", "list"), hash_ + "\ta test\n")
+            self.assertEqual(self.code(path), 451)
+            self.assertEqual(self.client.push_descriptor(image.descriptor)[0], 451)
+            self.assertEqual(self.client.push_chunk(image, 1)[0], 451)
+            self.assertEqual(self.client.attach(image.id, "alice", "tools", "1", "alice", token)[0], 451)
+            self.server.run("block", "delete", hash_)
+        self.assertEqual(self.client.push_descriptor(image.descriptor)[0], 200)
+        self.assertEqual(self.server.run("block", "add", "../x", check=False).returncode, 1)
+
+    def test_fsck_finds_and_repairs(self):
+        image = self.pushed()
+        self.assertEqual(self.server.run("fsck"), "nothing is wrong\n")
+        path = f"{self.server.data}/chunks/{image.chunks[1][:2]}/{image.chunks[1]}"
+        with open(path, "r+b") as file:
+            file.write(b"broken")
+        self.assertEqual(self.server.run("fsck", "--quick"), "nothing is wrong\n")
+        done = self.server.run("fsck", "--repair", check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"chunk {image.chunks[1]}: it does not have its SHA-256\n", done.stdout)
+        self.assertIn(f"image {image.sha3} (upload {image.id}): chunk 1 is missing\n", done.stdout)
+        self.assertEqual(self.client.push(image), [1])
+        self.client.wait_full(image.id)
+        self.assertEqual(self.server.run("fsck"), "nothing is wrong\n")
+
+    def test_one_server_a_folder(self):
+        done = subprocess.run([self.server.program, "serve", "--data", self.server.data, "--listen", "127.0.0.1:0"], stderr=subprocess.PIPE, timeout=30,
+                              check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"is in use by another gvmkit-registry", done.stderr)
+
+    def test_a_graceful_stop(self):
+        image = self.pushed(size=64 << 20, chunk_size=8 << 20)
+        with socket.create_connection(("127.0.0.1", self.server.port)) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            connection.sendall(f"GET /download/{image.id} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
+            received = connection.recv(65536)
+            self.server.process.send_signal(signal.SIGTERM)
+            # It takes no more connections, and ends what it has begun.
+            deadline = time.monotonic() + 10
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", self.server.port)).close()
+                except ConnectionError:
+                    break
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.05)
+            pieces = [received]
+            while data := connection.recv(1 << 20):
+                pieces.append(data)
+        self.assertEqual(sha3(b"".join(pieces).split(b"\r\n\r\n", 1)[1]), image.sha3)
+        self.assertEqual(self.server.process.wait(30), 0)
+
+    def test_tls(self):
+        key, certificate = WORK + "/key.pem", WORK + "/certificate.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-keyout", key,
+                        "-out", certificate, "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"], check=True,
+                       stderr=subprocess.DEVNULL)
+        image = self.pushed()
+        self.assertEqual(self.server.stop(), 0)
+        self.server.options = ("--tls-certificate", certificate, "--tls-key", key)
+        self.server.start()
+        self.assertTrue(self.server.url.startswith("https://"))
+        context = ssl.create_default_context(cafile=certificate)
+        with urllib.request.urlopen(self.server.url + "/v1/image/info?hash=" + image.sha3, timeout=10, context=context) as answer:
+            url = json.load(answer)["https"]
+        self.assertTrue(url.startswith("https://127.0.0.1:"))
+        with urllib.request.urlopen(url, timeout=10, context=context) as answer:
+            self.assertEqual(sha3(answer.read()), image.sha3)
+
+
+class Killed(Case):
+    KILLS = 20
+
+    def test_sigkill_during_pushes(self):
+        """300 MB by four workers, the server killed 20 times: what was acknowledged stays, and nothing else is sent twice but what was in
+        flight."""
+        image = self.image(size=300_000_000, chunk_size=5 << 20)
+        self.client.push_descriptor(image.descriptor)
+        sent = [0] * len(image.chunks)
+        acknowledged = set()
+        in_flight = set()
+        lost = [0] * len(image.chunks)  # how often a chunk was in flight when the server was killed
+        lock = threading.Lock()
+
+        def work(left, enough):
+            client = self.server.client()
+            while True:
+                with lock:
+                    if not left or enough.is_set():
+                        return
+                    number = left.pop()
+                    sent[number] += 1
+                    in_flight.add(number)
+                try:
+                    code = client.push_chunk(image, number)[0]
+                except (OSError, registry.http.client.HTTPException):
+                    return
+                with lock:
+                    assert code == 200, code
+                    in_flight.discard(number)
+                    acknowledged.add(number)
+
+        for kill in range(self.KILLS + 1):
+            status = self.server.client().status(image.id)
+            there = {number for number, value in enumerate(status["chunks"]) if value}
+            self.assertLessEqual(acknowledged, there)
+            left = [number for number in range(len(image.chunks)) if number not in there]
+            random.shuffle(left)
+            # So that every kill finds something under way: after three chunks of sixty.
+            goal = len(acknowledged) + len(image.chunks) // (self.KILLS + 2) if kill < self.KILLS else None
+            enough = threading.Event()
+            threads = [threading.Thread(target=work, args=(left, enough)) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            if goal is None:
+                for thread in threads:
+                    thread.join(60)
+                break
+            deadline = time.monotonic() + 30
+            while len(acknowledged) < goal and any(thread.is_alive() for thread in threads):
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(random.random() * 0.01)
+            time.sleep(random.random() * 0.01)
+            self.server.kill()
+            enough.set()
+            for thread in threads:
+                thread.join(30)
+            for number in in_flight:
+                lost[number] += 1
+            in_flight.clear()
+            self.server.start()
+
+        client = self.server.client()
+        client.wait_full(image.id)
+        for number, count in enumerate(sent):
+            self.assertLessEqual(count, 1 + lost[number], f"chunk {number} was sent again although it was acknowledged")
+        self.assertEqual(self.server.run("fsck"), "nothing is wrong\n")
+        self.assertEqual(sha3(client.get("/download/" + image.id)[2]), image.sha3)
+        self.assertEqual(os.listdir(self.server.data + "/incoming"), [])
+        print(f"{self.KILLS} kills, {sum(lost)} chunks in flight, {sum(sent)} sent for {len(sent)}")
+
+
+class Load(Case):
+    CLIENTS = 64
+    LIMIT = 200 << 20  # bytes of the server's memory
+
+    def test_sixty_four_clients_at_once(self):
+        shared = self.pushed(size=64 << 20, chunk_size=4 << 20)
+        images = [self.image(size=6 << 20) for _ in range(self.CLIENTS // 2)]
+        errors = []
+        start = threading.Barrier(self.CLIENTS)
+
+        def run(action):
+            try:
+                client = self.server.client(timeout=120)
+                start.wait(60)
+                action(client)
+            except Exception as error:  # noqa: BLE001
+                errors.append(repr(error))
+
+        def pull(client):
+            for _ in range(2):
+                self.assertEqual(sha3(client.get("/download/" + shared.id)[2]), shared.sha3)
+
+        def push(image):
+            def action(client):
+                client.push(image)
+                client.wait_full(image.id)
+                self.assertEqual(sha3(client.get("/download/" + image.id)[2]), image.sha3)
+            return action
+
+        actions = [push(image) for image in images] + [pull] * (self.CLIENTS // 2)
+        threads = [threading.Thread(target=run, args=(action,)) for action in actions]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(240)
+        self.assertEqual(errors, [])
+        memory = self.server.memory()
+        print(f"memory of the server: {memory >> 20} MiB")
+        self.assertLess(memory, self.LIMIT)
+
+
+registry.main()
