@@ -16,9 +16,12 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "build/convert.h"
+#include "cli/lint_text.h"
 #include "cli/transfer_progress.h"
 #include "gvmi/hash.h"
 #include "gvmi/image.h"
+#include "gvmi/squashfs_reader.h"
+#include "lint/lint.h"
 #include "oci/dockerfile.h"
 #include "oci/image.h"
 
@@ -115,6 +118,16 @@ oci::Image open(const BuildArguments& arguments, Steps& steps) {
                               [&] { return oci::build_dockerfile(arguments.dockerfile, arguments.image, arguments.builder, options); });
 }
 
+// To stderr, as what is not the result.
+void lint_image(int fd, const std::string& output, const BuildArguments& arguments, const build::Summary& summary) {
+    base::with_context("cannot look into " + output, [&] {
+        const gvmi::Image image = gvmi::read_image(fd, output);
+        gvmi::SquashfsReader reader(fd);
+        const lint::Conversion conversion{summary.clamped_times, summary.dropped_attributes};
+        print_findings(std::cerr, lint::lint(reader, image.config, summary.file_bytes, conversion, arguments.lint_off));
+    });
+}
+
 }  // namespace
 
 std::string build_image(const BuildArguments& arguments) {
@@ -144,10 +157,12 @@ std::string build_image(const BuildArguments& arguments) {
     options.progress = [&steps](uint64_t done, uint64_t total) { steps.show(done, total); };
     steps.begin("converting");
     const build::Summary summary = base::with_context(what, [&] { return build::convert(image, config, file.fd(), output, options); });
+    steps.end();
     const std::string hex = base::with_context(what, [&] { return hash(file.fd(), summary.file_bytes); });
     file.commit();
     print_summary(output, summary, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     std::cout << "image hash: " << hex << "\n";
+    if (!arguments.no_lint) lint_image(file.fd(), output, arguments, summary);
     if (options.compression.method == gvmi::Method::zstd) {
         std::cerr << "note: providers with today's runtime cannot read zstd; this project's runtime does\n";
     }

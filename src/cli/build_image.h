@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 
 #include "build/config.h"
@@ -19,6 +20,8 @@ struct BuildArguments {
     build::Changes changes;
     std::string method = "gzip";
     std::optional<int> level;
+    bool no_lint = false;
+    std::set<std::string> lint_off;  // rules' ids
 };
 
 // Writes the .gvmi, tells on stdout what it did, and returns its path. An interrupted or failed build leaves nothing behind. Throws

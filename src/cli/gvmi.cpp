@@ -7,6 +7,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     std::function<int()> chosen;
     cli::add_inspect_command(app, chosen);
     cli::add_verify_command(app, chosen);
+    cli::add_lint_command(app, chosen);
     cli::add_ls_command(app, chosen);
     cli::add_cat_command(app, chosen);
     cli::add_extract_command(app, chosen);

@@ -9,6 +9,7 @@ namespace cli {
 // throw.
 void add_inspect_command(CLI::App& app, std::function<int()>& chosen);
 void add_verify_command(CLI::App& app, std::function<int()>& chosen);
+void add_lint_command(CLI::App& app, std::function<int()>& chosen);
 void add_ls_command(CLI::App& app, std::function<int()>& chosen);
 void add_cat_command(CLI::App& app, std::function<int()>& chosen);
 void add_extract_command(CLI::App& app, std::function<int()>& chosen);

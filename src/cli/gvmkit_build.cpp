@@ -2,6 +2,7 @@
 
 #include "cli/build_image.h"
 #include "cli/common.h"
+#include "cli/lint_text.h"
 #include "cli/push.h"
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside of run only a wrong option throws
@@ -37,6 +38,8 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     auto* entrypoint_option =
         app.add_option("--entrypoint", entrypoint, "The program to start, in the place of the image's entrypoint and command");
     auto* user_option = app.add_option("--user", user, "Whom commands run as: a name or number, with :GROUP or without");
+    app.add_flag("--no-lint", arguments.no_lint, "Does not look for what will surprise in a VM");
+    cli::add_lint_off_option(app, "--lint-off", arguments.lint_off);
     app.add_flag("--hide-progress", arguments.hide_progress, "No progress on the terminal");
     cli::PushArguments push;
     cli::add_push_options(app, push);

@@ -1,0 +1,52 @@
+#include "cli/lint_text.h"
+
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "base/json.h"
+
+namespace cli {
+namespace {
+
+const char* severity(const lint::Finding& finding) {
+    return finding.severity == lint::Finding::Severity::warning ? "warning" : "note";
+}
+
+}  // namespace
+
+void add_lint_off_option(CLI::App& app, const char* name, std::set<std::string>& off) {
+    std::string help = "Switches a rule off; repeatable:";
+    std::vector<std::string> ids;
+    for (const lint::Rule& rule : lint::rules()) {
+        help += std::string(ids.empty() ? " " : ", ") + rule.id;
+        ids.emplace_back(rule.id);
+    }
+    app.add_option_function<std::string>(
+           name, [&off](const std::string& id) { off.insert(id); }, help)
+        ->check(CLI::IsMember(ids))
+        ->trigger_on_parse()
+        ->allow_extra_args(false);
+}
+
+void print_findings(std::ostream& out, const std::vector<lint::Finding>& findings) {
+    for (const lint::Finding& finding : findings) {
+        out << severity(finding) << " [" << finding.id << "]: " << finding.reason << "\n";
+        for (const std::string& path : finding.paths)
+            out << "    " << path << "\n";
+        if (!finding.remedy.empty()) out << "    remedy: " << finding.remedy << "\n";
+    }
+}
+
+std::string findings_json(const std::vector<lint::Finding>& findings) {
+    auto list = nlohmann::json::array();
+    for (const lint::Finding& finding : findings) {
+        list.push_back({{"id", finding.id},
+                        {"severity", severity(finding)},
+                        {"reason", finding.reason},
+                        {"remedy", finding.remedy},
+                        {"paths", finding.paths}});
+    }
+    return base::to_text(list);
+}
+
+}  // namespace cli

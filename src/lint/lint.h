@@ -1,0 +1,42 @@
+// Folder lint: what will surprise in a VM: findings about an image's tree and configuration. It reads a finished .gvmi, so that the end of
+// a build and `gvmi lint` tell the same.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gvmi/image.h"
+#include "gvmi/squashfs_reader.h"
+
+namespace lint {
+
+struct Finding {
+    enum class Severity { note, warning };
+
+    std::string id;  // of the rule: "no-volume"
+    Severity severity = Severity::warning;
+    std::string reason;  // what is there, and what it does in a VM
+    std::string remedy;  // what to do about it; empty where there is nothing
+    std::vector<std::string> paths = {};
+};
+
+struct Rule {
+    const char* id;
+    const char* about;
+};
+// All rules, in the order in which findings come.
+const std::vector<Rule>& rules();
+
+// What only the conversion knows.
+struct Conversion {
+    uint64_t clamped_times = 0;
+    uint64_t dropped_attributes = 0;
+};
+
+// Looks at an image; rules in `off` are left out. Throws base::Error where the squashfs is damaged.
+std::vector<Finding> lint(gvmi::SquashfsReader& reader, const gvmi::Config& config, uint64_t file_bytes, const Conversion& conversion = {},
+                          const std::set<std::string>& off = {});
+
+}  // namespace lint
