@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdio>
 #include <utility>
 
@@ -43,7 +44,7 @@ std::string rate_text(uint64_t bytes, double seconds, uint64_t left) {
     const double wait = static_cast<double>(left) / rate;
     constexpr double kDay = 86400;
     if (wait > kDay) return base::format_size(static_cast<uint64_t>(rate)) + "/s, more than a day left";
-    const auto whole = static_cast<unsigned>(wait + 0.5);
+    const auto whole = static_cast<unsigned>(std::lround(wait));
     char time[32];
     if (whole >= 3600) {
         (void)std::snprintf(time, sizeof time, "%u:%02u:%02u", whole / 3600, whole / 60 % 60, whole % 60);

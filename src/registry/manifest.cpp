@@ -77,8 +77,8 @@ std::optional<std::time_t> parse_time(const std::string& text) {
         if (end == 1 || end == std::string_view::npos) return {};
         rest.remove_prefix(end);
     }
-    int hours = 0;
-    int minutes = 0;
+    std::time_t hours = 0;
+    std::time_t minutes = 0;
     if (rest != "Z") {
         const bool form = rest.size() == 6 && (rest[0] == '+' || rest[0] == '-') && is_digit(rest[1]) && is_digit(rest[2]) &&
                           rest[3] == ':' && is_digit(rest[4]) && is_digit(rest[5]);
@@ -159,7 +159,7 @@ Check one_of(std::vector<std::string_view> allowed) {
         if (std::find(allowed.begin(), allowed.end(), text) != allowed.end()) return;
         std::string names;
         for (const std::string_view name : allowed)
-            names += (names.empty() ? "" : ", ") + std::string(name);
+            names.append(names.empty() ? "" : ", ").append(name);
         fail(place, base::quote(text) + " is none of " + names);
     };
 }

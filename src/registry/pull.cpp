@@ -267,7 +267,7 @@ std::string pull_image(const ImageSource& source, const std::filesystem::path& o
         if (download.position() == 0) file.remove();
         throw;
     }
-    const std::string hash = download.hash();
+    std::string hash = download.hash();
     if (!source.sha3.empty() && hash != source.sha3) {
         file.remove();
         throw base::Error(source.url + ": its SHA3-224 is " + hash + ", not " + source.sha3);

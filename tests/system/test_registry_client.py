@@ -155,6 +155,23 @@ class Client(unittest.TestCase):
         self.addCleanup(client.http.close)
         self.assertEqual(client.status(hashlib.sha256(content(image + ".descr.bin")).hexdigest())["chunks"], [0])
 
+    def test_tls_is_spoken_and_certificates_are_checked(self):
+        key, certificate = self.work + "/key.pem", self.work + "/certificate.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2",
+                        "-subj", "/CN=registry", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True, timeout=60)
+        server = registry_server.Server(BIN + "/gvmkit-registry", "--tls-certificate", certificate, "--tls-key", key)
+        self.addCleanup(server.remove)
+        server.start()
+        self.assertTrue(server.url.startswith("https://"))
+        image = self.file("a.gvmi", 5_000_000)
+        refused = self.run_program("gvmkit-build", "-d", image, "--push", "--nologin", check=False, REGISTRY_URL=server.url)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("certificate", refused.stdout)
+        trusted = {"REGISTRY_URL": server.url, "SSL_CERT_FILE": certificate}
+        self.run_program("gvmkit-build", "-d", image, "--push", "--nologin", **trusted)
+        self.run_program("gvmi", "pull", sha3(image), "--output", "pulled", **trusted)
+        self.assertTrue(content(self.work + "/pulled") == content(image))
+
     def test_an_image_that_changed_behind_its_descriptor_is_not_sent(self):
         image = self.file("a.gvmi", 100_000)
         self.run_program("gvmkit-build", "-d", image)
@@ -198,6 +215,8 @@ class Client(unittest.TestCase):
         print(f"\n{proxy.count('sent')} chunks sent for 300, {proxy.bytes / 1e6:.0f} MB for 300 MB", file=sys.stderr)
         self.assertLess(proxy.bytes, 300_000_000 + under_way * 1_000_000 + 10_000_000)
         self.assert_pulls("alice/big:1", image)
+        self.assertEqual(self.server.stop(), 0)
+        self.server.run("fsck")
 
     def test_a_push_outlives_a_server_that_is_killed_twenty_times(self):
         proxy = counting_proxy.Proxy(self.server.url)
