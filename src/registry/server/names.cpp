@@ -64,19 +64,4 @@ std::string escape_html(std::string_view text) {
     return out;
 }
 
-std::string escape_query(std::string_view text) {
-    constexpr std::string_view digits = "0123456789ABCDEF";
-    std::string out;
-    for (const char c : text) {
-        if (is_name_character(c)) {
-            out += c;
-        } else {
-            out += '%';
-            out += digits[static_cast<unsigned char>(c) >> 4];
-            out += digits[static_cast<unsigned char>(c) & 15];
-        }
-    }
-    return out;
-}
-
 }  // namespace registry::server

@@ -17,7 +17,4 @@ Name parse_name(const std::string& text);
 // Text as HTML has it, in an element or in a quoted attribute.
 std::string escape_html(std::string_view text);
 
-// Text as a part of a query in a URL.
-std::string escape_query(std::string_view text);
-
 }  // namespace registry::server

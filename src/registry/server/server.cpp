@@ -71,6 +71,7 @@ void serve(const ServeOptions& options) {
     storage.clear_incoming();
     SqliteMetadata metadata(database_file(options.data));
 
+    (void)std::signal(SIGPIPE, SIG_IGN);  // whoever reads the log may go away
     // Before there are threads, so that all have them blocked.
     sigset_t signals;
     sigemptyset(&signals);

@@ -1,0 +1,122 @@
+#include "registry/server/sqlite_metadata.h"
+
+#include <fstream>
+
+#include "base/error.h"
+#include "fixture.h"
+#include "registry/server/errors.h"
+
+namespace registry::server {
+namespace {
+
+class SqliteMetadataTest : public Registry {
+protected:
+    void tag(const char* name, const TestImage& image, Time now = 1, uint64_t quota = 1000) {
+        metadata_.set_tag({"alice", "tools", name}, image.id, quota, now, false);
+    }
+};
+
+TEST_F(SqliteMetadataTest, KeepsUploads) {
+    const TestImage image("aaaabbbbcc");
+    EXPECT_FALSE(metadata_.find_upload(image.id));
+    metadata_.add_upload(image.id, image.descriptor, 5);
+    metadata_.add_upload(image.id, image.descriptor, 6);
+    const Upload upload = metadata_.find_upload(image.id).value();
+    EXPECT_EQ(serialize(upload.descriptor), image.bytes);
+    EXPECT_EQ(upload.state, State::partial);
+    EXPECT_FALSE(metadata_.find_image(image.descriptor.sha3));
+    metadata_.set_state(image.id, State::full, 7);
+    EXPECT_EQ(metadata_.find_image(image.descriptor.sha3), image.id);
+    EXPECT_TRUE(metadata_.uploads(State::partial).empty());
+    EXPECT_EQ(metadata_.uploads(State::full), std::vector{image.id});
+    EXPECT_EQ(metadata_.check(), "");
+}
+
+TEST_F(SqliteMetadataTest, AnotherConnectionSeesTheSame) {
+    SqliteMetadata other(folder_ / "registry.sqlite");
+    metadata_.add_user("alice", 17, 1);
+    EXPECT_EQ(other.users().at(0).quota, 17u);
+    EXPECT_TRUE(other.remove_user("alice"));
+    EXPECT_TRUE(metadata_.users().empty());
+}
+
+TEST_F(SqliteMetadataTest, TagsMoveAndGoWithTheirUser) {
+    const TestImage first("aaaa"), second("bbbb");
+    add(first, State::full);
+    add(second, State::full);
+    metadata_.add_user("alice", std::nullopt, 1);
+    tag("1", first);
+    tag("2", first, 2);
+    tag("1", second, 3);
+    EXPECT_EQ(metadata_.find_tag({"alice", "tools", "1"}), second.id);
+    EXPECT_EQ(metadata_.tags("alice", "tools").size(), 2u);
+    EXPECT_EQ(metadata_.tags("alice", "tools").at(0).name.tag, "1");  // the one set last is first
+    EXPECT_EQ(metadata_.users().at(0).used, 8u);
+    EXPECT_EQ(metadata_.remove_tags({"alice", "tools", "1"}), 1u);
+    EXPECT_EQ(metadata_.remove_tags({"alice", "tools", "1"}), 0u);
+    metadata_.remove_user("alice");
+    EXPECT_FALSE(metadata_.find_tag({"alice", "tools", "2"}));
+    EXPECT_EQ(metadata_.check(), "");
+}
+
+TEST_F(SqliteMetadataTest, QuotasCountAnImageOnce) {
+    const TestImage first("aaaabbbb"), second("cccc");
+    add(first, State::full);
+    add(second, State::full);
+    EXPECT_THROW(tag("1", first), RequestError);  // no such user
+    metadata_.add_user("alice", std::nullopt, 1);
+    EXPECT_THROW(tag("1", first, 1, 7), RequestError);
+    tag("1", first, 1, 8);
+    tag("2", first, 1, 8);
+    EXPECT_THROW(tag("3", second, 1, 11), RequestError);
+    metadata_.add_user("alice", 12, 1);
+    tag("3", second, 1, 0);
+    EXPECT_THROW(metadata_.set_tag({"alice", "tools", "4"}, std::string(64, '0'), 1000, 1, false), base::Error);  // no such upload
+}
+
+TEST_F(SqliteMetadataTest, SearchTakesTextAsItIs) {
+    const TestImage image("aaaa");
+    add(image, State::full);
+    metadata_.add_user("alice", std::nullopt, 1);
+    tag("1", image);
+    for (const char* text : {"", "ALI", "ce/to", "tools"})
+        EXPECT_EQ(metadata_.search(text, 10).size(), 1u) << text;
+    for (const char* text : {"%", "_", "' OR 1=1 --", "bob"})
+        EXPECT_TRUE(metadata_.search(text, 10).empty()) << text;
+    EXPECT_TRUE(metadata_.search("", 0).empty());
+}
+
+TEST_F(SqliteMetadataTest, TokensBelongToOneUser) {
+    EXPECT_FALSE(metadata_.add_token("alice", "hash", "", 1));
+    metadata_.add_user("alice", std::nullopt, 1);
+    metadata_.add_user("bob", std::nullopt, 1);
+    EXPECT_TRUE(metadata_.add_token("alice", "hash", "laptop", 1));
+    const int64_t id = metadata_.tokens("alice").at(0).id;
+    EXPECT_FALSE(metadata_.remove_token("bob", id));
+    EXPECT_TRUE(metadata_.remove_token("alice", id));
+    EXPECT_TRUE(metadata_.tokens("alice").empty());
+}
+
+TEST_F(SqliteMetadataTest, ExpiryLeavesTagsAndYoungOnes) {
+    const TestImage old("aaaa"), young("bbbb"), tagged("cccc");
+    add(old, State::full, 10);
+    add(young, State::partial, 11);
+    add(tagged, State::full, 5);
+    metadata_.add_user("alice", std::nullopt, 1);
+    tag("1", tagged);
+    EXPECT_EQ(metadata_.expire(10), 1u);
+    EXPECT_FALSE(metadata_.find_upload(old.id));
+    std::vector<std::string> removed;
+    metadata_.for_unused({old.descriptor.chunks[0], young.descriptor.chunks[0], tagged.descriptor.chunks[0]},
+                         [&removed](const std::string& chunk) { removed.push_back(chunk); });
+    EXPECT_EQ(removed, old.descriptor.chunks);
+}
+
+TEST_F(SqliteMetadataTest, SaysWhatIsNoDataBase) {
+    std::ofstream(folder_ / "text") << std::string(10000, 'x');
+    EXPECT_THROW(SqliteMetadata(folder_ / "text"), base::Error);
+    EXPECT_THROW(SqliteMetadata(folder_ / "missing" / "x"), base::Error);
+}
+
+}  // namespace
+}  // namespace registry::server
