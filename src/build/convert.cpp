@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/quote.h"
+#include "base/times.h"
 #include "build/path.h"
 #include "build/tree.h"
 #include "gvmi/image.h"
@@ -23,6 +24,12 @@ public:
         const auto bytes = inner_->next();
         count_(bytes.size());
         return bytes;
+    }
+
+    uint64_t skip(uint64_t bytes) override {
+        const uint64_t n = inner_->skip(bytes);
+        count_(n);
+        return n;
     }
 
 private:
@@ -48,11 +55,12 @@ Tree read_tree(const std::vector<oci::Layer>& layers) {
     Tree tree;
     for (size_t i = 0; i < layers.size(); i++) {
         base::with_context(layers[i].name, [&] {
-            const std::unique_ptr<oci::Entries> entries = oci::read_layer(layers[i]);
+            const std::unique_ptr<oci::Entries> entries = oci::read_unchecked_layer(layers[i]);
             oci::TarEntry entry;
-            for (uint64_t ordinal = 0; entries->next(entry); ordinal++)
+            for (uint64_t ordinal = 0; entries->next(entry); ordinal++) {
+                const base::Timed timed(base::Work::merge);
                 tree.apply(i, ordinal, std::move(entry));
-            entries->drain();
+            }
         });
     }
     return tree;
@@ -99,7 +107,7 @@ void copy_data(oci::Entries& reader, const Node& node, gvmi::SquashfsWriter& wri
 }
 
 void write_layer(const oci::Layer& layer, const std::map<uint64_t, Node*>& files, gvmi::SquashfsWriter& writer) {
-    const std::unique_ptr<oci::Entries> reader = oci::read_checked_layer(layer);
+    const std::unique_ptr<oci::Entries> reader = oci::read_layer(layer);
     oci::TarEntry entry;
     uint64_t ordinal = 0;
     for (const auto& [wanted, node] : files) {
@@ -114,6 +122,10 @@ void write_layer(const oci::Layer& layer, const std::map<uint64_t, Node*>& files
         base::with_context(base::quote(entry.path), [&, node = node] { copy_data(*reader, *node, writer); });
         writer.end_file();
     }
+    // What the digests say of the layer is told at its end.
+    while (reader->next(entry)) {
+    }
+    reader->drain();
 }
 
 gvmi::InodeRef write_inode(Node& node, uint32_t parent, gvmi::SquashfsWriter& writer);
@@ -164,7 +176,6 @@ Summary convert(const oci::Image& image, const nlohmann::json& config, int fd, c
     squashfs.workers = options.workers;
     gvmi::SquashfsWriter writer(fd, name, squashfs);
     for (size_t i = 0; i < layers.size(); i++) {
-        if (plan.files[i].empty()) continue;
         base::with_context(layers[i].name, [&] { write_layer(layers[i], plan.files[i], writer); });
     }
     writer.finish(write_inode(tree.root(), tree.root().inode.number + 1, writer));

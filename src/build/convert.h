@@ -1,5 +1,6 @@
-// Folder build: an image's layers merged into one tree and written as a .gvmi. The first pass over the layers reads the headers and checks
-// the digests; the second writes the data that the tree still has, the base layers' first. Memory grows with the entries, not the bytes.
+// Folder build: an image's layers merged into one tree and written as a .gvmi. The first pass over the layers reads the headers; the
+// second checks the digests and writes the data that the tree still has, the base layers' first, while other threads compress. Memory grows
+// with the entries, not the bytes.
 #pragma once
 
 #include <cstdint>

@@ -15,6 +15,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/size.h"
+#include "base/times.h"
 #include "build/convert.h"
 #include "cli/lint_text.h"
 #include "cli/transfer_progress.h"
@@ -74,30 +75,59 @@ void end_on_signals() {
         (void)::sigaction(signal, &action, nullptr);
 }
 
+std::string seconds_text(double seconds) {
+    std::array<char, 32> text{};
+    (void)std::snprintf(text.data(), text.size(), "%.2f s", seconds);
+    return text.data();
+}
+
 // What stops the work when it was interrupted, and shows how far it is.
 class Steps {
 public:
     explicit Steps(bool shown) : shown_(shown) {}
 
     // Begins a step; the one before it is removed from the terminal.
-    void begin(const char* what) { progress_.emplace(what, shown_); }
-    void end() { progress_.reset(); }
+    void begin(const char* what) {
+        end();
+        progress_.emplace(what, shown_);
+        steps_.push_back({what, 0});
+        start_ = std::chrono::steady_clock::now();
+    }
+    void end() {
+        if (!progress_) return;
+        progress_.reset();
+        steps_.back().seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    }
     void show(uint64_t done, uint64_t total) {
         if (interrupted != 0) throw base::Error("interrupted");
         if (progress_ && total > 0) progress_->show(done, total);
     }
 
+    void print_times(std::ostream& out) const {
+        out << "times:";
+        for (const Step& step : steps_)
+            out << " " << step.what << " " << seconds_text(step.seconds);
+        out << "\nwork, all threads:";
+        for (size_t i = 0; i < base::kWorkNames.size(); i++)
+            out << " " << base::kWorkNames[i] << " " << seconds_text(static_cast<double>(base::work_nanoseconds[i]) / 1e9);
+        out << "\n";
+    }
+
 private:
+    struct Step {
+        const char* what;
+        double seconds;
+    };
     bool shown_;
     std::optional<TransferProgress> progress_;
+    std::vector<Step> steps_;
+    std::chrono::steady_clock::time_point start_;
 };
 
 // One line: entries, size before and after, seconds; and what a squashfs could not hold.
 void print_summary(const std::string& output, const build::Summary& summary, double seconds) {
-    std::array<char, 32> time{};
-    (void)std::snprintf(time.data(), time.size(), "%.1f s", seconds);
     std::cout << output << ": " << summary.inodes << " inodes, " << base::format_size(summary.data_bytes) << " of files in "
-              << base::format_size(summary.file_bytes) << ", " << time.data();
+              << base::format_size(summary.file_bytes) << ", " << seconds_text(seconds);
     if (summary.clamped_times > 0) std::cout << ", " << summary.clamped_times << " times before 1970 or after 2106 clamped";
     if (summary.dropped_attributes > 0) std::cout << ", " << summary.dropped_attributes << " extended attributes or ACLs dropped";
     std::cout << "\n";
@@ -130,7 +160,7 @@ void lint_image(int fd, const std::string& output, const BuildArguments& argumen
 
 }  // namespace
 
-std::string build_image(const BuildArguments& arguments) {
+BuiltImage build_image(const BuildArguments& arguments) {
     build::Options options;
     options.compression = compression(arguments);
     options.workers = std::max(1U, std::thread::hardware_concurrency());
@@ -149,8 +179,9 @@ std::string build_image(const BuildArguments& arguments) {
     };
     if (!arguments.force && up_to_date(output, config, arguments.method)) {
         const base::UniqueFd fd = base::open_file(output, O_RDONLY);
-        std::cout << output << ": up to date\nimage hash: " << hash(fd.get(), std::filesystem::file_size(output)) << "\n";
-        return output;
+        const std::string hex = hash(fd.get(), std::filesystem::file_size(output));
+        std::cout << output << ": up to date\nimage hash: " << hex << "\n";
+        return {output, hex};
     }
 
     base::AtomicFile file(output);
@@ -162,11 +193,12 @@ std::string build_image(const BuildArguments& arguments) {
     file.commit();
     print_summary(output, summary, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     std::cout << "image hash: " << hex << "\n";
+    if (arguments.times) steps.print_times(std::cerr);
     if (!arguments.no_lint) lint_image(file.fd(), output, arguments, summary);
     if (options.compression.method == gvmi::Method::zstd) {
         std::cerr << "note: providers with today's runtime cannot read zstd; this project's runtime does\n";
     }
-    return output;
+    return {output, hex};
 }
 
 }  // namespace cli

@@ -20,12 +20,18 @@ struct BuildArguments {
     build::Changes changes;
     std::string method = "gzip";
     std::optional<int> level;
+    bool times = false;  // tell where the time went
     bool no_lint = false;
     std::set<std::string> lint_off;  // rules' ids
 };
 
-// Writes the .gvmi, tells on stdout what it did, and returns its path. An interrupted or failed build leaves nothing behind. Throws
+struct BuiltImage {
+    std::string path;
+    std::string hash;
+};
+
+// Writes the .gvmi and tells on stdout what it did. An interrupted or failed build leaves nothing behind. Throws
 // base::Error, and CLI::ValidationError for a level that the method does not have.
-std::string build_image(const BuildArguments& arguments);
+BuiltImage build_image(const BuildArguments& arguments);
 
 }  // namespace cli

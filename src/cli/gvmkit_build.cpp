@@ -29,7 +29,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
         ->check(CLI::IsMember({"gzip", "lzo", "lz4", "xz", "zstd"}))
         ->capture_default_str();
     app.add_option("--compression-level", arguments.level,
-                   "1 (fast) to 9 (small) for gzip (else 6) and lzo (else 8), to 22 for zstd (else 3); lz4 and xz have none");
+                   "1 (fast) to 9 (small) for gzip (else 3) and lzo (else 8), to 22 for zstd (else 3); lz4 and xz have none");
     // One value each time: what follows is the image.
     app.add_option("--env", arguments.changes.env, "Sets NAME=VALUE in the image's environment; repeatable")
         ->take_all()
@@ -38,6 +38,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     auto* entrypoint_option =
         app.add_option("--entrypoint", entrypoint, "The program to start, in the place of the image's entrypoint and command");
     auto* user_option = app.add_option("--user", user, "Whom commands run as: a name or number, with :GROUP or without");
+    app.add_flag("--times", arguments.times, "Tells where the time went: by kinds of work, the threads added up, and by steps");
     app.add_flag("--no-lint", arguments.no_lint, "Does not look for what will surprise in a VM");
     cli::add_lint_off_option(app, "--lint-off", arguments.lint_off);
     app.add_flag("--hide-progress", arguments.hide_progress, "No progress on the terminal");
@@ -49,7 +50,8 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
         if (entrypoint_option->count() > 0) arguments.changes.entrypoint = entrypoint;
         if (user_option->count() > 0) arguments.changes.user = user;
         const cli::PushPlan plan = cli::plan_push(push, arguments.image);
-        cli::finish_push(push, plan, push.direct_file.empty() ? cli::build_image(arguments) : push.direct_file, !arguments.hide_progress);
+        const cli::BuiltImage built = push.direct_file.empty() ? cli::build_image(arguments) : cli::BuiltImage{push.direct_file, ""};
+        cli::finish_push(push, plan, built.path, built.hash, !arguments.hide_progress);
         return 0;
     });
 }

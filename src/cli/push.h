@@ -46,6 +46,8 @@ struct PushPlan {
 PushPlan plan_push(const PushArguments& arguments, const std::string& image);
 
 // Writes the descriptor beside the image, and pushes it where that was asked for. Throws base::Error.
-void finish_push(const PushArguments& arguments, const PushPlan& plan, const std::filesystem::path& image, bool progress);
+// `image_hash` is empty where it is not known.
+void finish_push(const PushArguments& arguments, const PushPlan& plan, const std::filesystem::path& image, const std::string& image_hash,
+                 bool progress);
 
 }  // namespace cli

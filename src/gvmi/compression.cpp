@@ -26,7 +26,7 @@ struct Name {
 
 // The standard levels are chosen by the table of bench/images.py; lzo's is mksquashfs's.
 constexpr std::array kNames = {
-    Name{Method::gzip, "gzip", {6, 9}}, Name{Method::lzo, "lzo", {8, 9}},    Name{Method::xz, "xz", {0, 0}},
+    Name{Method::gzip, "gzip", {3, 9}}, Name{Method::lzo, "lzo", {8, 9}},    Name{Method::xz, "xz", {0, 0}},
     Name{Method::lz4, "lz4", {0, 0}},   Name{Method::zstd, "zstd", {3, 22}},
 };
 

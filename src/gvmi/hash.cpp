@@ -4,6 +4,7 @@
 
 #include "base/fd.h"
 #include "base/hash.h"
+#include "base/times.h"
 
 namespace gvmi {
 
@@ -13,6 +14,7 @@ std::string image_hash(int fd, const std::string& name, const std::function<void
     for (uint64_t offset = 0;;) {
         const size_t n = base::pread_full(fd, buffer, offset, name);
         if (n == 0) return hasher.hex();
+        const base::Timed timed(base::Work::hash);
         hasher.update(std::span(buffer).first(n));
         offset += n;
         if (progress) progress(offset);

@@ -8,6 +8,8 @@
 #include <array>
 #include <new>
 
+#include "base/times.h"
+
 namespace gvmi {
 namespace {
 
@@ -51,6 +53,7 @@ sqfs_s32 code(sqfs_compressor_t* object, const sqfs_u8* in, sqfs_u32 size, sqfs_
     // 0 is "store it as it is": unless the result is smaller than the input.
     const size_t room = self->decompresses ? out_size : std::min(out_size, size == 0 ? 0 : size - 1);
     if (room == 0) return 0;
+    const base::Timed timed(base::Work::compress);
     try {
         const std::span plain(reinterpret_cast<const std::byte*>(in), size);
         const auto result = self->coder->code(plain, {reinterpret_cast<std::byte*>(out), room});

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/times.h"
 
 namespace gvmi {
 namespace {
@@ -33,6 +34,7 @@ int read_at(sqfs_file_t* file, sqfs_u64 offset, void* buffer, size_t size) {
 
 int write_at(sqfs_file_t* file, sqfs_u64 offset, const void* buffer, size_t size) {
     auto& self = *static_cast<SquashfsFile*>(file);
+    const base::Timed timed(base::Work::write);
     return guarded(self, [&] {
         const auto* data = static_cast<const std::byte*>(buffer);
         for (size_t done = 0; done < size;) {

@@ -51,41 +51,25 @@ private:
     std::filesystem::path path_;
 };
 
-// One entry's data of a tar.
-class Member : public Stream {
-public:
-    Member(StreamPtr tar, size_t ordinal) : reader_(std::move(tar)) {
-        for (size_t i = 0; i <= ordinal; i++) {
-            if (!reader_.next(entry_)) throw base::Error("the archive changed while it was read");
-        }
-    }
-
-    std::span<const std::byte> next() override {
-        const std::optional<TarData> data = reader_.read();
-        if (!data) return {};
-        // The blobs of an image are not sparse files.
-        if (data->offset != position_) throw base::Error("a sparse file in the archive");
-        position_ += data->bytes.size();
-        return data->bytes;
-    }
-
-private:
-    TarReader reader_;
-    TarEntry entry_;
-    uint64_t position_ = 0;
-};
-
 class Tar : public Files {
 public:
     Tar(std::shared_ptr<const base::UniqueFd> fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {
         TarReader reader(read_file(fd_, name_));
         TarEntry entry;
-        for (size_t ordinal = 0; reader.next(entry); ordinal++) {
+        std::string file;  // the entry before, where it was a file: its data ends where the next header begins
+        size_t count = 0;
+        while (true) {
+            const bool there = reader.next(entry);
+            if (!file.empty()) members_[file].offset = reader.header_offset() - padded(members_[file].size);
+            // A root file system has more files than an image archive; its top is all that is asked for.
+            if (!there || ++count > kMaxEntries) break;
             const std::string path = normal(entry.path);
             top_.insert(path.substr(0, path.find('/')));
-            // A root file system has more files than an image archive; its top is all that is asked for.
-            if (ordinal == kMaxEntries) break;
-            if (entry.type == TarEntry::Type::file) members_[path] = {ordinal, entry.size, ""};
+            file.clear();
+            if (entry.type == TarEntry::Type::file && !reader.is_sparse()) {
+                members_[path] = {0, entry.size, ""};
+                file = path;
+            }
             if (entry.type == TarEntry::Type::hard_link) members_[path] = {0, 0, normal(entry.target)};
             if (entry.type == TarEntry::Type::symlink) {
                 const std::string folder = std::filesystem::path(path).parent_path().string();
@@ -100,20 +84,24 @@ public:
             found = members_.find(found->second.target);
         }
         if (found == members_.end() || !found->second.target.empty()) return std::nullopt;
-        return File{found->second.size, [fd = fd_, name = name_, ordinal = found->second.ordinal] {
-                        return std::make_unique<Member>(read_file(fd, name), ordinal);
-                    }};
+        const auto [offset, size, target] = found->second;
+        return File{size, [fd = fd_, name = name_, offset = offset, size = size] { return read_range(fd, name, offset, size); }};
     }
 
     bool has(const std::string& path) const override { return top_.count(path) > 0 || members_.count(path) > 0; }
 
 private:
     struct Entry {
-        size_t ordinal = 0;
+        uint64_t offset = 0;  // of its data
         uint64_t size = 0;
         std::string target;  // of a link
     };
     static constexpr size_t kMaxEntries = 100000;
+
+    static uint64_t padded(uint64_t size) {
+        constexpr uint64_t kBlock = 512;
+        return (size + kBlock - 1) / kBlock * kBlock;
+    }
 
     std::shared_ptr<const base::UniqueFd> fd_;
     std::string name_;

@@ -80,7 +80,7 @@ StreamPtr open_layer(const Layer& layer) {
     return check_sha256(decompress(std::move(blob)), layer.diff_id, "its tar");
 }
 
-StreamPtr open_checked_layer(const Layer& layer) {
+StreamPtr open_unchecked_layer(const Layer& layer) {
     return decompress(layer.open_blob());
 }
 
@@ -89,9 +89,9 @@ std::unique_ptr<Entries> read_layer(const Layer& layer) {
     return std::make_unique<TarReader>(open_layer(layer));
 }
 
-std::unique_ptr<Entries> read_checked_layer(const Layer& layer) {
+std::unique_ptr<Entries> read_unchecked_layer(const Layer& layer) {
     if (layer.open_entries) return layer.open_entries();
-    return std::make_unique<TarReader>(open_checked_layer(layer));
+    return std::make_unique<TarReader>(open_unchecked_layer(layer));
 }
 
 Image open_image(const std::string& reference, const OpenOptions& options) {

@@ -37,12 +37,12 @@ struct Image {
 
 // The layer's plain tar. At its end digest and diff_id are checked, as far as they are known.
 StreamPtr open_layer(const Layer& layer);
-// The same without checks, for what was checked before.
-StreamPtr open_checked_layer(const Layer& layer);
+// The same without checks, for what is checked elsewhere.
+StreamPtr open_unchecked_layer(const Layer& layer);
 
 // The layer's entries, likewise.
 std::unique_ptr<Entries> read_layer(const Layer& layer);
-std::unique_ptr<Entries> read_checked_layer(const Layer& layer);
+std::unique_ptr<Entries> read_unchecked_layer(const Layer& layer);
 
 struct OpenOptions {
     std::string platform = "linux/amd64";

@@ -1,5 +1,6 @@
 #include "oci/libarchive.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 #include <utility>
@@ -17,7 +18,7 @@ Archive::~Archive() {
 }
 
 void Archive::open() {
-    check(archive_read_open(archive_, this, nullptr, read, nullptr));
+    check(archive_read_open2(archive_, this, nullptr, read, skip, nullptr));
 }
 
 void Archive::rethrow() {
@@ -41,6 +42,17 @@ la_ssize_t Archive::read(archive* archive, void* self, const void** buffer) {
         reader->exception_ = std::current_exception();
         archive_set_error(archive, EIO, "it cannot be read");
         return -1;
+    }
+}
+
+la_int64_t Archive::skip(archive* archive, void* self, la_int64_t request) {
+    auto* reader = static_cast<Archive*>(self);
+    try {
+        return static_cast<la_int64_t>(reader->inner_->skip(static_cast<uint64_t>(std::max<la_int64_t>(request, 0))));
+    } catch (...) {
+        reader->exception_ = std::current_exception();
+        archive_set_error(archive, EIO, "it cannot be read");
+        return ARCHIVE_FATAL;
     }
 }
 

@@ -33,6 +33,7 @@ public:
 
 private:
     static la_ssize_t read(archive* archive, void* self, const void** buffer);
+    static la_int64_t skip(archive* archive, void* self, la_int64_t request);
 
     StreamPtr inner_;
     archive* archive_;

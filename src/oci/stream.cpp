@@ -1,15 +1,18 @@
 #include "oci/stream.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/times.h"
 #include "oci/libarchive.h"
 
 namespace oci {
@@ -17,12 +20,24 @@ namespace {
 
 class File : public Stream {
 public:
-    File(std::shared_ptr<const base::UniqueFd> fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)), buffer_(kBuffer) {}
+    File(std::shared_ptr<const base::UniqueFd> fd, std::string name, uint64_t offset, uint64_t size)
+        : fd_(std::move(fd)), name_(std::move(name)), buffer_(kBuffer), offset_(offset), end_(offset + size) {}
 
     std::span<const std::byte> next() override {
-        const size_t n = base::pread_full(fd_->get(), buffer_, offset_, name_);
+        const auto room = std::span(buffer_).first(static_cast<size_t>(std::min<uint64_t>(kBuffer, end_ - offset_)));
+        const base::Timed timed(base::Work::read);
+        const size_t n = base::pread_full(fd_->get(), room, offset_, name_);
         offset_ += n;
-        return std::span(buffer_).first(n);
+        return room.first(n);
+    }
+
+    uint64_t skip(uint64_t bytes) override {
+        struct stat status {};
+        if (::fstat(fd_->get(), &status) < 0) base::throw_errno("cannot examine " + name_);
+        const uint64_t end = std::min(end_, static_cast<uint64_t>(status.st_size));
+        const uint64_t n = std::min(bytes, end > offset_ ? end - offset_ : 0);
+        offset_ += n;
+        return n;
     }
 
 private:
@@ -30,7 +45,8 @@ private:
     std::shared_ptr<const base::UniqueFd> fd_;
     std::string name_;
     std::vector<std::byte> buffer_;
-    uint64_t offset_ = 0;
+    uint64_t offset_;
+    uint64_t end_;
 };
 
 class Empty : public Stream {
@@ -48,6 +64,8 @@ public:
         given_ = true;
         return first_.empty() ? inner_->next() : std::span<const std::byte>(first_);
     }
+
+    uint64_t skip(uint64_t bytes) override { return given_ ? inner_->skip(bytes) : 0; }
 
 private:
     std::vector<std::byte> first_;
@@ -106,6 +124,7 @@ public:
         if (ended_) return {};
         const auto bytes = inner_->next();
         if (!bytes.empty()) {
+            const base::Timed timed(base::Work::hash);
             hasher_.update(bytes);
             return bytes;
         }
@@ -126,7 +145,12 @@ private:
 }  // namespace
 
 StreamPtr read_file(std::shared_ptr<const base::UniqueFd> fd, const std::string& name) {
-    return std::make_unique<File>(std::move(fd), name);
+    constexpr uint64_t kToTheEnd = std::numeric_limits<int64_t>::max();
+    return read_range(std::move(fd), name, 0, kToTheEnd);
+}
+
+StreamPtr read_range(std::shared_ptr<const base::UniqueFd> fd, const std::string& name, uint64_t offset, uint64_t size) {
+    return std::make_unique<File>(std::move(fd), name, offset, size);
 }
 
 StreamPtr text_stream(std::string text) {

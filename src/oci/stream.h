@@ -20,12 +20,17 @@ public:
 
     // The next bytes, valid until the next call; empty at the end. Throws base::Error.
     virtual std::span<const std::byte> next() = 0;
+
+    // Leaves out at most so many bytes without reading them, where it can; returns how many: 0 where it cannot.
+    virtual uint64_t skip(uint64_t) { return 0; }
 };
 
 using StreamPtr = std::unique_ptr<Stream>;
 
 // A file from its start to its end. `fd` is shared with others who read it, so its position is left alone. `name` is for messages.
 StreamPtr read_file(std::shared_ptr<const base::UniqueFd> fd, const std::string& name);
+// A part of it; less where the file ends before.
+StreamPtr read_range(std::shared_ptr<const base::UniqueFd> fd, const std::string& name, uint64_t offset, uint64_t size);
 
 // The bytes of a text.
 StreamPtr text_stream(std::string text);

@@ -94,7 +94,10 @@ bool TarReader::next(TarEntry& entry) {
     position_ = 0;
     archive_entry* header = nullptr;
     const int result = archive_read_next_header(archive_.get(), &header);
-    if (result == ARCHIVE_EOF) return false;
+    if (result == ARCHIVE_EOF) {
+        header_ = archive_read_header_position(archive_.get());
+        return false;
+    }
     // libarchive converts PAX names from UTF-8 to the locale's character set. In the C locale, which is ours, that fails for every name
     // that is not ASCII; it then gives the bytes as they are, with a warning, which is what is wanted here.
     const bool unconverted =
@@ -103,6 +106,7 @@ bool TarReader::next(TarEntry& entry) {
     if (!unconverted && result != ARCHIVE_OK) base::with_context(at(), [this, result] { archive_.check(result); });
     base::with_context(at(), [&] { fill(entry, header); });
     header_ = archive_read_header_position(archive_.get());
+    sparse_ = archive_entry_sparse_reset(header) > 0;
     size_ = entry.size;
     return true;
 }

@@ -19,12 +19,18 @@ public:
     // Over what stands behind the tar's end mark.
     void drain() override;
 
+    // Where the header begins that `next` gave last, or, when it gave none, where the end mark is.
+    uint64_t header_offset() const { return static_cast<uint64_t>(header_); }
+    // True when the current file is stored with holes: its data is not one piece of the tar.
+    bool is_sparse() const { return sparse_; }
+
 private:
     std::string at() const;
 
     Archive archive_;
     bool opened_ = false;
-    int64_t header_ = 0;  // where the current entry's begins
+    int64_t header_ = 0;   // where the current entry's begins
+    bool sparse_ = false;  // the current entry's data
     uint64_t size_ = 0;
     uint64_t position_ = 0;  // the end of the data that was given
 };

@@ -58,7 +58,8 @@ std::optional<std::string> usable(const std::filesystem::path& path, const struc
 
 }  // namespace
 
-Descriptor describe_image(int fd, const std::string& name, uint64_t chunk_size, const std::function<void(uint64_t, uint64_t)>& progress) {
+Descriptor describe_image(int fd, const std::string& name, uint64_t chunk_size, const std::function<void(uint64_t, uint64_t)>& progress,
+                          const std::string& sha3) {
     Descriptor descriptor;
     descriptor.size = static_cast<uint64_t>(status_of(fd, name).st_size);
     descriptor.chunk_size = chunk_size;
@@ -74,18 +75,18 @@ Descriptor describe_image(int fd, const std::string& name, uint64_t chunk_size, 
             const auto block = std::span(buffer).first(static_cast<size_t>(std::min<uint64_t>(buffer.size(), end - position)));
             if (base::pread_full(fd, block, position, name) != block.size())
                 throw base::Error(name + ": it became shorter while it was read");
-            whole.update(block);
+            if (sha3.empty()) whole.update(block);
             chunk.update(block);
             progress(position + block.size(), descriptor.size);
         }
         descriptor.chunks.push_back(chunk.hex());
     }
-    descriptor.sha3 = whole.hex();
+    descriptor.sha3 = sha3.empty() ? whole.hex() : sha3;
     return descriptor;
 }
 
 DescribedImage described_image(const std::filesystem::path& image, uint64_t chunk_size, const std::function<void(const std::string&)>& say,
-                               const std::function<void(uint64_t, uint64_t)>& progress) {
+                               const std::function<void(uint64_t, uint64_t)>& progress, const std::string& sha3) {
     DescribedImage result{image, image.string() + ".descr.bin", {}, {}};
     const base::UniqueFd fd = base::open_file(image, O_RDONLY | O_NONBLOCK);
     const struct stat status = status_of(fd.get(), image.string());
@@ -98,7 +99,7 @@ DescribedImage described_image(const std::filesystem::path& image, uint64_t chun
         say("Image link (for use in SDK): " + result.descriptor.sha3);
     } else {
         say(" * Writing file descriptor to " + result.descriptor_path.string());
-        result.descriptor = describe_image(fd.get(), image.string(), chunk_size, progress);
+        result.descriptor = describe_image(fd.get(), image.string(), chunk_size, progress, sha3);
         const struct stat after = status_of(fd.get(), image.string());
         if (older(status.st_mtim, after.st_mtim)) throw base::Error(image.string() + ": it changed while it was read");
         base::AtomicFile file(result.descriptor_path);

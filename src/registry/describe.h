@@ -9,8 +9,10 @@
 namespace registry {
 
 // The descriptor of an image that is open as `fd` (messages call it `name`), in one pass over it. `progress` takes bytes done and in all;
-// it may throw. Throws base::Error where the image is empty, no file, or has more than kMaxChunks chunks of that size.
-Descriptor describe_image(int fd, const std::string& name, uint64_t chunk_size, const std::function<void(uint64_t, uint64_t)>& progress);
+// it may throw. `sha3` is the image's hash where it is known, which saves most of the time. Throws base::Error where the image is empty, no
+// file, or has more than kMaxChunks chunks of that size.
+Descriptor describe_image(int fd, const std::string& name, uint64_t chunk_size, const std::function<void(uint64_t, uint64_t)>& progress,
+                          const std::string& sha3 = "");
 
 // An image and the descriptor beside it.
 struct DescribedImage {
@@ -23,6 +25,6 @@ struct DescribedImage {
 // The descriptor beside `image`: the one that is there, while it is not older than the image and fits its size and the chunk size; else
 // written anew. `chunk_size` 0: chunk_size_for. `say` takes the lines that today's tool prints, which scripts look for. Throws base::Error.
 DescribedImage described_image(const std::filesystem::path& image, uint64_t chunk_size, const std::function<void(const std::string&)>& say,
-                               const std::function<void(uint64_t, uint64_t)>& progress);
+                               const std::function<void(uint64_t, uint64_t)>& progress, const std::string& sha3 = "");
 
 }  // namespace registry

@@ -62,7 +62,7 @@ void add_layer(oci::Image& image, const std::string& blob) {
     oci::Layer layer;
     layer.open_blob = [blob] { return std::make_unique<Text>(blob); };
     layer.size = blob.size();
-    const oci::StreamPtr plain = oci::open_checked_layer(layer);
+    const oci::StreamPtr plain = oci::open_unchecked_layer(layer);
     // Layers that unpack to more than this only cost time.
     const std::string tar = oci::read_all(*plain, size_t{1} << 20);
     layer.diff_id = base::sha256_hex(std::as_bytes(std::span(tar)));
