@@ -9,7 +9,7 @@ mkdir -p "$out"
 # make NAME CONFIG
 make() {
   python3 "$here/docker_archive.py" "$out/$1.tar" "$2"
-  "$bin/gvmkit-build" --force --hide-progress --output "$out/$1.gvmi" "$out/$1.tar" > /dev/null
+  "$bin/gvmkit-build" --force --hide-progress --no-lint --output "$out/$1.gvmi" "$out/$1.tar" > /dev/null
   rm "$out/$1.tar"
 }
 
