@@ -83,9 +83,9 @@ std::optional<std::time_t> parse_time(const std::string& text) {
         const bool form = rest.size() == 6 && (rest[0] == '+' || rest[0] == '-') && is_digit(rest[1]) && is_digit(rest[2]) &&
                           rest[3] == ':' && is_digit(rest[4]) && is_digit(rest[5]);
         if (!form) return {};
-        const int sign = rest[0] == '-' ? -1 : 1;
-        hours = sign * ((rest[1] - '0') * 10 + rest[2] - '0');
-        minutes = sign * ((rest[4] - '0') * 10 + rest[5] - '0');
+        const std::time_t sign = rest[0] == '-' ? -1 : 1;
+        hours = sign * std::stoi(std::string(rest.substr(1, 2)));
+        minutes = sign * std::stoi(std::string(rest.substr(4, 2)));
     }
     const bool in_range = time.tm_mon >= 0 && time.tm_mon <= 11 && time.tm_mday >= 1 && time.tm_mday <= 31 && time.tm_hour <= 23 &&
                           time.tm_min <= 59 && time.tm_sec <= 60;
@@ -137,9 +137,11 @@ void check_object(const Json& value, const std::string& place, const std::map<st
         if (!value.contains(key)) fail(place, "\"" + key + "\" is missing");
     }
     for (const auto& [key, part] : value.items()) {
-        const auto known = required.contains(key) ? required.find(key) : optional.find(key);
-        if (known == required.end() || known == optional.end()) fail(place, base::quote(key) + " is unknown");
-        known->second(part, (place.empty() ? "" : place + ".") + key);
+        const Check* check = required.contains(key) ? &required.at(key) : optional.contains(key) ? &optional.at(key) : nullptr;
+        if (!check) fail(place, base::quote(key) + " is unknown");
+        std::string inner = place;
+        inner.append(place.empty() ? "" : ".").append(key);
+        (*check)(part, inner);
     }
 }
 
