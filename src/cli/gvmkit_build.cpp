@@ -4,6 +4,7 @@
 #include "cli/common.h"
 #include "cli/lint_text.h"
 #include "cli/push.h"
+#include "cli/push_login.h"
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside of run only a wrong option throws
     cli::BuildArguments arguments;

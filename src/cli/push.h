@@ -30,11 +30,6 @@ void add_push_options(CLI::App& app, PushArguments& arguments);
 // needed.
 void check_push_usage(const PushArguments& arguments, const std::string& image);
 
-// --login, --login-check or --logout: nothing is converted or pushed then.
-bool is_account_command(const PushArguments& arguments);
-// Returns the exit code. Throws base::Error.
-int run_account_command(const PushArguments& arguments);
-
 // A push that was found possible as far as that can be told before the image is there: its name is one, and a login is known and valid.
 struct PushPlan {
     registry::Settings settings;

@@ -6,7 +6,6 @@
 #include <iostream>
 
 #include "base/error.h"
-#include "cli/push.h"
 #include "cli/registry_http.h"
 #include "registry/api.h"
 

@@ -203,10 +203,11 @@ HttpAnswer HttpSession::send(const HttpRequest& request) {
     Exchange exchange{request, {}, 0, {}};
     set_up(curl, exchange, state_->options, error_text);
 
-    std::unique_ptr<curl_slist, FreeList> headers;
+    // Not to wait, before a large body, for a "100 Continue" that many servers do not send.
+    std::unique_ptr<curl_slist, FreeList> headers(curl_slist_append(nullptr, "Expect:"));
     for (const std::string& header : request.headers)
         headers.reset(curl_slist_append(headers.release(), header.c_str()));
-    if (headers) curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
 
     std::vector<FileReader> readers;
     readers.reserve(request.parts.size());  // libcurl keeps their addresses

@@ -247,6 +247,8 @@ ImageSource resolve_image(const std::string& what, const std::string& registry_u
 
 std::string pull_image(const ImageSource& source, const std::filesystem::path& output,
                        const std::function<void(uint64_t, uint64_t)>& progress, const HttpOptions& options) {
+    std::error_code error;
+    if (std::filesystem::is_directory(output, error)) throw base::Error(output.string() + ": it is a folder");
     std::string key = source.sha3;
     std::string etag;
     if (key.empty()) {

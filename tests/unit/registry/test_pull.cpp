@@ -189,6 +189,11 @@ TEST_F(Pull, AStatusIsSaid) {
     EXPECT_EQ(files(), 0U);
 }
 
+TEST_F(Pull, AFolderIsNotReplaced) {
+    fs::create_directory(folder / "out");
+    EXPECT_THAT(error_of({"http://127.0.0.1:1/x", {}, 0, {}, {}}), HasSubstr("it is a folder"));
+}
+
 TEST_F(Pull, ARegistryIsAsked) {
     std::string url;
     CannedServer server([&](const std::string&, int fd) {
