@@ -30,7 +30,7 @@ private:
 };
 
 void put(std::string& text, size_t offset, std::string_view bytes) {
-    text.replace(offset, bytes.size(), bytes);
+    std::copy(bytes.begin(), bytes.end(), text.begin() + static_cast<std::ptrdiff_t>(offset));
 }
 
 // Makes a header of each block where one is due.
@@ -52,7 +52,8 @@ std::string with_checksums(std::string tar) {
         std::string digits(6, '0');
         for (size_t i = 6; i-- > 0; sum /= 8)
             digits[i] = static_cast<char>('0' + sum % 8);
-        put(tar, start + 148, digits + '\0');
+        digits.push_back('\0');
+        put(tar, start + 148, digits);
         start += kBlock + (size + kBlock - 1) / kBlock * kBlock;
     }
     return tar;
