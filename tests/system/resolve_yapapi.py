@@ -1,4 +1,4 @@
-"""The package that yapapi sends to providers: resolve_yapapi.py REGISTRY image_tag|image_hash VALUE"""
+"""The package that yapapi sends to providers: resolve_yapapi.py REGISTRY NAME=VALUE..., vm.repo's arguments"""
 
 import asyncio
 import sys
@@ -7,7 +7,7 @@ from yapapi.payload import vm
 
 
 async def main():
-    package = await vm.repo(repository_url=sys.argv[1], **{sys.argv[2]: sys.argv[3]})
+    package = await vm.repo(repository_url=sys.argv[1], **dict(argument.split("=", 1) for argument in sys.argv[2:]))
     print(await package.resolve_url())
 
 

@@ -69,16 +69,18 @@ class Sdk(unittest.TestCase):
         with urllib.request.urlopen(url) as answer:
             self.assertEqual(sha3(answer.read()), image_hash)
 
-    def yapapi(self, kind, value, url=None):
-        return run(other_clients.python(), HERE + "/resolve_yapapi.py", url or self.server.url, kind, value).strip()
+    def yapapi(self, url=None, **arguments):
+        return run(other_clients.python(), HERE + "/resolve_yapapi.py", url or self.server.url,
+                   *(f"{name}={value}" for name, value in arguments.items())).strip()
 
     def golem_js(self, url=None, **config):
         return json.loads(run("node", HERE + "/resolve_golem_js.cjs", json.dumps(config), cwd=other_clients.node_folder(),
                               env={"PATH": os.environ["PATH"], "GOLEM_REGISTRY_URL": url or self.server.url}))
 
     def test_yapapi_resolves_a_tag_and_a_hash(self):
-        for kind, value in [("image_tag", "alice/app:1.0"), ("image_hash", self.sha3)]:
-            package = self.yapapi(kind, value)
+        url = self.package().split(":", 3)[3]
+        for arguments in [{"image_tag": "alice/app:1.0"}, {"image_hash": self.sha3}, {"image_hash": self.sha3, "image_url": url}]:
+            package = self.yapapi(**arguments)
             self.assertEqual(package, self.package())
             self.assert_downloads(package)
 
@@ -101,11 +103,16 @@ class Sdk(unittest.TestCase):
                 self.assertIn(f'yapapi:   package = await vm.repo(image_tag="local/app:latest", repository_url="{url}")', lines)
                 package = f"hash:sha3:{self.sha3}:{url}/download/{self.sha3}/app.gvmi"
                 self.assertIn("URL:      " + package.split(":", 3)[3], lines)
-                self.assertEqual(self.yapapi("image_tag", "local/app:latest", url), package)
-                self.assertEqual(self.yapapi("image_hash", self.sha3, url), package)
+                self.assertEqual(self.yapapi(url, image_tag="local/app:latest"), package)
+                self.assertEqual(self.yapapi(url, image_hash=self.sha3), package)
                 self.assertEqual(self.golem_js(url, imageTag="local/app:latest")["golem.srv.comp.task_package"], package)
                 self.assertEqual(self.golem_js(url, imageHash=self.sha3)["golem.srv.comp.task_package"], package)
+                image_url = package.split(":", 3)[3]
+                self.assertEqual(self.yapapi(url, image_hash=self.sha3, image_url=image_url), package)
                 self.assert_downloads(package)
+                part = urllib.request.Request(image_url, headers={"Range": "bytes=1000-"})  # as a provider goes on
+                with urllib.request.urlopen(part) as answer:
+                    self.assertEqual((answer.status, answer.read()), (206, content(self.image)[1000:]))
             finally:
                 server.terminate()
                 self.assertEqual(server.wait(20), 0)
@@ -120,9 +127,9 @@ class Sdk(unittest.TestCase):
             image_hash = sha3(content(image))
             said = self.push(other_clients.todays_uploader(), *arguments, image=image)
             self.assertIn("image validated successfully", said)
-            self.assert_downloads(self.yapapi("image_hash", image_hash))
+            self.assert_downloads(self.yapapi(image_hash=image_hash))
             if number == 1:
-                self.assertEqual(self.yapapi("image_tag", "alice/theirs:2").split(":")[2], image_hash)
+                self.assertEqual(self.yapapi(image_tag="alice/theirs:2").split(":")[2], image_hash)
             pulled = f"{self.work}/pulled-{number}.gvmi"
             run(BIN + "/gvmi", "pull", image_hash, "--output", pulled, env=self.environment())
             self.assertEqual(content(pulled), content(image))
