@@ -127,6 +127,19 @@ class Client(unittest.TestCase):
         self.assertEqual(gone.returncode, 1)
         self.assertIn("error: not logged in", gone.stdout)
 
+    def test_a_token_that_is_typed_is_not_shown(self):
+        terminal, screen = pty.openpty()
+        shown = Drain(terminal)
+        with subprocess.Popen([BIN + "/gvmkit-build", "--login"], env=self.environment, stdin=screen, stdout=screen, stderr=screen) as client:
+            for question, answer in [("username: ", "alice"), ("access token: ", self.token)]:
+                shown.wait_for(question)
+                os.write(terminal, answer.encode() + b"\n")
+            self.assertEqual(client.wait(60), 0)
+            os.close(screen)
+        self.assertIn("alice", shown.text())
+        self.assertIn("successfully logged in", shown.text())
+        self.assertNotIn(self.token, shown.text())
+
     def test_an_env_file_above_says_where_and_who(self):
         os.makedirs(self.work + "/a/b")
         with open(self.work + "/a/.env", "w", encoding="ascii") as file:
@@ -331,6 +344,12 @@ class Drain:
             while data := os.read(self.fd, 4096):
                 self.bytes += data
         os.close(self.fd)
+
+    def wait_for(self, text):
+        deadline = time.monotonic() + 60
+        while not self.bytes.decode().endswith(text):
+            assert time.monotonic() < deadline, self.bytes
+            time.sleep(0.01)
 
     def text(self):
         self.thread.join(10)
