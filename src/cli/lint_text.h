@@ -10,7 +10,7 @@
 
 namespace cli {
 
-// An option that switches rules off by their ids; the help lists all.
+// An option that switches rules off by their ids, which its help lists.
 void add_lint_off_option(CLI::App& app, const char* name, std::set<std::string>& off);
 
 // Two lines for each finding: what it is, and what to do.
