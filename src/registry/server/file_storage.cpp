@@ -82,7 +82,7 @@ private:
 
 }  // namespace
 
-FileStorage::FileStorage(std::filesystem::path folder) : chunks_(folder / "chunks"), incoming_(folder / "incoming") {
+FileStorage::FileStorage(const std::filesystem::path& folder) : chunks_(folder / "chunks"), incoming_(folder / "incoming") {
     for (const auto& path : {folder, chunks_, incoming_}) {
         if (::mkdir(path.c_str(), 0750) < 0 && errno != EEXIST) base::throw_errno("cannot make " + path.string());
     }

@@ -10,7 +10,7 @@ namespace registry::server {
 class FileStorage : public Storage {
 public:
     // Makes the folders where they are missing. Throws base::SystemError.
-    explicit FileStorage(std::filesystem::path folder);
+    explicit FileStorage(const std::filesystem::path& folder);
 
     // Removes what a server that was killed left half-written; only while no other one runs.
     void clear_incoming();

@@ -4,56 +4,12 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "registry/descriptor.h"
+#include "registry/server/records.h"
 
 namespace registry::server {
-
-// A time, in seconds since 1970.
-using Time = int64_t;
-
-// full: every chunk is there and the SHA3-224 of the whole is the descriptor's; bad: it is not.
-enum class State { partial, full, bad };
-
-struct Upload {
-    std::string id;  // the descriptor hash
-    Descriptor descriptor;
-    State state = State::partial;
-    uint64_t uses = 0;
-};
-
-// The name of an image: user/repository:tag.
-struct Name {
-    std::string user, repository, tag;
-};
-
-struct TaggedImage {
-    Name name;
-    std::string id, sha3;
-    uint64_t size = 0;
-    uint64_t uses = 0;
-    Time changed = 0;  // when the tag was set
-};
-
-struct User {
-    std::string name;
-    std::optional<uint64_t> quota;  // bytes; none: the server's
-    uint64_t used = 0;              // bytes of the images that the user's tags name, each once
-};
-
-struct Token {
-    int64_t id = 0;
-    std::string hash;  // SHA-256 of the token, hex
-    std::string note;
-    Time created = 0;
-};
-
-struct Totals {
-    uint64_t partial = 0, full = 0, bad = 0;  // uploads
-    uint64_t full_bytes = 0;
-    uint64_t tags = 0, users = 0;
-};
 
 // Everything that is known except the chunks' bytes. Its functions may be called from several threads at once, and other processes may
 // change the same data. Each throws base::Error.

@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "registry/server/metadata.h"
+#include "registry/server/records.h"
 
 namespace registry::server {
 

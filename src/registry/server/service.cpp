@@ -1,6 +1,7 @@
 #include "registry/server/service.h"
 
 #include <openssl/crypto.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <charconv>
@@ -91,7 +92,7 @@ std::string Service::add_descriptor(std::span<const std::byte> bytes) {
     }
     if (descriptor.size > limits_.image_size)
         throw RequestError(kBadRequest, "the image is larger than this registry takes (" + std::to_string(limits_.image_size) + " bytes)");
-    const std::string id = base::sha256_hex(bytes);
+    std::string id = base::sha256_hex(bytes);
     refuse_blocked(id, descriptor);
     refuse_when_full();
     metadata_.add_upload(id, descriptor, std::time(nullptr));
@@ -136,6 +137,7 @@ void Service::attach(const std::string& id, const Name& name, const std::string&
     if (upload->state == State::bad) throw RequestError(kConflict, "the image's SHA3-224 is not what its descriptor says");
     if (upload->state == State::partial && !only_check) throw RequestError(kConflict, "the image is not there as a whole");
     metadata_.set_tag(name, id, limits_.user_quota, std::time(nullptr), only_check);
+    if (!only_check) spdlog::info("{}/{}:{} is image {}", name.user, name.repository, name.tag, upload->descriptor.sha3);
 }
 
 Upload Service::find_by_tag(const std::string& text) {
