@@ -57,7 +57,7 @@ size_t on_body(char* data, size_t size, size_t count, void* user) {
 // "message" of an engine's JSON.
 std::string message_in(const std::string& body, long status) {
     try {
-        const std::string message = get_text(base::parse_json(body), "message");
+        std::string message = get_text(base::parse_json(body), "message");
         if (!message.empty()) return message;
     } catch (const base::Error&) {
         // not its usual form
@@ -154,7 +154,7 @@ std::optional<Image> open_engine_image(const std::string& name, const OpenOption
     for (const std::string& socket : found) {
         bool has_it = false;
         try {
-            const auto image = fetch(socket, name, options);
+            auto image = fetch(socket, name, options);
             has_it = image.has_value();
             if (image) return image;
             tried += (tried.empty() ? "" : "; ") + ("the engine at " + socket + " does not have it");
