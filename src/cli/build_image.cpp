@@ -173,7 +173,7 @@ BuiltImage build_image(const BuildArguments& arguments) {
     const std::string output = arguments.output.empty() ? default_name(image) : arguments.output;
     const auto hash = [&](int fd, uint64_t size) {
         steps.begin("hashing");
-        const std::string hex = gvmi::image_hash(fd, output, [&](uint64_t done) { steps.show(done, size); });
+        std::string hex = gvmi::image_hash(fd, output, [&](uint64_t done) { steps.show(done, size); });
         steps.end();
         return hex;
     };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 
 #include "base/size.h"
@@ -12,7 +13,7 @@ namespace {
 
 std::string duration(double seconds) {
     std::array<char, 32> text{};
-    const auto whole = static_cast<uint64_t>(seconds + 0.5);
+    const auto whole = static_cast<uint64_t>(std::llround(seconds));
     if (whole < 60) {
         (void)std::snprintf(text.data(), text.size(), "%.1f s", seconds);
     } else {

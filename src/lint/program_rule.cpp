@@ -92,8 +92,9 @@ std::string in_path(const Look& look, const std::string& name) {
     }
     std::istringstream folders(list);
     for (std::string folder; std::getline(folders, folder, ':');) {
-        const auto file = gvmi::find(look.reader, folder + "/" + name);
-        if (file && S_ISREG(file->mode) && (file->mode & 0111) != 0) return folder + "/" + name;
+        folder.append("/").append(name);
+        const auto file = gvmi::find(look.reader, folder);
+        if (file && S_ISREG(file->mode) && (file->mode & 0111) != 0) return folder;
     }
     return {};
 }

@@ -34,6 +34,7 @@ struct Heap {
     }
     std::vector<std::string> paths() const {
         std::vector<std::string> result;
+        result.reserve(largest.size());
         for (const Sized& file : largest)
             result.push_back(base::escape(file.path) + " (" + base::format_size(file.size) + ")");
         return result;
