@@ -30,7 +30,7 @@ SEEN = ("find . -xdev ! -path ./dev/\\* ! -path ./proc/\\* ! -path ./sys/\\* -pr
 
 def large_image(archive, storage):
     """One layer of debootstrap's, a second that changes little."""
-    buildah = ["buildah", "--root", storage + "/root", "--runroot", storage + "/run", "--storage-driver", "vfs"]
+    buildah = ["buildah", "--root", storage + "/root", "--runroot", storage + "/run", "--storage-driver", "overlay"]
     container = debian_image.run(*buildah, "from", "scratch")
     debian_image.run(*buildah, "add", "--quiet", container, debian_image.debootstrap(LARGE), "/")
     debian_image.run(*buildah, "commit", "--quiet", container, "localhost/large:1")
@@ -42,6 +42,7 @@ def large_image(archive, storage):
     debian_image.run(*buildah, "umount", container)
     debian_image.run(*buildah, "commit", "--quiet", container, "localhost/large:2")
     debian_image.run(*buildah, "push", "--quiet", "localhost/large:2", f"docker-archive:{archive}:large:2")
+    subprocess.run(["umount", storage + "/root/overlay"], stderr=subprocess.DEVNULL, check=False)  # the storage is mounted on itself
 
 
 def listing(folder, links=True):
