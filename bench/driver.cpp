@@ -1,8 +1,18 @@
-// Measures a runtime through the supervisor's pipe and prints the figures as JSON: seconds, one per run.
+// A supervisor of many VMs, for measuring: it obeys lines on stdin and answers each with a line of JSON on stdout.
 //
-// bench_driver WORKDIR STARTS EXECS TRANSFERS BYTES VOLUME RUNTIME OPTIONS...
-//   RUNTIME OPTIONS... deploy|start is what a supervisor would call; VOLUME is a path in the VM that the host shares; the image holds
-//   tool.c as /bin/tool.
+// bench_driver WORKDIR RUNTIME OPTIONS...
+//   RUNTIME OPTIONS... deploy|start is what a supervisor would call; the image holds tool.c as /bin/tool.
+//
+// start COUNT                 deploys so many VMs one after another, each in a folder of its own below WORKDIR, then starts them all at
+//                             once and lets each run `tool true`. Answers with a list, one of
+//                             {"folder", "pid", "deploy", "spawned", "hello", "first exit"} per VM: `spawned` is on the clock
+//                             CLOCK_MONOTONIC, the last two are counted from there. What the VM's runtime says is in FOLDER/stderr.
+// run COUNT OUTPUT BIN ARG... lets the first VM run the command so many times, each of which must write so many bytes. Answers with a
+//                             list: from each request to its final status.
+// end                         shuts all VMs down, and answers with a list: from each request to its answer.
+//
+// All times are seconds.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -13,149 +23,206 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <map>
+#include <filesystem>
+#include <iostream>
+#include <iterator>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "exeunit/client.h"
 #include "exeunit/launch.h"
 
 namespace {
 
 namespace asio = boost::asio;
-using Clock = std::chrono::steady_clock;
+using asio::awaitable;
+using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC
+using nlohmann::json;
 using namespace std::chrono_literals;
 
-struct Arguments {
-    std::string workdir;
-    int starts;
-    int execs;
-    int transfers;
-    std::string bytes;
-    std::string volume;
-    std::vector<std::string> runtime;
+constexpr auto kDeadline = 300s;  // for what one line asks; a VM that has hung must not hang us
+
+double seconds(Clock::duration duration) {
+    return std::chrono::duration<double>(duration).count();
+}
+
+struct Vm {
+    std::filesystem::path folder;
+    Clock::time_point spawned;
+    base::Child runtime;
+    std::unique_ptr<exeunit::Client> client;
+    json seen;
 };
 
-double seconds_since(Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
+// Runs a process to its end and returns the seconds from the request to its final status.
+awaitable<double> run_process(exeunit::Client& client, const std::vector<std::string>& argv, size_t output) {
+    ya_runtime_api::RunProcess process;
+    process.set_bin(argv.at(0));
+    for (const std::string& argument : argv)
+        process.add_args(argument);
+    const auto executor = co_await asio::this_coro::executor;
+    asio::steady_timer ended(executor, Clock::time_point::max());
+    int code = -1;
+    size_t bytes = 0;
+    const auto status = [&](const ya_runtime_api::ProcessStatus& s) {
+        bytes += s.stdout().size();
+        if (s.running()) return;
+        code = s.return_code();
+        ended.cancel();
+    };
+    const Clock::time_point start = Clock::now();
+    co_await client.run(std::move(process), status);
+    boost::system::error_code cancelled;
+    if (code < 0) co_await ended.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    const double took = seconds(Clock::now() - start);
+    if (code != 0) throw base::Error(argv[0] + " ended with " + std::to_string(code));
+    if (bytes != output) throw base::Error(argv[0] + " wrote " + std::to_string(bytes) + " bytes, not " + std::to_string(output));
+    co_return took;
 }
 
-std::vector<std::string> call(const Arguments& arguments, const char* command) {
-    std::vector<std::string> argv = arguments.runtime;
-    argv.emplace_back(command);
-    return argv;
+awaitable<void> begin(Vm& vm) {
+    co_await vm.client->hello();
+    vm.seen["hello"] = seconds(Clock::now() - vm.spawned);
+    const std::vector<std::string> nothing{"/bin/tool", "true"};
+    co_await run_process(*vm.client, nothing, 0);
+    vm.seen["first exit"] = seconds(Clock::now() - vm.spawned);
 }
 
-class Bench {
+awaitable<void> repeat(Vm& vm, int count, size_t output, std::vector<std::string> argv, json& took) {
+    for (int i = 0; i < count; i++)
+        took.push_back(co_await run_process(*vm.client, argv, output));
+}
+
+awaitable<void> shut_down(Vm& vm, json& took) {
+    const Clock::time_point asked = Clock::now();
+    co_await vm.client->shutdown();
+    took.push_back(seconds(Clock::now() - asked));
+}
+
+class Driver {
 public:
-    explicit Bench(const Arguments& arguments) : arguments_(arguments) {}
+    Driver(std::filesystem::path workdir, std::vector<std::string> runtime) : workdir_(std::move(workdir)), runtime_(std::move(runtime)) {}
 
-    nlohmann::json run() {
-        for (int i = 0; i < arguments_.starts; i++) {
-            deploy();
-            const Clock::time_point spawned = Clock::now();
-            exeunit::Launched runtime = exeunit::launch({.argv = call(arguments_, "start"), .working_directory = arguments_.workdir});
-            measure(runtime, spawned, i + 1 == arguments_.starts);
-            if (exeunit::wait_for(runtime.child, 10s) != 0) throw base::Error("the runtime did not end in order");
-        }
-        return figures_;
+    // VMs that are still there die with us.
+    json obey(const std::string& line) {
+        std::istringstream words(line);
+        std::string command;
+        words >> command;
+        if (command == "start") return start(words);
+        if (command == "run") return run(words);
+        if (command == "end") return end();
+        throw base::Error("unknown command: " + line);
     }
 
 private:
-    void deploy() {
-        const Clock::time_point start = Clock::now();
-        exeunit::Launched deploy =
-            exeunit::launch({.argv = call(arguments_, "deploy"), .working_directory = arguments_.workdir, .stderr_fd = STDERR_FILENO});
-        if (exeunit::wait_for(deploy.child, 60s) != 0) throw base::Error("deploy failed");
-        figures_["deploy"].push_back(seconds_since(start));
-    }
-
-    // One VM from its start to its end; the last does everything else, too.
-    void measure(exeunit::Launched& runtime, Clock::time_point spawned, bool last) {
-        asio::io_context io;
-        exeunit::Client client(io.get_executor(), std::move(runtime.input), std::move(runtime.output), {});
-        std::exception_ptr failure;
-        asio::co_spawn(io, session(client, spawned, last), [&failure, &io](std::exception_ptr error) {
-            failure = std::move(error);
-            io.stop();
-        });
-        io.run();
-        if (failure) std::rethrow_exception(failure);
-    }
-
-    asio::awaitable<void> session(exeunit::Client& client, Clock::time_point spawned, bool last) {
-        co_await client.hello();
-        figures_["start to hello"].push_back(seconds_since(spawned));
-        const std::vector<std::string> nothing{"tool", "true"};
-        co_await tool(client, nothing);
-        figures_["start to first exit"].push_back(seconds_since(spawned));
-        if (last) co_await everything_else(client);
-        const Clock::time_point asked = Clock::now();
-        co_await client.shutdown();
-        figures_["shutdown"].push_back(seconds_since(asked));
-    }
-
-    asio::awaitable<void> everything_else(exeunit::Client& client) {
-        const std::string file = arguments_.volume + "/bench";
-        const std::vector<std::string> nothing{"tool", "true"};
-        const std::vector<std::string> out{"tool", "out", arguments_.bytes};
-        const std::vector<std::string> write{"tool", "write", file, arguments_.bytes};
-        const std::vector<std::string> read{"tool", "read", file};
-        for (int i = 0; i < arguments_.execs; i++)
-            figures_["exec"].push_back(co_await tool(client, nothing));
-        for (int i = 0; i < arguments_.transfers; i++) {
-            figures_["output"].push_back(co_await tool(client, out));
-            figures_["volume write"].push_back(co_await tool(client, write));
-            figures_["volume read"].push_back(co_await tool(client, read));
+    json start(std::istream& words) {
+        int count = 0;
+        words >> count;
+        const size_t first = vms_.size();
+        for (int i = 0; i < count; i++)
+            deploy();
+        std::vector<awaitable<void>> work;
+        for (size_t i = first; i < vms_.size(); i++) {
+            launch(*vms_[i]);
+            work.push_back(begin(*vms_[i]));
         }
+        finish(std::move(work));
+        json seen = json::array();
+        for (size_t i = first; i < vms_.size(); i++)
+            seen.push_back(vms_[i]->seen);
+        return seen;
     }
 
-    // Runs the tool and returns the seconds from the request to its final status.
-    static asio::awaitable<double> tool(exeunit::Client& client, const std::vector<std::string>& args) {
-        ya_runtime_api::RunProcess process;
-        process.set_bin("/bin/tool");
-        for (const std::string& argument : args)
-            process.add_args(argument);
-        const auto executor = co_await asio::this_coro::executor;
-        asio::steady_timer ended(executor, Clock::time_point::max());
-        int code = -1;
-        size_t bytes = 0;
-        const auto status = [&](const ya_runtime_api::ProcessStatus& s) {
-            bytes += s.stdout().size();
-            if (s.running()) return;
-            code = s.return_code();
-            ended.cancel();
-        };
+    json run(std::istream& words) {
+        int count = 0;
+        size_t output = 0;
+        words >> count >> output;
+        const std::vector<std::string> argv{std::istream_iterator<std::string>(words), {}};
+        json took = json::array();
+        std::vector<awaitable<void>> work;
+        work.push_back(repeat(*vms_.at(0), count, output, argv, took));
+        finish(std::move(work));
+        return took;
+    }
+
+    json end() {
+        json took = json::array();
+        std::vector<awaitable<void>> work;
+        work.reserve(vms_.size());
+        for (const auto& vm : vms_)
+            work.push_back(shut_down(*vm, took));
+        finish(std::move(work));
+        for (const auto& vm : vms_) {
+            if (exeunit::wait_for(vm->runtime, 10s) != 0) throw base::Error("the runtime did not end in order");
+        }
+        vms_.clear();
+        return took;
+    }
+
+    std::vector<std::string> call(const char* command) const {
+        std::vector<std::string> argv = runtime_;
+        argv.emplace_back(command);
+        return argv;
+    }
+
+    void deploy() {
+        auto vm = std::make_unique<Vm>();
+        vm->folder = workdir_ / std::to_string(vms_.size());
+        std::filesystem::create_directories(vm->folder);
         const Clock::time_point start = Clock::now();
-        co_await client.run(std::move(process), status);
-        boost::system::error_code cancelled;
-        if (code < 0) co_await ended.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
-        const double seconds = seconds_since(start);
-        if (code != 0) throw base::Error("tool " + args[1] + " ended with " + std::to_string(code));
-        if (args[1] == "out" && std::to_string(bytes) != args[2]) throw base::Error("output is missing");
-        co_return seconds;
+        exeunit::Launched deploy = exeunit::launch({.argv = call("deploy"), .working_directory = vm->folder, .stderr_fd = STDERR_FILENO});
+        if (exeunit::wait_for(deploy.child, 60s) != 0) throw base::Error("deploy failed");
+        vm->seen = {{"folder", vm->folder.string()}, {"deploy", seconds(Clock::now() - start)}};
+        vms_.push_back(std::move(vm));
     }
 
-    const Arguments& arguments_;
-    std::map<std::string, std::vector<double>> figures_;
+    void launch(Vm& vm) {
+        const base::UniqueFd errors = base::open_file(vm.folder / "stderr", O_WRONLY | O_CREAT | O_TRUNC);
+        vm.spawned = Clock::now();
+        exeunit::Launched launched = exeunit::launch({.argv = call("start"), .working_directory = vm.folder, .stderr_fd = errors.get()});
+        vm.runtime = std::move(launched.child);
+        vm.client =
+            std::make_unique<exeunit::Client>(io_.get_executor(), std::move(launched.input), std::move(launched.output), exeunit::Events{});
+        vm.seen["pid"] = vm.runtime.pid();
+        vm.seen["spawned"] = seconds(vm.spawned.time_since_epoch());
+    }
+
+    // Does it all at once, and returns when the last is done. Throws what the first of them throws.
+    void finish(std::vector<awaitable<void>> work) {
+        size_t left = work.size();
+        std::exception_ptr failure;
+        for (awaitable<void>& piece : work) {
+            asio::co_spawn(io_, std::move(piece), [&](std::exception_ptr error) {
+                if (error) failure = std::move(error);
+                if (--left == 0 || failure) io_.stop();
+            });
+        }
+        io_.restart();
+        io_.run_for(kDeadline);
+        if (failure) std::rethrow_exception(failure);
+        if (left > 0) throw base::Error("a VM has not answered for " + std::to_string(kDeadline.count()) + " s");
+    }
+
+    std::filesystem::path workdir_;
+    std::vector<std::string> runtime_;
+    asio::io_context io_;
+    std::vector<std::unique_ptr<Vm>> vms_;
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
     try {
-        if (argc < 9) throw base::Error("usage: bench_driver WORKDIR STARTS EXECS TRANSFERS BYTES VOLUME RUNTIME OPTIONS...");
+        if (argc < 3) throw base::Error("usage: bench_driver WORKDIR RUNTIME OPTIONS...");
         (void)std::signal(SIGPIPE, SIG_IGN);
-        const Arguments arguments{.workdir = argv[1],
-                                  .starts = std::stoi(argv[2]),
-                                  .execs = std::stoi(argv[3]),
-                                  .transfers = std::stoi(argv[4]),
-                                  .bytes = argv[5],
-                                  .volume = argv[6],
-                                  .runtime = {argv + 7, argv + argc}};
-        std::puts(Bench(arguments).run().dump().c_str());
+        Driver driver(argv[1], {argv + 2, argv + argc});
+        for (std::string line; std::getline(std::cin, line);)
+            std::cout << driver.obey(line).dump() << '\n' << std::flush;
         return 0;
     } catch (const std::exception& e) {
         (void)std::fprintf(stderr, "error: %s\n", e.what());

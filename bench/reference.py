@@ -84,7 +84,8 @@ def archive(init, files):
 
 
 class Vm:
-    """A running reference VM; `ready` is the time from QEMU's start to the first word of its init."""
+    """A running reference VM; `ready` is the time from QEMU's start to the first word of its init, `clock` what the guest's clock said when
+    init began, when its modules were loaded and when the port was open."""
 
     def __init__(self, kernel_files, image, volume, accelerator):
         ours, theirs = socket.socketpair()
@@ -101,11 +102,11 @@ class Vm:
         theirs.close()
         self.port = ours
         self.buffer = b""
-        self.done()
+        self.clock = [float(word) for word in self.done()]
         self.ready = time.monotonic() - start
 
     def done(self, output=0):
-        """Takes so many bytes of output and the answer after them."""
+        """Takes so many bytes of output and the answer after them; returns what the answer says beyond that all is well."""
         while output > 0:
             data = self.buffer or self.port.recv(1 << 20)
             if not data:
@@ -117,9 +118,10 @@ class Vm:
             if not data:
                 raise RuntimeError("the reference VM has ended")
             self.buffer += data
-        answer, self.buffer = self.buffer, b""
-        if answer != b"done 0\n":
+        answer, self.buffer = self.buffer.split(), b""
+        if answer[:2] != [b"done", b"0"]:
             raise RuntimeError(f"the reference VM says {answer}")
+        return answer[2:]
 
     def command(self, line, output=0):
         """The seconds that a command takes until its answer is here."""
@@ -143,22 +145,46 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def measure(kernel_files, image, volume, accelerator, starts, execs, transfers, size):
-    """The same figures as the driver's, in seconds, one per run."""
-    figures = {name: [] for name in ("start to hello", "start to first exit", "exec", "output", "volume write", "volume read")}
+@contextlib.contextmanager
+def running(*arguments):
+    vm = Vm(*arguments)
+    try:
+        yield vm
+    finally:
+        vm.close()
+
+
+def steps(vm, mounted, executed):
+    """Where the time of a start went. The guest's clock begins when its kernel has unpacked itself and looks for one."""
+    init, modules, port = vm.clock
+    return [{"what": what, "took": took} for what, took in
+            (("QEMU, BIOS, kernel unpacked", vm.ready - port), ("kernel booted", init), ("modules loaded", modules - init),
+             ("port opened", port - modules), ("root and volume mounted", mounted), ("first command ended", executed))]
+
+
+def measure_starts(arguments, starts, execs):
+    """Figures by the names of the driver's, in seconds, one per run; and where the time of each start went."""
+    figures = {name: [] for name in ("start to hello", "start to first exit", "exec", "exec of Debian's true")}
+    gone = []
     for i in range(starts):
-        vm = Vm(kernel_files, image, volume, accelerator)
-        try:
+        with running(*arguments) as vm:
+            mounted, executed = vm.command("mount"), vm.command("exec /bin/tool true")
             figures["start to hello"].append(vm.ready)
-            figures["start to first exit"].append(vm.ready + vm.command("mount") + vm.command("exec /bin/tool true"))
-            if i + 1 < starts:
-                continue
-            for _ in range(execs):
-                figures["exec"].append(vm.command("exec /bin/tool true"))
-            for _ in range(transfers):
-                figures["output"].append(vm.command(f"exec /bin/tool out {size}", size))
-                figures["volume write"].append(vm.command(f"exec /bin/tool write /volume/bench {size}"))
-                figures["volume read"].append(vm.command("exec /bin/tool read /volume/bench"))
-        finally:
-            vm.close()
+            figures["start to first exit"].append(vm.ready + mounted + executed)
+            gone.append(steps(vm, mounted, executed))
+            if i + 1 == starts:
+                figures["exec"] = [vm.command("exec /bin/tool true") for _ in range(execs)]
+                figures["exec of Debian's true"] = [vm.command("exec /usr/bin/true") for _ in range(max(execs // 5, 1))]
+    return figures, gone
+
+
+def measure_transfers(arguments, transfers, size):
+    """Bytes per second: the port as its program can fill it at best, and the share."""
+    figures = {"output": [], "volume write": [], "volume read": []}
+    with running(*arguments) as vm:
+        vm.command("mount")
+        for _ in range(transfers):
+            figures["output"].append(size / vm.command(f"exec /bin/tool out {size}", size))
+            figures["volume write"].append(size / vm.command(f"exec /bin/tool write /volume/bench {size}"))
+            figures["volume read"].append(size / vm.command("exec /bin/tool read /volume/bench"))
     return figures

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Measures what SPECIFICATION.md promises, each figure beside a reference taken in the same run: a VM as today's tool builds it
-(reference.py), and for the conversion mksquashfs with lzo on the unpacked tree. Times are medians."""
+(reference.py), and for the conversion mksquashfs with lzo on the unpacked tree. A promise that is not met is said, and no failure."""
 
 import argparse
+import functools
 import json
 import os
 import shutil
-import statistics
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,35 +16,78 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../tests/system")]
 import debian_image  # noqa: E402
+import density  # noqa: E402
 import docker_archive  # noqa: E402
+import figures  # noqa: E402
+import plot  # noqa: E402
 import reference  # noqa: E402
+import starts  # noqa: E402
+import vms  # noqa: E402
 
 SIZE = 256 << 20  # bytes of one transfer
-VOLUME = "/golem/output"
-RATES = ("output", "volume write", "volume read")  # shown in MiB/s
+BUSY_PERCENT = 10  # of all cores; more than that before a measurement makes its figures doubtful
+TRANSFER_OPTIONS = ("--mem-gib", "0.5")
 
 
-def make_image(build, work):
-    """An image with our tool and a volume."""
-    tar, image = work + "/image.tar", work + "/image.gvmi"
-    docker_archive.save(tar, docker_archive.tree([f"{build}/bench/tool"]), {"Volumes": {VOLUME: {}}})
-    subprocess.run([f"{build}/bin/gvmkit-build", "--force", "--output", image, tar], check=True, stdout=subprocess.DEVNULL)
-    return image
+class Bench:
+    """All measurements, part by part; each adds to `ours` and `theirs`, lists of values by a figure's name, or to `starts`."""
+
+    def __init__(self, build, work, options):
+        self.build, self.work, self.options = build, work, options
+        self.machine = vms.Machine(build, work, options.accel)
+        self.ours, self.theirs, self.starts = {}, {}, {}
+
+    @functools.cached_property
+    def reference(self):
+        """What reference VMs are started with."""
+        volume = self.work + "/volume"
+        os.mkdir(volume)
+        return reference.kernel(f"{self.build}/bench/bench_reference_init"), self.machine.image, volume, self.options.accel
+
+    def few(self, many, few):
+        return few if self.options.quick else many
+
+    def part_reference(self):
+        seen, gone = reference.measure_starts(self.reference, self.options.runs, self.few(500, 100))
+        self.theirs |= seen
+        self.starts[starts.REFERENCE] = starts.typical(starts.REFERENCE, [{"steps": steps} for steps in gone])
+
+    def part_starts(self):
+        self.ours |= starts.measure_starts(self.machine, self.options.runs, self.few(500, 100))
+        self.starts[starts.WITH] = starts.where_time_goes(self.machine, starts.WITH, self.few(5, 1))
+
+    def part_cold(self):
+        self.ours |= starts.measure_cold_starts(self.machine, self.options.runs)
+        self.starts[starts.WITHOUT] = starts.where_time_goes(self.machine, starts.WITHOUT, self.few(5, 1), "--template", "off")
+
+    def part_transfers(self):
+        self.theirs |= reference.measure_transfers(self.reference, self.few(5, 1), SIZE)
+        file = vms.VOLUME + "/bench"
+        seen = {"output": [], "volume write": [], "volume read": []}
+        self.machine.warm(*TRANSFER_OPTIONS)
+        with self.machine.vms(*TRANSFER_OPTIONS) as driver:
+            driver.start()
+            for _ in range(self.few(20, 2)):
+                seen["output"] += [SIZE / s for s in driver.run(1, f"/bin/tool out {SIZE}", SIZE)]
+                seen["volume write"] += [SIZE / s for s in driver.run(1, f"/bin/tool write {file} {SIZE}")]
+                seen["volume read"] += [SIZE / s for s in driver.run(1, f"/bin/tool read {file}")]
+            driver.end()
+        self.ours |= seen
+
+    def part_idle(self):
+        self.ours |= density.measure_one(self.machine, self.few(3, 1))
+
+    def part_many(self):
+        self.ours |= density.measure_many(self.machine, self.few((1, 2, 4, 8, 16, 32), (4, 16)), self.few(5, 1))
+
+    def part_conversion(self):
+        conversion = measure_conversion(self.build, self.work, self.few(3, 1))
+        if conversion:
+            self.ours |= {"conversion": conversion[0], "converted": [conversion[2][0]]}
+            self.theirs |= {"conversion": conversion[1], "converted": [conversion[2][1]]}
 
 
-def measure_runtime(build, work, image, options):
-    workdir = work + "/workdir"
-    os.mkdir(workdir)
-    counts = [str(n) for n in (options.runs, options.execs, options.transfers, SIZE)]
-    runtime = [f"{build}/bin/ya-runtime-vm", "--accel", options.accel, "--workdir", workdir, "--task-package", image]
-    return json.loads(subprocess.check_output([f"{build}/bench/bench_driver", workdir, *counts, VOLUME, *runtime]))
-
-
-def measure_reference(build, work, image, options):
-    volume = work + "/volume"
-    os.mkdir(volume)
-    files = reference.kernel(f"{build}/bench/bench_reference_init")
-    return reference.measure(files, image, volume, options.accel, options.runs, options.execs, options.transfers, SIZE)
+PARTS = [name.removeprefix("part_") for name in vars(Bench) if name.startswith("part_")]
 
 
 def timed(*command):
@@ -72,35 +116,11 @@ def measure_conversion(build, work, runs):
     return ours, theirs, size
 
 
-def percentile(values, percent):
-    return sorted(values)[min(len(values) - 1, int(len(values) * percent / 100))]
-
-
-def summary(values):
-    return {"median": statistics.median(values), "p99": percentile(values, 99), "min": min(values), "max": max(values), "runs": len(values)}
-
-
-def shown(name, value):
-    if name in RATES:
-        return f"{SIZE / value / (1 << 20):,.0f} MiB/s"
-    return f"{value * 1000:,.1f} ms" if value < 1 else f"{value:,.2f} s"
-
-
-def print_table(figures):
-    print(f"\n{'median':28}{'gvmkit':>14}{'reference':>14}{'times better':>14}")
-    for name, (ours, theirs) in figures.items():
-        rows = [(name, "median")] + ([(name + ", p99", "p99")] if name == "exec" else [])
-        for title, key in rows:
-            other = shown(name, theirs[key]) if theirs else "-"
-            better = f"{theirs[key] / ours[key]:.1f}" if theirs else "-"
-            print(f"{title:28}{shown(name, ours[key]):>14}{other:>14}{better:>14}")
-
-
 def machine(accel):
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
     qemu = subprocess.check_output(["qemu-system-x86_64", "--version"], text=True).splitlines()[0]
-    return {"cpu": models[0] if models else "unknown", "cores": os.cpu_count(), "qemu": qemu, "accelerator": accel,
+    return {"cpu": models[0] if models else "unknown", "cores": len(os.sched_getaffinity(0)), "qemu": qemu, "accelerator": accel,
             "host_kernel": os.uname().release}
 
 
@@ -110,46 +130,80 @@ def choose_accelerator(build):
     return "kvm" if works else "tcg"
 
 
-def main():
+def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few runs: to see that it works, not to publish")
+    parser.add_argument("--quick", action="store_true", help="few runs and no conversion: to see that it works, not to publish")
+    parser.add_argument("--only", metavar="PARTS", type=lambda text: text.split(","), help="measure some parts, of " + ",".join(PARTS))
+    parser.add_argument("--from", dest="earlier", metavar="FILE", help="take what is not measured now from a file that --json wrote; alone: "
+                        "measure nothing")
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
+    parser.add_argument("--compare", metavar="FILE", help="show what has changed since the run that wrote it")
+    parser.add_argument("--plot", metavar="FILE", help="draw where the time of a start goes, as an SVG")
+    parser.add_argument("--density", metavar="N", type=int, help="only start so many VMs, and say what they take")
     parser.add_argument("--runs", type=int, default=20, help="VM starts (20)")
     parser.add_argument("--accel", choices=["auto", "kvm", "tcg"], default="auto", help="kvm where it works (auto)")
     parser.add_argument("--build", default=os.path.join(HERE, "../build"), help="the build folder")
     options = parser.parse_args()
-    build = os.path.abspath(options.build)
+    if options.only is None:
+        options.only = [] if options.earlier else [part for part in PARTS if not options.quick or part != "conversion"]
+    if set(options.only) - set(PARTS):
+        parser.error("--only takes " + ",".join(PARTS))
     if options.quick:
         options.runs = 3
-    options.execs, options.transfers = (100, 2) if options.quick else (500, 5)
-    if options.accel == "auto":
-        options.accel = choose_accelerator(build)
-    host = machine(options.accel)
-    print(f"{host['cpu']}, {host['cores']} cores, {host['qemu']}, {host['accelerator']}; {options.runs} starts", flush=True)
+    options.build = os.path.abspath(options.build)
+    return options
 
+
+def load(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def measure(options, result):
+    """Adds to what --json writes."""
+    if options.accel == "auto":
+        options.accel = choose_accelerator(options.build)
+    host = result["machine"] = machine(options.accel)
+    print(f"{host['cpu']}, {host['cores']} cores, {host['qemu']}, {host['accelerator']}; {options.runs} starts", flush=True)
     # Not in /tmp: volumes need extended attributes, and transfers room.
-    work = tempfile.mkdtemp(dir=build, prefix="bench-work-")
+    work = tempfile.mkdtemp(dir=options.build, prefix="bench-work-")
     try:
-        image = make_image(build, work)
-        print("the reference VM", flush=True)
-        theirs = measure_reference(build, work, image, options)
-        print("gvmkit", flush=True)
-        ours = measure_runtime(build, work, image, options)
-        figures = {name: (summary(ours[name]), summary(theirs[name]) if name in theirs else None) for name in
-                   ("start to hello", "start to first exit", "exec", "output", "volume write", "volume read", "deploy", "shutdown")}
-        print("conversion", flush=True)
-        conversion = measure_conversion(build, work, 2 if options.quick else 5)
-        if conversion:
-            figures["conversion"] = summary(conversion[0]), summary(conversion[1])
+        bench = Bench(options.build, work, options)
+        if options.density:
+            density.try_density(bench.machine, options.density)
+            return
+        for part in options.only:
+            busy = vms.busy_percent()
+            note = f" (the machine is busy with something else already, to {busy:.0f} %)" if busy > BUSY_PERCENT else ""
+            print("measuring: " + part + note, flush=True)
+            getattr(bench, "part_" + part)()
     finally:
         shutil.rmtree(work)
-    print_table(figures)
-    if conversion:
-        print("converted: {:.1f} MiB with gzip, mksquashfs: {:.1f} MiB with lzo".format(*(n / (1 << 20) for n in conversion[2])))
+    for whose, seen in (("gvmkit", bench.ours), ("reference", bench.theirs)):
+        for name, values in seen.items():
+            figure = result["figures"].setdefault(name, {"unit": figures.unit_of(name), "gvmkit": None, "reference": None})
+            figure[whose] = figures.summary(values)
+    result["starts"] = list(({start["name"]: start for start in result["starts"]} | bench.starts).values())
+
+
+def main():
+    options = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing stays behind
+    result = load(options.earlier) if options.earlier else {"machine": {}, "figures": {}, "starts": []}
+    if options.only or options.density:
+        measure(options, result)
+    if options.density:
+        return
+    result["promises"] = figures.judge(result["figures"], result["machine"]["cores"])
+    print("", *figures.table(result["figures"]), "", *figures.verdicts(result["promises"]), sep="\n")
+    if options.compare:
+        print("", *figures.compare(load(options.compare)["figures"], result["figures"]), sep="\n")
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"machine": host, "figures": {name: {"gvmkit": pair[0], "reference": pair[1]} for name, pair in figures.items()}}, file,
-                      indent=2)
+            json.dump(result, file, indent=2)
+    if options.plot:
+        with open(options.plot, "w", encoding="utf-8") as file:
+            file.write(plot.draw(result["starts"]))
 
 
 main()

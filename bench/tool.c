@@ -1,7 +1,8 @@
-// What the benchmarks run inside the VMs, static: `true`, `out BYTES`, `write PATH BYTES`, `read PATH`.
+// What the benchmarks run inside the VMs, static: `true`, `out BYTES`, `write PATH BYTES`, `read PATH`, `touch BYTES` of memory.
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum { kBlock = 1 << 20 };
@@ -29,6 +30,13 @@ int main(int argc, char** argv) {
         while ((n = read(fd, block, kBlock)) > 0) {
         }
         return fd < 0 || n < 0;
+    }
+    if (argc == 3 && strcmp(argv[1], "touch") == 0) {
+        const size_t bytes = (size_t)atoll(argv[2]);
+        void* memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED) return 1;
+        memset(memory, 1, bytes);
+        return munmap(memory, bytes) != 0;
     }
     return 2;
 }
