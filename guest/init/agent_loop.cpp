@@ -11,6 +11,7 @@
 #include "init/etc_files.h"
 #include "init/network.h"
 #include "init/output.h"
+#include "init/path.h"
 
 namespace init {
 namespace {
@@ -47,6 +48,7 @@ void AgentLoop::watch(int fd, uint64_t token, uint32_t events) {
 void AgentLoop::run() {
     agent::Message message;
     message.mutable_ready()->set_version(agent::kProtocolVersion);
+    message.mutable_ready()->set_timer(read_line("/sys/devices/system/clockevents/clockevent0/current_device"));
     port_.send(message);
     bool busy = false;
     for (;;) {
@@ -83,7 +85,7 @@ void AgentLoop::take(const agent::Request& request) {
     const uint64_t id = request.id();
     switch (request.command_case()) {
         case agent::Request::kSetup:
-            return answer(port_, id, take_setup(request.setup()));
+            return take_setup(id, request.setup());
         case agent::Request::kExec:
             return take_exec(id, request.exec());
         case agent::Request::kKill:
@@ -103,14 +105,13 @@ void AgentLoop::take(const agent::Request& request) {
     }
 }
 
-Status AgentLoop::take_setup(const agent::Setup& setup) {
-    if (ground_) return bad_request({"the VM has been set up already"});
+void AgentLoop::take_setup(uint64_t id, const agent::Setup& setup) {
+    if (ground_) return answer(port_, id, bad_request({"the VM has been set up already"}));
     Result<Made> made = set_up(setup);
-    if (!made.ok()) return made.status;
-    ground_ = std::move(made.value.ground);
+    if (made.ok()) ground_ = std::move(made.value.ground);
     for (const std::string& problem : made.value.problems)
         log(port_, problem);
-    return {};
+    answer(port_, id, made.status, made.value.steps);
 }
 
 void AgentLoop::take_exec(uint64_t id, const agent::Exec& exec) {

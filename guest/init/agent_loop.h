@@ -19,7 +19,7 @@ public:
 private:
     void handle(uint64_t token, uint32_t events);
     void take(const agent::Request& request);
-    Status take_setup(const agent::Setup& setup);
+    void take_setup(uint64_t id, const agent::Setup& setup);
     void take_exec(uint64_t id, const agent::Exec& exec);
     void children_ended();
     void shut_down(uint64_t id, unsigned grace_ms);

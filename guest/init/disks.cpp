@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <memory>
@@ -61,7 +62,9 @@ base::UniqueFd device_events() {
 }  // namespace
 
 Status bind_slots() {
-    for (const std::string& name : list(kDevices)) {
+    std::vector<std::string> slots = list(kDevices);
+    std::sort(slots.begin(), slots.end());  // so that the kernel names what is in them in this order
+    for (const std::string& name : slots) {
         if (!name.starts_with("virtio-mmio")) continue;
         struct stat st {};
         if (::stat(cat({kDevices, "/", name, "/driver"}).c_str(), &st) == 0) continue;
@@ -75,6 +78,8 @@ Result<std::string> find_disk(const std::string& serial) {
     using Clock = std::chrono::steady_clock;
     std::string node = device_node(serial);
     if (!node.empty()) return node;
+    // A restored VM may have devices that the saved one had not.
+    if (Status status = bind_slots(); !status.ok()) return status;
     const base::UniqueFd events = device_events();  // before the second look, so that nothing is missed between look and wait
     const Clock::time_point deadline = Clock::now() + kDiskDeadline;
     for (;;) {
@@ -87,6 +92,22 @@ Result<std::string> find_disk(const std::string& serial) {
         char event[4096];
         (void)!::recv(events.get(), event, sizeof event, MSG_DONTWAIT);
     }
+}
+
+Status unbind(const std::string& driver, const std::string& device) {
+    char target[256];
+    const ssize_t size = ::readlink(device.c_str(), target, sizeof target);
+    const std::string_view path(target, size < 0 ? 0 : static_cast<size_t>(size));
+    const std::string_view name = path.substr(path.rfind('/') + 1);
+    if (const int error = write_value(cat({"/sys/bus/virtio/drivers/", driver, "/unbind"}).c_str(), std::string(name)); error != 0)
+        return failure(error, {"cannot unbind ", device});
+    return {};
+}
+
+Status remove_placeholder_disk() {
+    const std::string node = device_node("no-disk");
+    if (node.empty()) return {};
+    return unbind("virtio_blk", cat({"/sys/block/", node.substr(sizeof "/dev/" - 1), "/device"}));
 }
 
 }  // namespace init

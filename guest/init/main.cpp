@@ -12,6 +12,8 @@
 #include "init/agent_loop.h"
 #include "init/disks.h"
 #include "init/mounts.h"
+#include "init/network.h"
+#include "init/path.h"
 
 namespace {
 
@@ -23,6 +25,16 @@ void open_standard_descriptors() {
         if (fd == 0 || ::fcntl(fd, F_GETFD) < 0) (void)::dup2(null, fd);
     }
     if (null > 2) ::close(null);
+}
+
+void set_kernel_limits() {
+    // As Docker sets them in a container: ping without privileges, and ports below 1024 for everybody.
+    (void)init::write_value("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
+    (void)init::write_value("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+    // A line for each process at each kill for want of memory would take longer than the kill.
+    (void)init::write_value("/proc/sys/vm/oom_dump_tasks", "0");
+    // Seconds between two looks at counters that nobody may read; each wakes an idle VM.
+    (void)init::write_value("/proc/sys/vm/stat_interval", "10");
 }
 
 // What processes inherit from us, and what they must not.
@@ -47,5 +59,7 @@ int main() {
     open_standard_descriptors();
     set_limits();
     if (const init::Status status = init::bind_slots(); !status.ok()) init::fatal(status.text);
+    if (const init::Status status = init::prepare_cards(); !status.ok()) init::fatal(status.text);
+    set_kernel_limits();
     init::AgentLoop().run();
 }

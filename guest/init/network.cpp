@@ -4,12 +4,16 @@
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <utility>
+#include <vector>
 
+#include "init/disks.h"
 #include "init/netlink.h"
 #include "init/path.h"
 
@@ -38,12 +42,19 @@ std::string text_of(const std::string& address) {
     return text;
 }
 
-// All cards by their MAC address as sysfs writes it.
-std::map<std::string, unsigned> cards_by_mac() {
-    std::map<std::string, unsigned> cards;
+struct CardFound {
+    unsigned index = 0;
+    std::string name;  // the kernel's
+};
+
+// All virtio cards by their MAC address as sysfs writes it.
+std::map<std::string, CardFound> cards_by_mac() {
+    std::map<std::string, CardFound> cards;
     struct if_nameindex* names = ::if_nameindex();
-    for (const struct if_nameindex* name = names; name != nullptr && name->if_index != 0; name++)
-        cards[read_line(cat({"/sys/class/net/", name->if_name, "/address"}))] = name->if_index;
+    for (const struct if_nameindex* name = names; name != nullptr && name->if_index != 0; name++) {
+        if (::access(cat({"/sys/class/net/", name->if_name, "/device"}).c_str(), F_OK) < 0) continue;  // made by the kernel
+        cards[read_line(cat({"/sys/class/net/", name->if_name, "/address"}))] = {name->if_index, name->if_name};
+    }
     ::if_freenameindex(names);
     return cards;
 }
@@ -67,13 +78,21 @@ Status rename(unsigned index, const std::string& name) {
     return {};
 }
 
+unsigned mtu_of(const std::string& card) {
+    return static_cast<unsigned>(std::strtoul(read_line(cat({"/sys/class/net/", card, "/mtu"})).c_str(), nullptr, 10));
+}
+
+Status set_mtu(unsigned index, const std::string& card, uint32_t mtu) {
+    if (mtu_of(card) == mtu) return {};
+    NetlinkRequest request = link_request(index, false);
+    request.add(IFLA_MTU, mtu);
+    if (const int error = request.send()) return failure(error, {"cannot set the MTU of ", card, " to ", std::to_string(mtu)});
+    return {};
+}
+
 // The kernel turns IPv6 off on a card with a smaller MTU, as the VPN's has it.
 Status allow_ipv6(unsigned index, const std::string& card) {
-    if (std::strtoul(read_line(cat({"/sys/class/net/", card, "/mtu"})).c_str(), nullptr, 10) >= kSmallestIpv6Mtu) return {};
-    NetlinkRequest request = link_request(index, false);
-    request.add(IFLA_MTU, kSmallestIpv6Mtu);
-    if (const int error = request.send()) return failure(error, {"cannot set the MTU of ", card, " for IPv6"});
-    return {};
+    return mtu_of(card) >= kSmallestIpv6Mtu ? Status{} : set_mtu(index, card, kSmallestIpv6Mtu);
 }
 
 Status add_address(unsigned index, const std::string& card, const agent::Address& address) {
@@ -126,25 +145,42 @@ Status check(const agent::Network& network) {
 
 }  // namespace
 
-Status name_cards(const google::protobuf::RepeatedPtrField<agent::Card>& cards) {
+Status prepare_cards() {
     if (const int error = link_request(::if_nametoindex("lo"), true).send()) return failure(error, {"cannot turn on the loopback card"});
-    const std::map<std::string, unsigned> present = cards_by_mac();
-    std::map<unsigned, const agent::Card*> wanted;
+    constexpr const char* kFirst = "eth0";
+    constexpr uint32_t kVpnMtu = 1220;
+    const unsigned index = ::if_nametoindex(kFirst);
+    return index == 0 ? Status{} : set_mtu(index, kFirst, kVpnMtu);
+}
+
+Status name_cards(const google::protobuf::RepeatedPtrField<agent::Card>& cards) {
+    std::map<std::string, CardFound> present = cards_by_mac();
+    if (present.size() < static_cast<size_t>(cards.size())) {
+        // A restored VM may have a card that the saved one had not.
+        if (Status status = bind_slots(); !status.ok()) return status;
+        present = cards_by_mac();
+    }
+    std::vector<std::pair<CardFound, const agent::Card*>> wanted;
     for (const agent::Card& card : cards) {
-        const auto found = present.find(mac_text(card.mac()));
-        if (found == present.end()) return failure({"there is no network card with the address ", mac_text(card.mac())});
-        wanted[found->second] = &card;
+        auto found = present.extract(mac_text(card.mac()));
+        if (found.empty()) return failure({"there is no network card with the address ", mac_text(card.mac())});
+        wanted.emplace_back(std::move(found.mapped()), &card);
+    }
+    for (const auto& [mac, placeholder] : present) {
+        if (Status status = unbind("virtio_net", cat({"/sys/class/net/", placeholder.name, "/device"})); !status.ok()) return status;
     }
     // The kernel's own name of one may be the name that another shall have.
-    for (const auto& [index, card] : wanted) {
-        if (Status status = rename(index, cat({"card", std::to_string(index)})); !status.ok()) return status;
+    for (auto& [found, card] : wanted) {
+        if (found.name == card->name()) continue;
+        found.name = cat({"card", std::to_string(found.index)});
+        if (Status status = rename(found.index, found.name); !status.ok()) return status;
     }
-    for (const auto& [index, card] : wanted) {
-        if (Status status = rename(index, card->name()); !status.ok()) return status;
+    for (const auto& [found, card] : wanted) {
+        if (found.name != card->name()) {
+            if (Status status = rename(found.index, card->name()); !status.ok()) return status;
+        }
         if (card->mtu() == 0) continue;
-        NetlinkRequest request = link_request(index, false);
-        request.add(IFLA_MTU, card->mtu());
-        if (const int error = request.send()) return failure(error, {"cannot set the MTU of ", card->name()});
+        if (Status status = set_mtu(found.index, card->name(), card->mtu()); !status.ok()) return status;
     }
     return {};
 }

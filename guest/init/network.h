@@ -4,7 +4,10 @@
 
 namespace init {
 
-// Gives the cards that the host names by MAC address their names and MTU, and turns the loopback on.
+// Turns the loopback on, and gives the first card the MTU that the host asks for in nearly every VM, so that name_cards finds it done.
+Status prepare_cards();
+
+// Gives the cards that the host names by MAC address their names and MTU; takes the others, which lead nowhere, away.
 Status name_cards(const google::protobuf::RepeatedPtrField<agent::Card>& cards);
 
 // Configures one card: MAC address, addresses, up, routes.

@@ -2,6 +2,8 @@
 
 #include <sys/types.h>
 
+#include <vector>
+
 #include "init/port.h"
 
 namespace init {
@@ -17,7 +19,7 @@ ssize_t read_piece(int pipe, uint64_t limit);
 void send_piece(Port& port, uint64_t process, agent::Stream stream, size_t size);
 
 // Answers a request.
-void answer(Port& port, uint64_t request, const Status& status);
+void answer(Port& port, uint64_t request, const Status& status, const std::vector<agent::Step>& steps = {});
 
 // A line for the host's log; dropped when the host takes nothing.
 void log(Port& port, std::string_view text);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <ctime>
 
 #include "init/disks.h"
@@ -46,14 +47,6 @@ Status set_clock(int64_t nanoseconds) {
     return {};
 }
 
-void set_kernel_limits() {
-    // As Docker sets them in a container: ping without privileges, and ports below 1024 for everybody.
-    (void)write_value("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
-    (void)write_value("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
-    // A line for each process at each kill for want of memory would take longer than the kill.
-    (void)write_value("/proc/sys/vm/oom_dump_tasks", "0");
-}
-
 Status make_tmp(int root) {
     const Result<base::UniqueFd> directory = make_directory(root, "/tmp");
     if (!directory.ok()) return directory.status;
@@ -62,36 +55,64 @@ Status make_tmp(int root) {
     return {};
 }
 
+// Notes where the time goes.
+class Stopwatch {
+public:
+    explicit Stopwatch(std::vector<agent::Step>& steps) : steps_(steps) {}
+
+    // What has been done since the last one.
+    void lap(const char* what) {
+        const auto now = std::chrono::steady_clock::now();
+        agent::Step& step = steps_.emplace_back();
+        step.set_what(what);
+        step.set_microseconds(static_cast<uint32_t>((now - last_) / std::chrono::microseconds(1)));
+        last_ = now;
+    }
+
+private:
+    std::vector<agent::Step>& steps_;
+    std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
 // Mounts all that belongs into the new root.
-Result<Identity> furnish(int root, const agent::Setup& setup, std::vector<std::string>& problems) {
+Result<Identity> furnish(int root, const agent::Setup& setup, Stopwatch& watch, std::vector<std::string>& problems) {
     Result<Identity> user =
         find_user(setup.user(), read_inside(root, "etc/passwd", kMaxUserFile), read_inside(root, "etc/group", kMaxUserFile));
     if (!user.ok()) return user;
     Volumes volumes(root, setup, user.value);
+    watch.lap("user looked up");
     if (Status status = mount_system(root); !status.ok()) return status;
+    watch.lap("/proc, /sys and /dev mounted");
     if (const Status status = make_tmp(root); !status.ok()) problems.push_back(status.text);
     if (Status status = volumes.mount(root); !status.ok()) return status;
+    watch.lap("volumes mounted");
     for (std::string& problem : write_etc_files(root, setup.hostname()))
         problems.push_back(std::move(problem));
+    watch.lap("/etc written");
     return user;
 }
 
 }  // namespace
 
 Result<Made> set_up(const agent::Setup& setup) {
+    Made made;
+    Stopwatch watch(made.steps);
     if (Status status = add_seed(setup.seed()); !status.ok()) return status;
     if (Status status = set_clock(setup.wall_clock_ns()); !status.ok()) return status;
     if (::sethostname(setup.hostname().data(), setup.hostname().size()) < 0)
         return failure(errno, {"cannot set the hostname \"", setup.hostname(), "\""});
-    if (Status status = bind_slots(); !status.ok()) return status;
-    set_kernel_limits();
+    watch.lap("random numbers and clock");
 
     const Result<base::UniqueFd> root = make_root(setup);
     if (!root.ok()) return root.status;
-    Made made;
-    Result<Identity> user = furnish(root.value.get(), setup, made.problems);
+    watch.lap("root mounted");
+    if (setup.root_case() == agent::Setup::kRootRam) {
+        if (Status status = remove_placeholder_disk(); !status.ok()) return status;
+    }
+    Result<Identity> user = furnish(root.value.get(), setup, watch, made.problems);
     if (!user.ok()) return user.status;
     if (Status status = name_cards(setup.cards()); !status.ok()) return status;
+    watch.lap("network cards named");
     if (Status status = switch_root(root.value.get()); !status.ok()) return status;
 
     Ground& ground = made.ground;

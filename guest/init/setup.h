@@ -18,6 +18,7 @@ struct Ground {
 
 struct Made {
     Ground ground;
+    std::vector<agent::Step> steps;     // where the time went
     std::vector<std::string> problems;  // what the image did not allow but is no reason not to start
 };
 

@@ -32,7 +32,7 @@ struct Waiter {
     explicit Waiter(const asio::any_io_executor& executor) : timer(executor, asio::steady_timer::time_point::max()) {}
     asio::steady_timer timer;
     bool done = false;
-    std::optional<Error> error;
+    Reply reply;
     uint64_t process = 0;  // of an Exec
 };
 
@@ -52,7 +52,8 @@ public:
 
     static awaitable<void> read(std::shared_ptr<State> self);
     awaitable<Ready> ready(std::chrono::steady_clock::duration deadline);
-    awaitable<void> request(Request request);
+    awaitable<Reply> request(Request request);
+    void assume_ready() { ready_waiter_.done = true; }
     void grant(uint64_t process, Stream stream, uint32_t bytes);
     void close(const std::string& reason);
 
@@ -148,7 +149,7 @@ Client::State::Violation Client::State::take_reply(const Reply& reply) {
     if (found == requests_.end()) return "answered a request that was not made";
     const std::shared_ptr<Waiter> waiter = std::move(found->second);
     requests_.erase(found);
-    if (reply.has_error()) waiter->error = reply.error();
+    waiter->reply = reply;
     if (waiter->process != 0) {
         if (reply.has_error())
             processes_.erase(waiter->process);
@@ -196,7 +197,7 @@ awaitable<Ready> Client::State::ready(std::chrono::steady_clock::duration deadli
     co_return ready_;
 }
 
-awaitable<void> Client::State::request(Request request) {
+awaitable<Reply> Client::State::request(Request request) {
     if (closed_) throw ChannelError(*closed_);
     if (request.ByteSizeLong() > kMaxRequestBytes - 16)  // room for the id
         throw RequestError(Error::BAD_REQUEST, "the request is longer than 4 MiB");
@@ -211,8 +212,9 @@ awaitable<void> Client::State::request(Request request) {
     append_frame(outgoing_, request);
     write();
     (void)co_await waiter->timer.async_wait(kQuietly);
-    if (waiter->error) throw RequestError(waiter->error->code(), printable(waiter->error->message(), kMaxErrorText));
-    if (waiter->done) co_return;
+    if (waiter->reply.has_error())
+        throw RequestError(waiter->reply.error().code(), printable(waiter->reply.error().message(), kMaxErrorText));
+    if (waiter->done) co_return waiter->reply;
     if (closed_) throw ChannelError(*closed_);
     throw boost::system::system_error(asio::error::operation_aborted);  // whoever waited does not want to any more
 }
@@ -281,11 +283,15 @@ Client::~Client() {
     }
 }
 
+void Client::assume_ready() {
+    state_->assume_ready();
+}
+
 awaitable<Ready> Client::ready(std::chrono::steady_clock::duration deadline) {
     return state_->ready(deadline);
 }
 
-awaitable<void> Client::request(Request request) {
+awaitable<Reply> Client::request(Request request) {
     return state_->request(std::move(request));
 }
 

@@ -54,9 +54,13 @@ public:
     // Waits for the guest's Ready; once, before any request. Throws ChannelError, also at the deadline.
     boost::asio::awaitable<Ready> ready(std::chrono::steady_clock::duration deadline);
 
-    // Sends a request and waits for its reply; the client numbers it. Throws RequestError, ChannelError. Many may be under way. The events
-    // of a process come only after whoever awaits its Exec has run on, up to its next suspension.
-    boost::asio::awaitable<void> request(Request request);
+    // Instead of `ready`: the guest was saved after its Ready, and has been restored.
+    void assume_ready();
+
+    // Sends a request and waits for its reply; the client numbers it. The texts in a reply are the guest's. Throws RequestError,
+    // ChannelError. Many may be under way. The events of a process come only after whoever awaits its Exec has run on, up to its next
+    // suspension.
+    boost::asio::awaitable<Reply> request(Request request);
 
     // Allows a stream so many more bytes; to be called when they have been taken by whoever they are for. Nothing happens for a process
     // that has exited.

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/size.h"
+#include "base/timings.h"
 #include "cli/common.h"
 #include "runtime/accelerator.h"
 #include "runtime/deployment.h"
@@ -21,6 +22,7 @@
 #include "runtime/run_command.h"
 #include "runtime/self_test.h"
 #include "runtime/service.h"
+#include "runtime/templates.h"
 #include "runtime/temporary_folder.h"
 
 namespace {
@@ -37,6 +39,8 @@ struct CommandLine {
     double storage_gib = 0.25;
     std::vector<std::string> arguments;  // behind the sub-command
     std::string accelerator = "auto";
+    std::string templates = "on";
+    bool timings = false;
     double test_timeout_s = 10;
     unsigned test_cores = 1;
     double test_memory_gib = 0.5;
@@ -64,6 +68,12 @@ void add_options(CLI::App& app, CommandLine& line) {
         ->envname("YA_RUNTIME_VM_ACCEL")
         ->check(CLI::IsMember({"auto", "kvm", "tcg"}))
         ->capture_default_str();
+    app.add_option("--template", line.templates, "on: start VMs from saved ones, and save those that are missing; off: boot each")
+        ->take_last()
+        ->envname("YA_RUNTIME_VM_TEMPLATE")
+        ->check(CLI::IsMember({"on", "off"}))
+        ->capture_default_str();
+    app.add_flag("--timings", line.timings, "Log after the first command where the time of the start has gone");
     app.add_option("--cache-dir", options.cache_dir, "Where what was learned of this machine is kept")
         ->take_last()
         ->default_str("$XDG_CACHE_HOME/gvmkit or $HOME/.cache/gvmkit");
@@ -94,6 +104,7 @@ void finish_options(CommandLine& line) {
     options.workdir = std::filesystem::absolute(options.workdir);
     if (options.cache_dir.empty()) options.cache_dir = runtime::default_cache_dir();
     options.runtime_files = runtime::default_runtime_files();
+    options.templates = line.templates == "on";
     if (line.accelerator == "kvm") options.accelerator = runtime::AcceleratorChoice::kvm;
     if (line.accelerator == "tcg") options.accelerator = runtime::AcceleratorChoice::tcg;
 }
@@ -152,6 +163,25 @@ int print_offer(const Options& options) {
     return 0;
 }
 
+asio::awaitable<runtime::TemplateOutcome> make_template(asio::any_io_executor executor, Options options) {
+    const vm::Accelerator accelerator = co_await runtime::choose_accelerator(executor, options, false);
+    co_return co_await runtime::make_template(executor, std::move(options), accelerator);
+}
+
+int warm_template(const CommandLine& line) {
+    if (line.arguments != std::vector<std::string>{"warm"}) throw base::Error("template: say warm");
+    asio::io_context context(1);
+    using Outcome = runtime::TemplateOutcome;
+    const Outcome outcome = base::with_context("cannot make a template",
+                                               [&] { return *run_to_end(context, make_template(context.get_executor(), line.options)); });
+    if (outcome == Outcome::refused) throw base::Error("templates of such VMs were tried here in the last 24 hours and did not work");
+    const char* said = "the template has been made";
+    if (outcome == Outcome::present) said = "there is a template already";
+    if (outcome == Outcome::busy) said = "another process is making a template";
+    spdlog::info(said);
+    return 0;
+}
+
 // Takes a standard descriptor for ourselves and leaves /dev/null in its place, so that no stray print can get into the protocol and no
 // child can hold the pipe.
 base::UniqueFd take_standard(int fd) {
@@ -205,6 +235,7 @@ int run_one_command(CommandLine line, bool workdir_given) {
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside of run only a wrong option throws
     (void)std::signal(SIGPIPE, SIG_IGN);
     base::log_to_stderr(kProgram);
+    base::timings().turn_on();
 
     CommandLine line;
     CLI::App app("Runs .gvmi images in virtual machines for a provider's exe-unit", kProgram);
@@ -224,14 +255,19 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
         add_command("run", "Starts a VM for one command and prints its output", "The command; the image's entrypoint where there is none");
     const CLI::App* offer_command = add_command("offer-template", "Prints what a provider can offer, as JSON", "Ignored");
     const CLI::App* test_command = add_command("test", "Boots a VM and says whether a provider could run them here", "Ignored");
+    const CLI::App* template_command =
+        add_command("template", "Makes the template from which VMs with so many cores and so much memory start", "warm");
     return cli::run(app, argc, argv, [&] {
         const bool workdir_given = !line.options.workdir.empty();
+        if (!line.timings) base::timings().turn_off();
+        base::timings().mark("command line read");
         finish_options(line);
         if (*deploy_command) return print_deployment(line.options);
         if (*start_command) return serve_supervisor(line);
         if (*run_command) return run_one_command(std::move(line), workdir_given);
         if (*test_command) return self_test(std::move(line));
         if (*offer_command) return print_offer(line.options);
+        if (*template_command) return warm_template(line);
         return 0;
     });
 }

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/subprocess.h"
 #include "runtime/guest.h"
+#include "runtime/templates.h"
 #include "vm/qemu.h"
 
 namespace runtime {
@@ -129,13 +130,10 @@ void check_installation(const Options& options, bool version_too) {
 }
 
 awaitable<void> boot_test(asio::any_io_executor executor, Options options) {
-    vm::Machine machine;
-    machine.accelerator = vm::Accelerator::kvm;
-    machine.memory_bytes = kTestMemory;
-    machine.kernel = options.runtime_files / "vmlinux";
-    machine.initramfs = options.runtime_files / "initramfs";
-    Guest guest(executor, std::move(machine), {});
-    co_await guest.ready(kBootLimit);
+    options.cores = 1;
+    options.memory_bytes = kTestMemory;
+    Guest guest(executor, bare_machine(options, vm::Accelerator::kvm), {});
+    (void)co_await guest.ready(kBootLimit);
     co_await guest.end();
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/timings.h"
 #include "runtime/condition.h"
 #include "vm/qemu.h"
 
@@ -27,9 +28,10 @@ std::string seconds(std::chrono::steady_clock::duration time) {
 
 class Guest::State : public std::enable_shared_from_this<State> {
 public:
-    State(const asio::any_io_executor& executor, vm::Machine machine, GuestEvents events)
+    State(const asio::any_io_executor& executor, vm::Machine machine, GuestEvents events, const vm::TemplateFile* origin)
         : events_(std::move(events)),
-          qemu_(vm::Qemu::start(executor, std::move(machine))),
+          qemu_(vm::Qemu::start(executor, std::move(machine), origin)),
+          restored_(origin != nullptr),
           death_(executor),
           channel_end_(executor),
           kill_timer_(executor) {}
@@ -46,6 +48,7 @@ public:
         events.log = [](const std::string& line) { spdlog::info("guest: {}", line); };
         events.closed = [this](const std::string& reason) { channel_closed(reason); };
         agent_.emplace(executor, qemu_->take_agent_channel(), std::move(events));
+        if (restored_) agent_->assume_ready();
         asio::co_spawn(executor, watch(shared_from_this()), asio::detached);
     }
 
@@ -60,41 +63,50 @@ public:
         qemu_->kill();
     }
 
-    awaitable<void> ready(std::chrono::steady_clock::duration limit) {
+    awaitable<agent::Ready> ready(std::chrono::steady_clock::duration limit) {
         std::string failure;
         try {
-            (void)co_await agent_->ready(limit);
+            agent::Ready ready = co_await agent_->ready(limit);
+            base::timings().mark("agent ready");
+            co_return ready;
         } catch (const agent::ChannelError& e) {
             failure = e.what();
         }
-        if (failure.empty()) co_return;
         if (!channel_closed_) kill_for(failure);  // its time was over
         co_await dead();
         throw base::Error("the VM did not start: " + reason_);
     }
 
-    awaitable<void> request(agent::Request request) {
-        bool lost = false;
+    awaitable<agent::Reply> request(agent::Request request) {
+        std::optional<agent::Reply> reply;
         try {
-            co_await agent_->request(std::move(request));
-        } catch (const agent::ChannelError&) {
-            lost = true;
+            reply = co_await agent_->request(std::move(request));
+        } catch (const agent::ChannelError&) {  // the VM is dead, or about to be
         }
-        if (!lost) co_return;
+        if (reply) co_return *std::move(reply);
         co_await dead();
-        if (ending_) throw base::Error("the VM was shut down");
+        if (ending_) throw EndedError();
         throw base::Error("the VM died: " + reason_);
     }
 
-    awaitable<void> request(agent::Request message, std::chrono::steady_clock::duration limit) {
+    awaitable<agent::Reply> request(agent::Request message, std::chrono::steady_clock::duration limit) {
         asio::steady_timer timer(kill_timer_.get_executor(), limit);
         timer.async_wait([self = shared_from_this(), limit](const boost::system::error_code& error) {
             if (!error) self->kill_for("it did not answer within " + seconds(limit));
         });
-        co_await request(std::move(message));
+        co_return co_await request(std::move(message));
     }
 
     void grant(uint64_t process, agent::Stream stream, uint32_t bytes) { agent_->grant(process, stream, bytes); }
+
+    bool restored() const { return qemu_->restored(); }
+
+    awaitable<vm::SavedVm> save() {
+        ending_ = true;
+        vm::SavedVm saved = co_await qemu_->save();
+        co_await dead();
+        co_return saved;
+    }
 
     awaitable<void> end() {
         ending_ = true;
@@ -148,6 +160,7 @@ private:
 
     GuestEvents events_;
     std::unique_ptr<vm::Qemu> qemu_;
+    bool restored_;
     std::optional<agent::Client> agent_;
     Condition death_;        // dead_ was set
     Condition channel_end_;  // channel_closed_ was set
@@ -159,8 +172,8 @@ private:
     bool dead_ = false;
 };
 
-Guest::Guest(const asio::any_io_executor& executor, vm::Machine machine, GuestEvents events)
-    : state_(std::make_shared<State>(executor, std::move(machine), std::move(events))) {
+Guest::Guest(const asio::any_io_executor& executor, vm::Machine machine, GuestEvents events, const vm::TemplateFile* origin)
+    : state_(std::make_shared<State>(executor, std::move(machine), std::move(events), origin)) {
     state_->start(executor);
 }
 
@@ -168,20 +181,28 @@ Guest::~Guest() {
     state_->abandon();
 }
 
-awaitable<void> Guest::ready(std::chrono::steady_clock::duration limit) {
+awaitable<agent::Ready> Guest::ready(std::chrono::steady_clock::duration limit) {
     return state_->ready(limit);
 }
 
-awaitable<void> Guest::request(agent::Request request) {
+awaitable<agent::Reply> Guest::request(agent::Request request) {
     return state_->request(std::move(request));
 }
 
-awaitable<void> Guest::request(agent::Request request, std::chrono::steady_clock::duration limit) {
+awaitable<agent::Reply> Guest::request(agent::Request request, std::chrono::steady_clock::duration limit) {
     return state_->request(std::move(request), limit);
 }
 
 void Guest::grant(uint64_t process, agent::Stream stream, uint32_t bytes) {
     state_->grant(process, stream, bytes);
+}
+
+bool Guest::restored() const {
+    return state_->restored();
+}
+
+awaitable<vm::SavedVm> Guest::save() {
+    return state_->save();
 }
 
 awaitable<void> Guest::end() {

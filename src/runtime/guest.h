@@ -8,7 +8,9 @@
 #include <string>
 
 #include "agent/client.h"
+#include "base/error.h"
 #include "vm/machine.h"
+#include "vm/template_file.h"
 
 namespace runtime {
 
@@ -19,26 +21,38 @@ struct GuestEvents {
     std::function<void(const std::string& reason)> died;  // once, unless `end` was called before; all that it had sent has been delivered
 };
 
+// The VM was ended by `end` while something was asked of it.
+class EndedError : public base::Error {
+public:
+    EndedError() : base::Error("the VM was shut down") {}
+};
+
 // A VM and the channel to the agent in it: QEMU's end and the channel's are one event here, with the better of two reasons. What the
 // guest logs, and the console's last lines when the VM dies, go to our log.
 class Guest {
 public:
-    // Starts QEMU; call it from the main thread. Throws base::Error.
-    Guest(const boost::asio::any_io_executor& executor, vm::Machine machine, GuestEvents events);
+    // Starts QEMU; call it from the main thread. The VM boots, or goes on from a template (vm/qemu.h). Throws base::Error.
+    Guest(const boost::asio::any_io_executor& executor, vm::Machine machine, GuestEvents events, const vm::TemplateFile* origin = nullptr);
     ~Guest();  // kills the VM
     Guest(const Guest&) = delete;
     Guest& operator=(const Guest&) = delete;
 
-    // Waits for the agent; once, before any request. Throws base::Error with the reason where the VM died or is not ready in time; it is
-    // killed then.
-    boost::asio::awaitable<void> ready(std::chrono::steady_clock::duration limit);
+    // Waits for the agent of a VM that boots; once, before any request. Throws base::Error with the reason where the VM died or is not
+    // ready in time; it is killed then.
+    boost::asio::awaitable<agent::Ready> ready(std::chrono::steady_clock::duration limit);
 
-    // Throws agent::RequestError (the guest's answer), base::Error where the VM died.
-    boost::asio::awaitable<void> request(agent::Request request);
+    // Throws agent::RequestError (the guest's answer), EndedError, base::Error where the VM died.
+    boost::asio::awaitable<agent::Reply> request(agent::Request request);
     // The same; the VM is killed where it has not answered in time.
-    boost::asio::awaitable<void> request(agent::Request request, std::chrono::steady_clock::duration limit);
+    boost::asio::awaitable<agent::Reply> request(agent::Request request, std::chrono::steady_clock::duration limit);
 
     void grant(uint64_t process, agent::Stream stream, uint32_t bytes);
+
+    // As vm::Qemu::restored.
+    bool restored() const;
+
+    // Ends the VM and returns what it was. Throws base::Error.
+    boost::asio::awaitable<vm::SavedVm> save();
 
     // Kills the VM and waits for its end.
     boost::asio::awaitable<void> end();

@@ -160,16 +160,16 @@ std::vector<Link> open_links(const asio::any_io_executor& executor, const Option
     if (!options.vpn_endpoint.empty()) {
         Link& link = links.emplace_back();
         link.interface = api::VPN;
+        link.card = 0;
         link.name = "eth0";
-        link.mac = mac_for(Address("\0\0\0\1", 4));
         link.mtu = kVpnMtu;
         open_link(executor, options.vpn_endpoint, link);
     }
     if (!options.inet_endpoint.empty()) {
         Link& link = links.emplace_back();
         link.interface = api::INET;
+        link.card = 1;
         link.name = "eth1";
-        link.mac = mac_for(Address("\0\0\0\2", 4));
         link.mtu = kInetMtu;
         open_link(executor, options.inet_endpoint, link);
     }
@@ -177,14 +177,7 @@ std::vector<Link> open_links(const asio::any_io_executor& executor, const Option
 }
 
 vm::Card make_card(const Link& link) {
-    vm::Card card{.name = link.name, .mac = {}, .kind = link.kind, .socket = {}};
-    constexpr char kDigits[] = "0123456789abcdef";
-    for (const char c : link.mac) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (!card.mac.empty()) card.mac += ':';
-        card.mac += kDigits[byte >> 4];
-        card.mac += kDigits[byte & 15];
-    }
+    vm::Card card{.kind = link.kind, .socket = {}};
     card.socket.reset(::fcntl(link.socket.get(), F_DUPFD_CLOEXEC, 3));
     if (!card.socket) base::throw_errno("cannot copy a socket");
     return card;
@@ -192,7 +185,7 @@ vm::Card make_card(const Link& link) {
 
 agent::Card describe_card(const Link& link) {
     agent::Card card;
-    card.set_mac(link.mac);
+    card.set_mac(vm::card_mac(link.card));
     card.set_name(link.name);
     card.set_mtu(link.mtu);
     return card;

@@ -26,8 +26,8 @@ Endpoint parse_endpoint(const std::string& url);
 // A card that the command line asked for, and the runtime's end of its link.
 struct Link {
     ya_runtime_api::NetworkInterface interface = ya_runtime_api::VPN;
+    size_t card = 0;   // of vm::Machine::cards
     std::string name;  // in the guest
-    std::string mac;   // its first, 6 bytes
     uint32_t mtu = 0;
     ya_runtime_api::NetworkEndpoint endpoint;  // what a Network request is answered with
     vm::Card::Kind kind = vm::Card::Kind::udp;

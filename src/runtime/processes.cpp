@@ -37,7 +37,7 @@ awaitable<uint64_t> Processes::start(Guest& guest, ProcessSpec spec) {
     exec.set_work_dir(std::move(spec.work_dir));
     exec.set_credit(granted);
     try {
-        co_await guest.request(std::move(request));
+        (void)co_await guest.request(std::move(request));
     } catch (...) {
         processes_.erase(pid);
         throw;
@@ -55,7 +55,7 @@ awaitable<void> Processes::kill(Guest& guest, uint64_t pid, int signal) {
     agent::Request request;
     request.mutable_kill()->set_process(pid);
     request.mutable_kill()->set_signal(signal == 0 ? SIGKILL : signal);
-    co_await guest.request(std::move(request));
+    (void)co_await guest.request(std::move(request));
 }
 
 void Processes::on_output(Guest& guest, const agent::Output& output) {

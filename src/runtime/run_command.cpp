@@ -6,7 +6,9 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/timings.h"
 #include "runtime/entrypoint.h"
+#include "runtime/templates.h"
 
 namespace runtime {
 namespace asio = boost::asio;
@@ -23,6 +25,8 @@ CommandRun::CommandRun(const asio::any_io_executor& executor, OutputSink sink)
                       },
                   .ended =
                       [this](const ProcessEnd& end) {
+                          base::timings().mark("first command ended");
+                          log_timings(sandbox_);
                           code_ = end.code;
                           ended_.notify();
                       }}),
@@ -34,6 +38,7 @@ awaitable<int> CommandRun::run(SandboxPlan plan, std::vector<std::string> argv) 
     events.exited = [this](const agent::Exited& exited) { processes_.on_exited(exited); };
     events.died = [this](const std::string& reason) { processes_.on_death(reason); };
     co_await start_sandbox(executor_, plan, std::move(events), sandbox_);
+    if (!sandbox_.restored) asio::co_spawn(executor_, try_make_template(executor_, plan.options, plan.accelerator), asio::detached);
     if (interrupted_) throw base::Error("interrupted");
     co_await run_process(std::move(argv));
     co_await stop_sandbox(sandbox_, 500ms, 3s);

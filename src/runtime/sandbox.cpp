@@ -6,20 +6,25 @@
 
 #include <array>
 #include <chrono>
+#include <optional>
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "base/timings.h"
+#include "runtime/start_turn.h"
+#include "runtime/templates.h"
 
 namespace runtime {
 namespace asio = boost::asio;
 using asio::awaitable;
 namespace {
 
-constexpr const char* kShareTag = "volumes";
 constexpr const char* kRootSerial = "root";
 // Emulated, on a machine that is busy, a boot takes some ten times its usual second.
 constexpr auto kBootLimit = std::chrono::seconds(60);
+constexpr auto kTurnLimit = std::chrono::seconds(5);
 constexpr auto kSetupLimit = std::chrono::seconds(60);
 
 std::string image_serial(size_t index) {
@@ -52,7 +57,7 @@ void add_disks(vm::Machine& machine, const Deployment& deployment, const std::fi
     for (size_t i = 0; i < plan.volumes.size(); i++) {
         const Volume& volume = plan.volumes[i];
         if (volume.kind == Volume::Kind::storage) machine.disks.push_back(open_disk(workdir / volume.name, storage_serial(i), false));
-        if (volume.kind == Volume::Kind::host) machine.share = vm::Share{.folder = workdir / kVolumesFolder, .tag = kShareTag};
+        if (volume.kind == Volume::Kind::host) machine.share = vm::Share{.folder = workdir / kVolumesFolder};
     }
 }
 
@@ -80,7 +85,7 @@ void describe_volumes(agent::Setup& setup, const VolumePlan& plan) {
     }
     for (size_t i = 0; i < plan.volumes.size(); i++) {
         describe_volume(*setup.add_volumes(), plan.volumes[i], i);
-        if (plan.volumes[i].kind == Volume::Kind::host) setup.set_share(kShareTag);
+        if (plan.volumes[i].kind == Volume::Kind::host) setup.set_share(vm::kShareTag);
     }
 }
 
@@ -105,36 +110,79 @@ agent::Request make_setup(const SandboxPlan& plan, const gvmi::Config& config) {
     return request;
 }
 
-}  // namespace
-
-awaitable<void> start_sandbox(asio::any_io_executor executor, const SandboxPlan& plan, GuestEvents events, Sandbox& sandbox) {
-    sandbox.config = read_config(plan.deployment);
-    vm::Machine machine;
-    machine.accelerator = plan.accelerator;
-    machine.cores = plan.options.cores;
-    machine.memory_bytes = plan.options.memory_bytes;
-    machine.kernel = plan.options.runtime_files / "vmlinux";
-    machine.initramfs = plan.options.runtime_files / "initramfs";
-    add_disks(machine, plan.deployment, plan.options.workdir);
-    for (const Link& link : plan.links)
-        machine.cards.push_back(make_card(link));
-    sandbox.guest = std::make_unique<Guest>(executor, std::move(machine), std::move(events));
-    co_await sandbox.guest->ready(kBootLimit);
-    agent::Request setup = make_setup(plan, sandbox.config);
+awaitable<void> set_up(Guest& guest, const SandboxPlan& plan, const gvmi::Config& config, std::vector<agent::Step>& steps) {
+    agent::Request setup = make_setup(plan, config);
     std::string failure;
     try {
-        co_await sandbox.guest->request(std::move(setup), kSetupLimit);
+        const agent::Reply reply = co_await guest.request(std::move(setup), kSetupLimit);
+        steps.assign(reply.steps().begin(), reply.steps().end());
     } catch (const agent::RequestError& e) {
         failure = e.what();
     }
     if (!failure.empty()) throw base::Error("the VM cannot be set up: " + failure);
+    base::timings().mark("set up");
+}
+
+// False: the VM did not get so far; it has to be booted.
+awaitable<bool> start_from_template(asio::any_io_executor executor, const SandboxPlan& plan, const vm::Machine& machine,
+                                    const GuestEvents& events, Sandbox& sandbox) {
+    const std::optional<vm::TemplateFile> origin = find_template(plan.options, machine);
+    if (!origin) co_return false;
+    // Until it is set up nobody needs to know of its death.
+    const auto alive = std::make_shared<bool>(false);
+    GuestEvents guarded = events;
+    guarded.died = [alive, died = events.died](const std::string& reason) {
+        if (*alive && died) died(reason);
+    };
+    try {
+        sandbox.guest = std::make_unique<Guest>(executor, vm::copy(machine), std::move(guarded), &*origin);
+        co_await set_up(*sandbox.guest, plan, sandbox.config, sandbox.steps);
+        *alive = true;
+        co_return true;
+    } catch (const EndedError&) {  // nobody wants this VM any more
+        throw;
+    } catch (const base::Error& e) {
+        spdlog::warn("the VM boots, since it could not be started from a template: {}", e.what());
+    }
+    // An image that ends its VM in the setup does so in one that has booted, too.
+    if (!sandbox.guest || !sandbox.guest->restored()) drop_template(plan.options, machine);
+    sandbox.guest.reset();
+    co_return false;
+}
+
+}  // namespace
+
+awaitable<void> start_sandbox(asio::any_io_executor executor, const SandboxPlan& plan, GuestEvents events, Sandbox& sandbox) {
+    const base::UniqueFd turn = co_await take_turn(executor, plan.options.cache_dir, kTurnLimit);
+    sandbox.config = read_config(plan.deployment);
+    vm::Machine machine = bare_machine(plan.options, plan.accelerator);
+    add_disks(machine, plan.deployment, plan.options.workdir);
+    for (const Link& link : plan.links)
+        machine.cards[link.card] = make_card(link);
+    sandbox.restored = co_await start_from_template(executor, plan, machine, events, sandbox);
+    if (sandbox.restored) co_return;
+    sandbox.guest = std::make_unique<Guest>(executor, std::move(machine), std::move(events));
+    (void)co_await sandbox.guest->ready(kBootLimit);
+    co_await set_up(*sandbox.guest, plan, sandbox.config, sandbox.steps);
+}
+
+void log_timings(const Sandbox& sandbox) {
+    if (!base::timings().on()) return;
+    nlohmann::json steps = nlohmann::json::array();
+    for (const base::Timings::Step& step : base::timings().steps())
+        steps.push_back({{"what", step.what}, {"at", step.at}});
+    nlohmann::json guest = nlohmann::json::array();
+    for (const agent::Step& step : sandbox.steps)
+        guest.push_back({{"what", step.what()}, {"took", step.microseconds() * 1e-6}});
+    spdlog::info("timings: {}", base::to_text({{"began", base::timings().began()}, {"steps", steps}, {"guest", guest}}));
+    base::timings().turn_off();
 }
 
 awaitable<void> stop_sandbox(Sandbox& sandbox, std::chrono::milliseconds grace, std::chrono::milliseconds limit) {
     agent::Request request;
     request.mutable_shutdown()->set_grace_ms(static_cast<uint32_t>(grace.count()));
     try {
-        co_await sandbox.guest->request(std::move(request), limit);
+        (void)co_await sandbox.guest->request(std::move(request), limit);
     } catch (const base::Error& e) {
         spdlog::error("the VM could not be shut down in order: {}", e.what());
     }

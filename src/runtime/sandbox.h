@@ -25,14 +25,19 @@ struct SandboxPlan {
 // A VM with the image's root and all volumes mounted, ready for processes.
 struct Sandbox {
     std::unique_ptr<Guest> guest;
-    gvmi::Config config;  // of the topmost image
+    gvmi::Config config;             // of the topmost image
+    bool restored = false;           // from a template
+    std::vector<agent::Step> steps;  // of the guest's setup
 };
 
-// Starts the VM of a deployment and sets it up. `guest` becomes the VM as soon as there is one, so that it can be ended on the way. The
-// root's disk is taken out of the workdir: it dies with the VM, and its space returns to the host however we end. Throws base::Error whose
-// text a requestor understands.
+// Starts the VM of a deployment, from a template where there is one, and sets it up. `guest` becomes the VM as soon as there is one, so
+// that it can be ended on the way. The root's disk is taken out of the workdir: it dies with the VM, and its space returns to the host
+// however we end. Throws base::Error whose text a requestor understands.
 boost::asio::awaitable<void> start_sandbox(boost::asio::any_io_executor executor, const SandboxPlan& plan, GuestEvents events,
                                            Sandbox& sandbox);
+
+// Logs where the time of the start has gone, if that is wanted (--timings); the first call does.
+void log_timings(const Sandbox& sandbox);
 
 // Ends the processes (SIGTERM, `grace`, SIGKILL), syncs what outlives the VM, and ends it, all within `limit`.
 boost::asio::awaitable<void> stop_sandbox(Sandbox& sandbox, std::chrono::milliseconds grace, std::chrono::milliseconds limit);

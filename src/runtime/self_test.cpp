@@ -13,6 +13,7 @@
 #include "base/size.h"
 #include "runtime/accelerator.h"
 #include "runtime/run_command.h"
+#include "runtime/templates.h"
 #include "runtime/temporary_folder.h"
 
 namespace runtime {
@@ -64,6 +65,8 @@ asio::awaitable<void> self_test(asio::any_io_executor executor, Options options)
     SandboxPlan plan;
     plan.accelerator = co_await choose_accelerator(executor, options, true);
     check_memory(options.memory_bytes);
+    // So that the VMs of this shape start fast from now on, and this test shows that they do.
+    co_await try_make_template(executor, options, plan.accelerator);
     const TemporaryFolder folder(options.workdir);
     options.workdir = folder.path();
     options.images = {options.runtime_files / kImage};

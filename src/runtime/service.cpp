@@ -9,8 +9,10 @@
 
 #include "agent/log_filter.h"
 #include "base/log.h"
+#include "base/timings.h"
 #include "runtime/accelerator.h"
 #include "runtime/request_error.h"
+#include "runtime/templates.h"
 
 namespace runtime {
 namespace asio = boost::asio;
@@ -81,6 +83,8 @@ ProcessEvents Service::process_events() {
         }
     };
     events.ended = [this](ProcessEnd end) {
+        base::timings().mark("first command ended");
+        log_timings(sandbox_);
         if (entrypoint_ && entrypoint_->pid() == end.pid) {
             spdlog::info("the entrypoint has ended with code {}", end.code);
             return;
@@ -167,6 +171,8 @@ awaitable<void> Service::boot() {
     if (!failure_.empty() && sandbox_.guest) co_await sandbox_.guest->end();
     booted_ = true;
     changed_.notify();
+    if (failure_.empty() && !sandbox_.restored)
+        asio::co_spawn(executor_, try_make_template(executor_, plan_.options, plan_.accelerator), asio::detached);
 }
 
 awaitable<void> Service::start_vm() {
@@ -258,7 +264,7 @@ awaitable<void> Service::configure(const api::CreateNetwork& request, api::Respo
     agent::Request message;
     *message.mutable_network() = network_request(request, *link);
     if (message.network().addresses_size() > 0) link->configured = true;
-    co_await sandbox_.guest->request(std::move(message));
+    (void)co_await sandbox_.guest->request(std::move(message));
     *response.mutable_network() = link->endpoint;
 }
 

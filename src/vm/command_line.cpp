@@ -1,6 +1,7 @@
 #include "vm/command_line.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -15,8 +16,11 @@ constexpr unsigned kReadOnlyDiskSlot = 1;
 constexpr unsigned kWritableDiskSlot = 2;
 constexpr unsigned kShareSlot = 3;
 constexpr unsigned kCardSlot = 4;
-constexpr size_t kMaxCards = 2;
+constexpr unsigned kBalloonSlot = 6;
 constexpr unsigned kScsiSlot = 7;
+// What the guest believes an empty disk to hold, since it reads a disk's size but once, when it may not be there yet: more than any has.
+// QEMU refuses what is beyond the disk's real end.
+constexpr uint64_t kPlaceholderBytes = uint64_t{64} << 40;
 // The kernel hangs or panics below 48 MiB (seen with 10, 20, 32 and 40), and the image's programs need some too.
 constexpr uint64_t kMinMemory = 64 << 20;
 
@@ -51,11 +55,6 @@ void check_name(const std::string& name, size_t limit) {
         throw base::Error("not a name that a device can have: \"" + name + "\"");
 }
 
-void check_mac(const std::string& mac) {
-    if (mac.size() != 17 || mac.find_first_not_of("0123456789abcdef:") != std::string::npos)
-        throw base::Error("not a MAC address: \"" + mac + "\"");
-}
-
 void check(const Machine& machine) {
     if (machine.memory_bytes % (1 << 20) != 0) throw base::Error("a VM's memory is a whole number of MiB");
     if (machine.memory_bytes < kMinMemory)
@@ -63,26 +62,23 @@ void check(const Machine& machine) {
             fmt::format("a VM needs at least {} MiB of memory; it was given {} MiB", kMinMemory >> 20, machine.memory_bytes >> 20));
     if (machine.cores == 0) throw base::Error("a VM needs a CPU core");
     if (machine.disks.size() > kMaxDisks) throw base::Error(fmt::format("a VM can have {} disks", kMaxDisks));
-    if (machine.cards.size() > kMaxCards) throw base::Error(fmt::format("a VM can have {} network cards", kMaxCards));
     for (const Disk& disk : machine.disks)
         check_name(disk.serial, 20);
-    for (const Card& card : machine.cards) {
-        check_name(card.name, 15);
-        check_mac(card.mac);
-    }
-    if (machine.share) check_name(machine.share->tag, 31);
 }
 
-std::string kernel_arguments() {
+std::string kernel_arguments(uint64_t tsc_khz) {
     // The kernel must know a slot that is empty now, since a restored VM may have a device there; QEMU would name only the occupied ones.
-    // reboot=t: without ACPI a triple fault is how a guest ends its VM.
-    std::string text = "console=ttyS0 panic=-1 reboot=t quiet";
+    // reboot=t: without ACPI a triple fault is how a guest ends its VM. no_timer_check: the check is for broken boards, and on a busy host an
+    // emulated timer may be too late for it, which is a panic.
+    std::string text = "console=ttyS0 panic=-1 reboot=t no_timer_check dummy.numdummies=0 quiet";
+    // Emulated, its own measurement mostly fails, and leaves it with a clock of 4 ms.
+    if (tsc_khz != 0) text += fmt::format(" tsc_early_khz={}", tsc_khz);
     for (unsigned slot = 0; slot < kSlots; slot++)
         text += fmt::format(" virtio_mmio.device=512@{:#x}:{}", 0xfeb00000 + 512 * slot, 5 + slot);
     return text;
 }
 
-void add_base(Arguments& arguments, const Machine& machine) {
+void add_base(Arguments& arguments, const Machine& machine, int memory) {
     const bool kvm = machine.accelerator == Accelerator::kvm;
     const uint64_t mib = machine.memory_bytes >> 20;
     arguments.insert(arguments.end(), {"-nodefaults", "-no-user-config", "-nographic", "-no-reboot"});
@@ -94,18 +90,22 @@ void add_base(Arguments& arguments, const Machine& machine) {
     add(arguments, "-cpu", kvm ? "host" : "max,erms=off,fsrm=off");
     add(arguments, "-smp", std::to_string(machine.cores));
     add(arguments, "-m", fmt::format("{}M", mib));
-    add(arguments, "-object", fmt::format("memory-backend-memfd,id=memory,size={}M,share=on", mib));
-    add(arguments, "-kernel", std::filesystem::absolute(machine.kernel));
-    add(arguments, "-initrd", std::filesystem::absolute(machine.initramfs));
-    add(arguments, "-append", kernel_arguments());
+    // share=on: what QEMU writes there is what we see and save, and the other way round.
+    add(arguments, "-object", fmt::format("memory-backend-file,id=memory,size={}M,mem-path=/proc/self/fd/{},share=on", mib, memory));
 }
 
-void add_channels(Arguments& arguments, const DescriptorNumbers& numbers) {
-    add(arguments, "-chardev", fmt::format("socket,id=qmp,fd={}", numbers.qmp));
+void add_kernel(Arguments& arguments, const Machine& machine, uint64_t tsc_khz) {
+    add(arguments, "-kernel", std::filesystem::absolute(machine.kernel));
+    add(arguments, "-initrd", std::filesystem::absolute(machine.initramfs));
+    add(arguments, "-append", kernel_arguments(tsc_khz));
+}
+
+void add_channels(Arguments& arguments, const Surroundings& around) {
+    add(arguments, "-chardev", fmt::format("socket,id=qmp,fd={}", around.qmp));
     add(arguments, "-mon", "chardev=qmp,mode=control");
-    add(arguments, "-chardev", fmt::format("socket,id=console,fd={}", numbers.console));
+    add(arguments, "-chardev", fmt::format("socket,id=console,fd={}", around.console));
     add(arguments, "-serial", "chardev:console");
-    add(arguments, "-chardev", fmt::format("socket,id=agent,fd={}", numbers.agent));
+    add(arguments, "-chardev", fmt::format("socket,id=agent,fd={}", around.agent));
     // Port 0 is a console's; more ports than are used would only cost boot time.
     add(arguments, "-device", "virtio-serial-device,id=ports,max_ports=2," + bus(kAgentSlot));
     add(arguments, "-device", "virtserialport,bus=ports.0,nr=1,chardev=agent,name=agent");
@@ -134,36 +134,62 @@ void add_disks(Arguments& arguments, const Machine& machine, const std::vector<i
         }
         add_disk(arguments, disk, i, numbers.at(i), device);
     }
-}
-
-void add_share(Arguments& arguments, const Share& share) {
-    add(arguments, "-fsdev",
-        fmt::format("local,id=share,path={},security_model=mapped-xattr,multidevs=remap",
-                    escaped(std::filesystem::absolute(share.folder).string())));
-    add(arguments, "-device", fmt::format("virtio-9p-device,fsdev=share,mount_tag={},{}", share.tag, bus(kShareSlot)));
-}
-
-void add_cards(Arguments& arguments, const Machine& machine, const std::vector<int>& numbers) {
-    for (size_t i = 0; i < machine.cards.size(); i++) {
-        const Card& card = machine.cards[i];
-        const char* backend =
-            card.kind == Card::Kind::udp ? "dgram,id={},local.type=fd,local.str={}" : "stream,id={},addr.type=fd,addr.str={}";
-        add(arguments, "-netdev", fmt::format(fmt::runtime(backend), card.name, numbers.at(i)));
+    for (const bool read_only : {true, false}) {
+        if (slot_used[read_only ? 0 : 1]) continue;
+        const char* name = read_only ? "no-image" : "no-disk";
+        add(arguments, "-blockdev",
+            fmt::format("driver=null-co,node-name={},read-only={},size={},read-zeroes=on", name, read_only ? "on" : "off",
+                        kPlaceholderBytes));
         add(arguments, "-device",
-            fmt::format("virtio-net-device,netdev={},mac={},{}", card.name, card.mac, bus(kCardSlot + static_cast<unsigned>(i))));
+            fmt::format("virtio-blk-device,{},drive={},serial={}", bus(read_only ? kReadOnlyDiskSlot : kWritableDiskSlot), name, name));
+    }
+}
+
+void add_share(Arguments& arguments, const std::optional<Share>& share) {
+    std::string folder = "synth,id=share";  // an empty one that is not on the host
+    if (share) {
+        folder = fmt::format("local,id=share,path={},security_model=mapped-xattr,multidevs=remap",
+                             escaped(std::filesystem::absolute(share->folder).string()));
+    }
+    add(arguments, "-fsdev", folder);
+    add(arguments, "-device", fmt::format("virtio-9p-device,fsdev=share,mount_tag={},{}", kShareTag, bus(kShareSlot)));
+}
+
+void add_cards(Arguments& arguments, const Machine& machine, const std::array<int, kCards>& numbers) {
+    for (size_t i = 0; i < kCards; i++) {
+        // To take a placeholder away from a guest that shall not have it takes longer than to bring it a second card.
+        if (i > 0 && !machine.cards[i]) continue;
+        std::string peer;
+        if (const auto& card = machine.cards[i]) {
+            const char* backend =
+                card->kind == Card::Kind::udp ? "dgram,id=card{},local.type=fd,local.str={}" : "stream,id=card{},addr.type=fd,addr.str={}";
+            add(arguments, "-netdev", fmt::format(fmt::runtime(backend), i, numbers[i]));
+            peer = fmt::format("netdev=card{},", i);
+        }
+        const std::string mac = card_mac(i);
+        const auto* bytes = reinterpret_cast<const unsigned char*>(mac.data());
+        add(arguments, "-device",
+            fmt::format("virtio-net-device,{}mac={:02x},{}", peer, fmt::join(bytes, bytes + mac.size(), ":"),
+                        bus(kCardSlot + static_cast<unsigned>(i))));
     }
 }
 
 }  // namespace
 
-std::vector<std::string> command_line(const Machine& machine, const DescriptorNumbers& numbers) {
+std::vector<std::string> command_line(const Machine& machine, const Surroundings& around, Beginning beginning) {
     check(machine);
     Arguments arguments;
-    add_base(arguments, machine);
-    add_channels(arguments, numbers);
-    add_disks(arguments, machine, numbers.disks);
-    if (machine.share) add_share(arguments, *machine.share);
-    add_cards(arguments, machine, numbers.cards);
+    add_base(arguments, machine, around.memory);
+    if (beginning == Beginning::boot) {
+        add_kernel(arguments, machine, around.tsc_khz);
+    } else {
+        add(arguments, "-incoming", "defer");
+    }
+    add_channels(arguments, around);
+    add_disks(arguments, machine, around.disks);
+    add_share(arguments, machine.share);
+    add_cards(arguments, machine, around.cards);
+    add(arguments, "-device", "virtio-balloon-device,free-page-reporting=on," + bus(kBalloonSlot));
     return arguments;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -7,18 +8,24 @@
 
 namespace vm {
 
-// The numbers that a machine's descriptors have in QEMU's process.
-struct DescriptorNumbers {
+// What a machine finds where it runs: the numbers that its descriptors have in QEMU's process, and the host's clock.
+struct Surroundings {
     int agent = -1;
     int qmp = -1;
     int console = -1;
-    std::vector<int> disks = {};  // as in Machine::disks
-    std::vector<int> cards = {};  // as in Machine::cards
+    int memory = -1;
+    uint64_t tsc_khz = 0;                      // of the host's time stamp counter, which an emulated CPU has as its own; 0: not told
+    std::vector<int> disks = {};               // as in Machine::disks
+    std::array<int, kCards> cards = {-1, -1};  // as in Machine::cards
 };
 
-// QEMU's arguments for a machine, argv[0] excepted. Each device has a fixed slot of microvm's eight, so that the VMs of one shape look
-// alike to a guest whether it was booted or restored: 0 agent, 1 first read-only disk, 2 first writable disk, 3 share, 4 and 5 cards, 7
-// SCSI controller with all further disks. Throws base::Error for a machine that breaks machine.h's limits.
-std::vector<std::string> command_line(const Machine& machine, const DescriptorNumbers& numbers);
+// Whether a VM boots its kernel, or waits for what another VM has left (the QMP command migrate-incoming).
+enum class Beginning { boot, restored };
+
+// QEMU's arguments for a machine, argv[0] excepted. Each device has a fixed slot of microvm's eight, so that all VMs of one shape look
+// alike to a guest: 0 agent, 1 first read-only disk, 2 first writable disk, 3 share, 4 and 5 cards, 6 balloon, which returns the guest's
+// free pages to the host; but the second card is only there where it is wanted, and so is 7, the SCSI controller of further disks. Throws
+// base::Error for a machine that breaks machine.h's limits.
+std::vector<std::string> command_line(const Machine& machine, const Surroundings& around, Beginning beginning);
 
 }  // namespace vm

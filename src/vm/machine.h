@@ -1,7 +1,8 @@
 // Folder vm: a Machine (what is wanted) and QEMU (how it is made): command line, QMP, accelerators, confinement. It knows nothing of
-// images, agents or supervisors.
+// images, agents or supervisors. A VM can be saved and others started from where it was: template_file.h, template_store.h.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -27,19 +28,23 @@ struct Disk {
 // One 9p share that holds all host volumes as folders, security_model=mapped-xattr: needs a file system with user xattrs.
 struct Share {
     std::filesystem::path folder;
-    std::string tag;
 };
+constexpr const char* kShareTag = "volumes";  // by which the guest mounts it
 
-// A virtio-net card connected to the supervisor's end (exe-unit.md, Networking).
+// The supervisor's end of a virtio-net card (exe-unit.md, Networking).
 struct Card {
-    std::string name;  // "eth0": letters, digits, '-' and '_', a letter first
-    std::string mac;   // lower case: "90:13:00:00:00:01"
     enum class Kind { udp, tcp } kind = Kind::udp;
     base::UniqueFd socket;  // udp: bound and connected; tcp: connected
 };
 
 constexpr size_t kMaxDisks = 32;  // of one VM
+constexpr size_t kCards = 2;
 
+// The MAC address that a card has when the guest finds it, 6 bytes: 90:13:00:00:00:01 and …:02.
+std::string card_mac(size_t number);
+
+// Every VM has the same devices in the same places; where the machine lacks a disk, the share or the first card there is a placeholder,
+// which is empty or leads nowhere. So a VM that was saved with none of it can go on with all of it.
 struct Machine {
     Accelerator accelerator = Accelerator::kvm;
     unsigned cores = 1;
@@ -48,7 +53,11 @@ struct Machine {
     std::filesystem::path initramfs;
     std::vector<Disk> disks;  // at most kMaxDisks
     std::optional<Share> share;
-    std::vector<Card> cards;  // at most 2
+    std::array<std::optional<Card>, kCards> cards = {};  // 0 is eth0 in the guest
+    bool background = false;                             // QEMU runs only when nothing else wants a CPU
 };
+
+// The same machine, with copies of its descriptors. Throws base::Error.
+Machine copy(const Machine& machine);
 
 }  // namespace vm

@@ -3,6 +3,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <boost/asio/as_tuple.hpp>
@@ -18,11 +22,13 @@
 
 #include "base/error.h"
 #include "base/subprocess.h"
+#include "base/timings.h"
 #include "vm/command_line.h"
 #include "vm/confinement.h"
 #include "vm/disk_errors.h"
 #include "vm/qmp.h"
 #include "vm/tail.h"
+#include "vm/tsc.h"
 
 namespace vm {
 namespace asio = boost::asio;
@@ -30,12 +36,6 @@ namespace {
 
 constexpr const char* kProgram = "qemu-system-x86_64";
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
-
-std::string find_qemu() {
-    std::string program = base::find_program(kProgram);
-    if (program.empty()) throw base::Error(std::string(kProgram) + " is not installed; on Debian: apt-get install qemu-system-x86");
-    return program;
-}
 
 // All that QEMU opens by name once it runs; the rest it gets as descriptors.
 Allowed files_of(const std::string& program, const Machine& machine) {
@@ -71,25 +71,38 @@ struct Channels {
     std::pair<base::UniqueFd, base::UniqueFd> errors = base::socket_pair();
 };
 
-base::Child spawn_qemu(const Machine& machine, const Channels& channels) {
+base::UniqueFd make_memory(uint64_t bytes) {
+    base::UniqueFd memory(::memfd_create("vm-memory", MFD_CLOEXEC));
+    if (!memory || ::ftruncate(memory.get(), static_cast<off_t>(bytes)) < 0) base::throw_errno("cannot make a VM's memory");
+    return memory;
+}
+
+base::Child spawn_qemu(const Machine& machine, const Channels& channels, const base::UniqueFd& memory, Beginning beginning) {
     const std::string program = find_qemu();
     const Confinement confinement(files_of(program, machine));
     base::Command command;
     command.block_terminal_signals = true;
-    command.before_exec = [&confinement] { return confinement.enter(); };
+    command.before_exec = [&confinement, background = machine.background] {
+        constexpr int kNicest = 19;
+        return (!background || ::setpriority(PRIO_PROCESS, 0, kNicest) == 0) && confinement.enter();
+    };
     int number = 3;
     const auto pass = [&](const base::UniqueFd& fd) {
         command.fds.emplace_back(fd.get(), number);
         return number++;
     };
-    DescriptorNumbers numbers{
-        .agent = pass(channels.agent.second), .qmp = pass(channels.qmp.second), .console = pass(channels.console.second)};
+    Surroundings around{.agent = pass(channels.agent.second),
+                        .qmp = pass(channels.qmp.second),
+                        .console = pass(channels.console.second),
+                        .memory = pass(memory),
+                        .tsc_khz = machine.accelerator == Accelerator::tcg ? tsc_khz() : 0};
     for (const Disk& disk : machine.disks)
-        numbers.disks.push_back(pass(disk.file));
-    for (const Card& card : machine.cards)
-        numbers.cards.push_back(pass(card.socket));
+        around.disks.push_back(pass(disk.file));
+    for (size_t i = 0; i < kCards; i++) {
+        if (machine.cards[i]) around.cards[i] = pass(machine.cards[i]->socket);
+    }
     command.fds.emplace_back(channels.errors.second.get(), 2);
-    command.argv = command_line(machine, numbers);
+    command.argv = command_line(machine, around, beginning);
     command.argv.insert(command.argv.begin(), program);
     return base::spawn(command);
 }
@@ -98,14 +111,18 @@ base::Child spawn_qemu(const Machine& machine, const Channels& channels) {
 
 class Qemu::State {
 public:
-    State(const asio::any_io_executor& executor, base::Child child, Channels channels)
+    // `devices` of a VM that goes on from where another was; none: it boots.
+    State(const asio::any_io_executor& executor, base::Child child, Channels channels, base::UniqueFd memory, base::UniqueFd devices)
         : executor_(executor),
           child_(std::move(child)),
+          memory_(std::move(memory)),
+          devices_(std::move(devices)),
           agent_(std::move(channels.agent.first)),
           exit_(executor, ::fcntl(child_.pidfd(), F_DUPFD_CLOEXEC, 0)),
           console_{.descriptor{executor, channels.console.first.release()}},
           errors_{.descriptor{executor, channels.errors.first.release()}},
           done_(executor, asio::steady_timer::time_point::max()),
+          saved_(executor, asio::steady_timer::time_point::max()),
           qmp_socket_(std::move(channels.qmp.first)) {}
 
     static void run(const std::shared_ptr<State>& self) {
@@ -122,6 +139,23 @@ public:
         while (!self->ending_)
             co_await self->done_.async_wait(kAwait);
         co_return *self->ending_;
+    }
+
+    static asio::awaitable<SavedVm> save(std::shared_ptr<State> self) {
+        SavedVm saved;
+        saved.devices.reset(::memfd_create("devices", MFD_CLOEXEC));
+        if (!saved.devices) base::throw_errno("cannot make a memfd");
+        co_await leave_out_memory(self);
+        nlohmann::json name{{"fdname", "devices"}};
+        co_await self->qmp_->execute("getfd", std::move(name), saved.devices.get());
+        nlohmann::json uri{{"uri", "fd:devices"}};
+        co_await self->qmp_->execute("migrate", std::move(uri));
+        while (self->migration_.empty() && !self->ending_)
+            co_await self->saved_.async_wait(kAwait);
+        if (self->migration_ != "completed") throw QmpError("QEMU: migrate: it has not completed");
+        self->kill();
+        saved.memory = std::move(self->memory_);
+        co_return saved;
     }
 
     void kill() {
@@ -142,6 +176,7 @@ public:
     }
 
     pid_t pid() const { return pid_; }
+    bool restored() const { return devices_ && migration_ == "completed"; }
     base::UniqueFd take_agent_channel() { return std::move(agent_); }
 
 private:
@@ -155,18 +190,48 @@ private:
         if (!self->qmp_) co_return;  // closed meanwhile
         try {
             co_await self->qmp_->connect();
-        } catch (const QmpError&) {
-            // QEMU has ended, or is about to be found out as useless; its ending tells more.
+            base::timings().mark("QEMU answers");
+            if (self->devices_) co_await restore(self);
+        } catch (const QmpError& e) {
+            // QEMU has ended, or is about to be found out as useless; its ending tells more. But one that waits to be restored would wait
+            // on.
+            if (!self->devices_) co_return;
+            self->restore_error_ = e.what();
+            self->child_.kill(SIGKILL);
         }
+    }
+
+    // QEMU's memory is ours, so the stream holds the devices alone.
+    static asio::awaitable<void> leave_out_memory(std::shared_ptr<State> self) {
+        const nlohmann::json events{{"capability", "events"}, {"state", true}};
+        const nlohmann::json no_memory{{"capability", "x-ignore-shared"}, {"state", true}};
+        nlohmann::json arguments{{"capabilities", nlohmann::json::array({events, no_memory})}};
+        co_await self->qmp_->execute("migrate-set-capabilities", std::move(arguments));
+    }
+
+    static asio::awaitable<void> restore(std::shared_ptr<State> self) {
+        co_await leave_out_memory(self);
+        nlohmann::json name{{"fdname", "devices"}};
+        co_await self->qmp_->execute("getfd", std::move(name), self->devices_.get());
+        nlohmann::json uri{{"uri", "fd:devices"}};
+        co_await self->qmp_->execute("migrate-incoming", std::move(uri));
     }
 
     static void take_event(const std::shared_ptr<State>& self, const std::string& name, const nlohmann::json& data) {
         if (name == "STOP") asio::co_spawn(self->executor_, check_status(self), asio::detached);
+        if (name == "MIGRATION") self->take_migration(data.value("status", ""));
         if (name != "BLOCK_IO_ERROR") return;
         if (const auto line = self->disk_errors_.line(data, std::chrono::steady_clock::now())) spdlog::warn(*line);
     }
 
-    // Nobody here stops a VM, so it is KVM that could not go on.
+    void take_migration(const std::string& status) {
+        if (status != "completed" && status != "failed") return;
+        if (devices_) base::timings().mark("devices restored");
+        migration_ = status;
+        saved_.cancel();
+    }
+
+    // Nobody here stops a VM, but when it is saved; so it is KVM that could not go on.
     static asio::awaitable<void> check_status(std::shared_ptr<State> self) {
         if (!self->qmp_) co_return;
         try {
@@ -199,20 +264,27 @@ private:
 
     void set_ending(int wait_status) {
         ending_ = describe_ending(wait_status, console_.text.text(), errors_.text.text());
+        if (!restore_error_.empty() && WIFSIGNALED(wait_status)) ending_->reason = restore_error_;
         if (killed_) ending_->reason = "the VM was stopped";
         if (internal_error_) ending_->reason = "this host's KVM cannot run the VM's kernel (KVM internal error)";
         done_.cancel();
+        saved_.cancel();
     }
 
     asio::any_io_executor executor_;
     base::Child child_;
     pid_t pid_ = child_.pid();
+    base::UniqueFd memory_;
+    base::UniqueFd devices_;
     base::UniqueFd agent_;
     asio::posix::stream_descriptor exit_;
     Stream console_;  // the guest's
     Stream errors_;   // QEMU's own
     int open_streams_ = 2;
     asio::steady_timer done_;
+    asio::steady_timer saved_;
+    std::string migration_;      // its status at its end; empty: not there yet
+    std::string restore_error_;  // QMP's
     base::UniqueFd qmp_socket_;
     std::unique_ptr<Qmp> qmp_;
     DiskErrors disk_errors_;
@@ -227,13 +299,21 @@ Qemu::~Qemu() {  // NOLINT(bugprone-exception-escape): waiting for a child of ou
     state_->close();
 }
 
-std::unique_ptr<Qemu> Qemu::start(const asio::any_io_executor& executor, Machine machine) {
+std::unique_ptr<Qemu> Qemu::start(const asio::any_io_executor& executor, Machine machine, const TemplateFile* origin) {
     const Machine held = std::move(machine);  // its descriptors are closed here once QEMU has them
     for (const auto& file : {held.kernel, held.initramfs})
         (void)base::open_file(file, O_RDONLY);
     Channels channels;
-    base::Child child = spawn_qemu(held, channels);
-    auto state = std::make_shared<State>(executor, std::move(child), std::move(channels));
+    base::UniqueFd memory = make_memory(held.memory_bytes);
+    base::UniqueFd devices = origin ? origin->devices() : base::UniqueFd();
+    base::Child child = spawn_qemu(held, channels, memory, origin ? Beginning::restored : Beginning::boot);
+    base::timings().mark("QEMU spawned");
+    // Beside QEMU, which has enough to do until it is told to go on from there.
+    if (origin) {
+        origin->fill(memory.get());
+        base::timings().mark("memory copied");
+    }
+    auto state = std::make_shared<State>(executor, std::move(child), std::move(channels), std::move(memory), std::move(devices));
     State::run(state);
     return std::unique_ptr<Qemu>(new Qemu(std::move(state)));
 }
@@ -246,12 +326,26 @@ pid_t Qemu::pid() const {
     return state_->pid();
 }
 
+bool Qemu::restored() const {
+    return state_->restored();
+}
+
+asio::awaitable<SavedVm> Qemu::save() {
+    return State::save(state_);
+}
+
 asio::awaitable<Ending> Qemu::ended() {
     return State::ended(state_);
 }
 
 void Qemu::kill() {
     state_->kill();
+}
+
+std::string find_qemu() {
+    std::string program = base::find_program(kProgram);
+    if (program.empty()) throw base::Error(std::string(kProgram) + " is not installed; on Debian: apt-get install qemu-system-x86");
+    return program;
 }
 
 std::string check_qemu() {

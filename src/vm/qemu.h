@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "vm/ending.h"
 #include "vm/machine.h"
+#include "vm/template_file.h"
 
 namespace vm {
 
@@ -15,9 +16,10 @@ namespace vm {
 // where the kernel has it) and dead as soon as we are, however we die. What a disk refuses to write or read is logged.
 class Qemu {
 public:
-    // Starts QEMU and its guest. Call it from the main thread. Throws base::Error when QEMU is missing or cannot be started; what QEMU
-    // itself finds wrong shows as its ending.
-    static std::unique_ptr<Qemu> start(const boost::asio::any_io_executor& executor, Machine machine);
+    // Starts QEMU and its guest, which boots, or goes on from where the VM of a template was when it was saved. Call it from the main
+    // thread. Throws base::Error when QEMU is missing or cannot be started, or the template is damaged; what QEMU itself finds wrong shows
+    // as its ending.
+    static std::unique_ptr<Qemu> start(const boost::asio::any_io_executor& executor, Machine machine, const TemplateFile* origin = nullptr);
     ~Qemu();  // kills and reaps; `ended` completes
     Qemu(const Qemu&) = delete;
     Qemu& operator=(const Qemu&) = delete;
@@ -26,6 +28,12 @@ public:
     base::UniqueFd take_agent_channel();
 
     pid_t pid() const;
+
+    // Of a VM from a template: whether it has gone on from there. What happens to it afterwards is not the template's fault.
+    bool restored() const;
+
+    // Stops the VM for good and returns what it was. Only a VM with placeholders alone can serve as a template for others. Throws QmpError.
+    boost::asio::awaitable<SavedVm> save();
 
     // Completes when the process has ended, with the console drained; may be awaited by one.
     boost::asio::awaitable<Ending> ended();
@@ -39,7 +47,10 @@ private:
     std::shared_ptr<State> state_;
 };
 
-// The program that Qemu::start runs. Throws base::Error that says what to do when it is missing or older than 7.2.
+// The program that Qemu::start runs. Throws base::Error that says what to do when it is missing.
+std::string find_qemu();
+
+// The same, of which is known that it runs. Throws base::Error also when it is older than 7.2.
 std::string check_qemu();
 
 }  // namespace vm

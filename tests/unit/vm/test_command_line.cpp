@@ -25,25 +25,49 @@ void add_disk(vm::Machine& machine, const char* serial, bool read_only, bool eph
     machine.disks.push_back({.file = {}, .serial = serial, .read_only = read_only, .ephemeral = ephemeral});
 }
 
-std::string line(const vm::Machine& machine) {
-    const vm::DescriptorNumbers numbers{.agent = 3, .qmp = 4, .console = 5, .disks = {6, 7, 8, 9}, .cards = {10, 11}};
-    return fmt::format("{}", fmt::join(vm::command_line(machine, numbers), " "));
+std::string line(const vm::Machine& machine, vm::Beginning beginning = vm::Beginning::boot) {
+    const vm::Surroundings around{
+        .agent = 3, .qmp = 4, .console = 5, .memory = 12, .tsc_khz = 2596122, .disks = {6, 7, 8, 9}, .cards = {10, 11}};
+    return fmt::format("{}", fmt::join(vm::command_line(machine, around, beginning), " "));
 }
 
 TEST(CommandLine, DescribesTheMachine) {
     const std::string text = line(machine());
     EXPECT_THAT(text, HasSubstr("-M microvm,x-option-roms=off,isa-serial=on,acpi=off,auto-kernel-cmdline=off,memory-backend=memory "));
     EXPECT_THAT(text, HasSubstr("-accel tcg,thread=multi -cpu max,erms=off,fsrm=off -smp 2 -m 256M "));
-    EXPECT_THAT(text, HasSubstr("memory-backend-memfd,id=memory,size=256M,share=on"));
+    EXPECT_THAT(text, HasSubstr("memory-backend-file,id=memory,size=256M,mem-path=/proc/self/fd/12,share=on"));
     EXPECT_THAT(text, HasSubstr("-kernel /runtime/vmlinux -initrd /runtime/initramfs "));
     EXPECT_THAT(text, HasSubstr("-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"));
-    EXPECT_THAT(text, HasSubstr("virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 "));
+    EXPECT_THAT(text, HasSubstr("quiet tsc_early_khz=2596122 virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 "));
     EXPECT_THAT(text, HasSubstr("virtio_mmio.device=512@0xfeb00e00:12"));
     EXPECT_THAT(text, HasSubstr("-chardev socket,id=agent,fd=3 -device virtio-serial-device,id=ports,max_ports=2,bus=virtio-mmio-bus.0"));
     EXPECT_THAT(text, HasSubstr("-chardev socket,id=qmp,fd=4 -mon chardev=qmp,mode=control"));
     EXPECT_THAT(text, HasSubstr("-chardev socket,id=console,fd=5 -serial chardev:console"));
-    EXPECT_THAT(text, Not(HasSubstr("9p")));
+    EXPECT_THAT(text, HasSubstr("-device virtio-balloon-device,free-page-reporting=on,bus=virtio-mmio-bus.6"));
     EXPECT_THAT(text, Not(HasSubstr("scsi")));
+    EXPECT_THAT(text, Not(HasSubstr("-incoming")));
+}
+
+TEST(CommandLine, PutsPlaceholdersWhereTheMachineHasNothing) {
+    const std::string text = line(machine());
+    EXPECT_THAT(text, HasSubstr("-blockdev driver=null-co,node-name=no-image,read-only=on,size=70368744177664,read-zeroes=on "
+                                "-device virtio-blk-device,bus=virtio-mmio-bus.1,drive=no-image,serial=no-image"));
+    EXPECT_THAT(text, HasSubstr("node-name=no-disk,read-only=off,"));
+    EXPECT_THAT(text, HasSubstr("virtio-blk-device,bus=virtio-mmio-bus.2,drive=no-disk,serial=no-disk"));
+    EXPECT_THAT(text, HasSubstr("-fsdev synth,id=share -device virtio-9p-device,fsdev=share,mount_tag=volumes,bus=virtio-mmio-bus.3"));
+    EXPECT_THAT(text, HasSubstr("-device virtio-net-device,mac=90:13:00:00:00:01,bus=virtio-mmio-bus.4"));
+    EXPECT_THAT(text, Not(HasSubstr("bus=virtio-mmio-bus.5"))) << "the second card is there where it is wanted only";
+}
+
+TEST(CommandLine, ARestoredVmHasTheSameDevicesAndNoKernel) {
+    vm::Machine one = machine();
+    add_disk(one, "image0", true);
+    const std::string booted = line(one);
+    const std::string restored = line(one, vm::Beginning::restored);
+    EXPECT_THAT(restored, HasSubstr("-incoming defer"));
+    EXPECT_THAT(restored, Not(HasSubstr(" -kernel ")));
+    const auto devices = [](const std::string& text) { return text.substr(text.find("-chardev")); };
+    EXPECT_EQ(devices(restored), devices(booted));
 }
 
 TEST(CommandLine, RunsTheHostsCpuUnderKvm) {
@@ -73,25 +97,25 @@ TEST(CommandLine, GivesTheFirstDisksSlotsAndTheOthersAController) {
 
 TEST(CommandLine, SharesAFolderWhoseNameHasAComma) {
     vm::Machine with_share = machine();
-    with_share.share = vm::Share{.folder = "/w/a,b", .tag = "volumes"};
+    with_share.share = vm::Share{.folder = "/w/a,b"};
     EXPECT_THAT(line(with_share), HasSubstr("-fsdev local,id=share,path=/w/a,,b,security_model=mapped-xattr,multidevs=remap "
                                             "-device virtio-9p-device,fsdev=share,mount_tag=volumes,bus=virtio-mmio-bus.3"));
 }
 
 TEST(CommandLine, ConnectsCardsByDescriptor) {
     vm::Machine with_cards = machine();
-    with_cards.cards.push_back({.name = "eth0", .mac = "90:13:00:00:00:01", .kind = vm::Card::Kind::udp, .socket = {}});
-    with_cards.cards.push_back({.name = "eth1", .mac = "90:13:00:00:00:02", .kind = vm::Card::Kind::tcp, .socket = {}});
+    with_cards.cards[0] = {.kind = vm::Card::Kind::udp, .socket = {}};
+    with_cards.cards[1] = {.kind = vm::Card::Kind::tcp, .socket = {}};
     const std::string text = line(with_cards);
-    EXPECT_THAT(text, HasSubstr("-netdev dgram,id=eth0,local.type=fd,local.str=10 "
-                                "-device virtio-net-device,netdev=eth0,mac=90:13:00:00:00:01,bus=virtio-mmio-bus.4"));
-    EXPECT_THAT(text, HasSubstr("-netdev stream,id=eth1,addr.type=fd,addr.str=11 "
-                                "-device virtio-net-device,netdev=eth1,mac=90:13:00:00:00:02,bus=virtio-mmio-bus.5"));
+    EXPECT_THAT(text, HasSubstr("-netdev dgram,id=card0,local.type=fd,local.str=10 "
+                                "-device virtio-net-device,netdev=card0,mac=90:13:00:00:00:01,bus=virtio-mmio-bus.4"));
+    EXPECT_THAT(text, HasSubstr("-netdev stream,id=card1,addr.type=fd,addr.str=11 "
+                                "-device virtio-net-device,netdev=card1,mac=90:13:00:00:00:02,bus=virtio-mmio-bus.5"));
 }
 
 void expect_refused(const vm::Machine& machine, const char* why) {
     try {
-        vm::command_line(machine, {});
+        vm::command_line(machine, {}, vm::Beginning::boot);
         ADD_FAILURE() << why;
     } catch (const base::Error& e) {
         EXPECT_STREQ(e.what(), why);
@@ -111,9 +135,6 @@ TEST(CommandLine, RefusesWhatBreaksTheLimits) {
     vm::Machine comma = machine();
     add_disk(comma, "a,readonly=off", true);
     expect_refused(comma, "not a name that a device can have: \"a,readonly=off\"");
-    vm::Machine mac = machine();
-    mac.cards.push_back({.name = "eth0", .mac = "90:13:00:00:00:1,", .kind = vm::Card::Kind::udp, .socket = {}});
-    expect_refused(mac, "not a MAC address: \"90:13:00:00:00:1,\"");
     vm::Machine disks = machine();
     for (int i = 0; i < 33; i++)
         add_disk(disks, "d", true);
