@@ -2,7 +2,7 @@
 """docker_archive.py OUT.tar CONFIG [PROGRAM...] — writes the test image as `docker save` would.
 
 CONFIG is the JSON of a container configuration ("User", "Env", …). The tree is the same in every image: Debian's static busybox with all
-its names, two users, and files that cannot be run; and each PROGRAM in /bin.
+its names, two users, and files that cannot be run; and each PROGRAM in /bin, with the libraries that it needs.
 """
 
 import hashlib
@@ -31,6 +31,12 @@ class Layer:
         self.add(name, tarfile.DIRTYPE, mode=mode, owner=owner)
 
 
+def libraries(program):
+    """Paths of what a program is linked with, its loader too; none of a static one."""
+    listing = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
+    return sorted({word for word in listing.split() if word.startswith("/")})
+
+
 def tree(programs):
     layer = Layer()
     for name in ("bin", "etc", "home", "opt", "opt/bin"):
@@ -44,9 +50,14 @@ def tree(programs):
     for applet in subprocess.check_output([BUSYBOX, "--list"], text=True).split():
         if applet != "busybox":
             layer.add("bin/" + applet, tarfile.SYMTYPE, mode=0o777, target="busybox")
-    for program in programs:
-        with open(program, "rb") as file:
-            layer.add("bin/" + os.path.basename(program), data=file.read(), mode=0o755)
+    files = {"bin/" + os.path.basename(program): program for program in programs}
+    files.update({library.lstrip("/"): library for program in programs for library in libraries(program)})
+    for name in sorted({os.path.dirname(name) for name in files} - {"bin"}):
+        for depth in range(name.count("/") + 1):
+            layer.folder("/".join(name.split("/")[:depth + 1]))
+    for name, source in files.items():
+        with open(source, "rb") as file:
+            layer.add(name, data=file.read(), mode=0o755)
     layer.add("opt/bin/answer", data=b"#!/bin/sh\necho 42\n", mode=0o755)
     layer.add("bin/not-executable", data=b"#!/bin/sh\n", mode=0o644)
     layer.add("bin/not-a-program", data=b"\x7fELF but only so far", mode=0o755)

@@ -175,6 +175,11 @@ uint64_t Runtime::pss_bytes() const {
 
 SystemTest::SystemTest() : task_package(image("plain")) {}
 
+void SystemTest::SetUpTestSuite() {
+    const base::Finished warmed = base::run({program("ya-runtime-vm"), "--accel", "tcg", "template", "warm"});
+    ASSERT_EQ(warmed.code, 0) << warmed.output;
+}
+
 void SystemTest::SetUp() {
     (void)std::signal(SIGPIPE, SIG_IGN);
     fs::create_directories(GVMKIT_TEST_WORK);
@@ -255,7 +260,7 @@ SystemTest::Output SystemTest::run_program(const std::vector<std::string>& argv,
     const base::UniqueFd out = base::open_file(out_path, O_WRONLY | O_CREAT | O_TRUNC);
     const base::UniqueFd err = base::open_file(err_path, O_WRONLY | O_CREAT | O_TRUNC);
     base::Command command{.argv = argv, .environment = {}, .fds = {{out.get(), 1}, {err.get(), 2}}};
-    for (const char* name : {"PATH", "HOME", "TERM", "TMPDIR"}) {
+    for (const char* name : {"PATH", "HOME", "TERM", "TMPDIR", "XDG_CACHE_HOME"}) {
         if (const char* value = std::getenv(name)) command.environment.push_back(std::string(name) + "=" + value);
     }
     command.before_exec = [folder = workdir.string()] { return ::setpgid(0, 0) == 0 && ::chdir(folder.c_str()) == 0; };

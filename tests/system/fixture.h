@@ -104,6 +104,8 @@ private:
 
 class SystemTest : public testing::Test {
 protected:
+    // There is a template for VMs of the default size, so that no test makes one beside what it looks at.
+    static void SetUpTestSuite();
     SystemTest();
     void SetUp() override;
     void TearDown() override;  // nothing that this test started may be left: no QEMU above all

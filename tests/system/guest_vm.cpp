@@ -23,7 +23,7 @@ vm::Machine machine(VmOptions options) {
     machine.initramfs = fs::path(GVMKIT_RUNTIME) / "initramfs";
     for (const DiskFile& disk : options.disks)
         machine.disks.push_back({base::open_file(disk.path, disk.read_only ? O_RDONLY : O_RDWR), disk.serial, disk.read_only, false});
-    if (options.share) machine.share = vm::Share{*options.share, "volumes"};
+    if (options.share) machine.share = vm::Share{*options.share};
     machine.cards = std::move(options.cards);
     return machine;
 }

@@ -47,7 +47,7 @@ struct DiskFile {
 struct VmOptions {
     std::vector<DiskFile> disks;
     std::optional<fs::path> share;
-    std::vector<vm::Card> cards;
+    std::array<std::optional<vm::Card>, vm::kCards> cards = {};
     uint64_t memory = 256ULL << 20;
     unsigned cores = 1;
 };

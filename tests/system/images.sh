@@ -6,14 +6,15 @@ out=$2
 here=$(dirname "$0")
 mkdir -p "$out"
 
-# make NAME CONFIG
+# make NAME CONFIG [PROGRAM...]
 make() {
-  python3 "$here/docker_archive.py" "$out/$1.tar" "$2"
+  python3 "$here/docker_archive.py" "$out/$1.tar" "${@:2}"
   "$bin/gvmkit-build" --force --hide-progress --no-lint --output "$out/$1.gvmi" "$out/$1.tar" > /dev/null
   rm "$out/$1.tar"
 }
 
 make plain '{}'
+make ssh '{}' "$(command -v ssh-keygen)" "$(command -v uuidgen)"
 # shellcheck disable=SC2016  # JSON, not shell
 make configured '{
   "User": "guest",

@@ -188,7 +188,7 @@ TEST_F(Guest, ASymlinkInTheImageDoesNotLeadAVolumeOut) {
 }
 
 TEST_F(Guest, NamesAndConfiguresCards) {
-    const auto card = [](const char* name, const char* mac) {
+    const auto card = [] {
         const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         sockaddr_in address{};
         address.sin_family = AF_INET;
@@ -197,22 +197,22 @@ TEST_F(Guest, NamesAndConfiguresCards) {
         EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
         EXPECT_EQ(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
         EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&address), size), 0);  // to itself: nobody is there
-        return vm::Card{name, mac, vm::Card::Kind::udp, base::UniqueFd(fd)};
+        return vm::Card{vm::Card::Kind::udp, base::UniqueFd(fd)};
     };
     VmOptions vm_options = options();
-    // Against the kernel's own order.
-    vm_options.cards.push_back(card("eth1", "90:13:00:00:00:02"));
-    vm_options.cards.push_back(card("eth0", "90:13:00:00:00:01"));
+    vm_options.cards[0] = card();
+    vm_options.cards[1] = card();
     agent::Setup setup = GuestVm::setup();
-    for (const char last : {'\1', '\2'}) {
+    // Against the kernel's own order.
+    for (const size_t number : {1, 0}) {
         agent::Card* named = setup.add_cards();
-        named->set_mac(std::string("\x90\x13\0\0\0", 5) + last);
-        named->set_name(last == '\1' ? "eth0" : "eth1");
-        named->set_mtu(last == '\1' ? 1220 : 65280);
+        named->set_mac(vm::card_mac(number));
+        named->set_name(number == 0 ? "eth1" : "eth0");
+        named->set_mtu(number == 0 ? 65280 : 1220);
     }
     const auto vm = start(setup, std::move(vm_options));
-    EXPECT_EQ(vm->run({"cat", "/sys/class/net/eth0/address", "/sys/class/net/eth0/mtu"})->out, "90:13:00:00:00:01\n1220\n");
-    EXPECT_EQ(vm->run({"cat", "/sys/class/net/eth1/address", "/sys/class/net/eth1/mtu"})->out, "90:13:00:00:00:02\n65280\n");
+    EXPECT_EQ(vm->run({"cat", "/sys/class/net/eth0/address", "/sys/class/net/eth0/mtu"})->out, "90:13:00:00:00:02\n1220\n");
+    EXPECT_EQ(vm->run({"cat", "/sys/class/net/eth1/address", "/sys/class/net/eth1/mtu"})->out, "90:13:00:00:00:01\n65280\n");
     EXPECT_THAT(vm->run({"ping", "-c", "1", "127.0.0.1"})->out, HasSubstr("1 packets received"));
 
     agent::Request request;

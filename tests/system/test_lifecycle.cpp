@@ -16,18 +16,19 @@ namespace {
 
 using testing::ContainsRegex;
 using testing::HasSubstr;
+using testing::Not;
 using Clock = std::chrono::steady_clock;
 
-// The living QEMU processes that run our kernel, in whatever process group they are.
-std::vector<pid_t> our_qemus(const fs::path& runtime_files = program("runtime")) {
+// The living QEMU processes that were started in a test's folder, in whatever process group they are.
+std::vector<pid_t> our_qemus() {
     std::vector<pid_t> found;
     std::error_code ignored;
     for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
         const std::string name = entry.path().filename();
         pid_t pid = 0;
         if (std::from_chars(name.data(), name.data() + name.size(), pid).ec != std::errc()) continue;
-        const std::string command = text_of(entry.path() / "cmdline");  // empty of one that waits to be reaped
-        if (text_of(entry.path() / "comm").starts_with("qemu-system") && command.find(runtime_files / "vmlinux") != std::string::npos)
+        const fs::path folder = fs::read_symlink(entry.path() / "cwd", ignored);  // none of one that waits to be reaped
+        if (text_of(entry.path() / "comm").starts_with("qemu-system") && folder.string().starts_with(GVMKIT_TEST_WORK))
             found.push_back(pid);
     }
     return found;
@@ -116,6 +117,7 @@ TEST_F(Lifecycle, NoVmIsLeftWheneverItsStartIsCutShort) {
         EXPECT_EQ(runtime->exit_code(10s), attempt % 2 == 0 ? 137 : 0);
         EXPECT_THAT(our_qemus(), testing::IsEmpty());  // nor did one start at the last moment
     }
+    EXPECT_THAT(text_of(workdir / "stderr.txt"), Not(HasSubstr("the VM boots")));  // its template had no part in that
 }
 
 TEST_F(Lifecycle, TheDeathOfAVmIsToldToThoseWhoWait) {
@@ -183,7 +185,7 @@ protected:
         Runtime runtime({workdir / "bin/ya-runtime-vm", "--accel", "tcg", "--workdir", workdir, "--task-package", task_package, "start"},
                         workdir);
         std::string error = hello_error(runtime);
-        EXPECT_THAT(our_qemus(files()), testing::IsEmpty());
+        EXPECT_THAT(our_qemus(), testing::IsEmpty());
         EXPECT_EQ(runtime.shutdown(), 0);
         return error;
     }
