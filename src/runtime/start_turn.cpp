@@ -53,14 +53,18 @@ asio::awaitable<base::UniqueFd> wait_in_thread(asio::any_io_executor executor, b
     auto waiting = std::make_shared<Waiting>();
     waiting->lock = std::move(lock);
     waiting->done.reset(::eventfd(0, EFD_CLOEXEC));
-    asio::posix::stream_descriptor done(executor, ::fcntl(waiting->done.get(), F_DUPFD_CLOEXEC, 3));
-    std::thread(wait_for_lock, waiting).detach();
+    const auto done = std::make_shared<asio::posix::stream_descriptor>(executor, ::fcntl(waiting->done.get(), F_DUPFD_CLOEXEC, 3));
+    try {
+        std::thread(wait_for_lock, waiting).detach();
+    } catch (const std::system_error&) {  // no thread to be had
+        co_return base::UniqueFd();
+    }
     asio::steady_timer timer(executor, limit);
-    timer.async_wait([&done](const boost::system::error_code& error) {
-        if (!error) done.cancel();
+    timer.async_wait([done](const boost::system::error_code& error) {
+        if (!error) done->cancel();
     });
     const auto token = asio::as_tuple(asio::use_awaitable);
-    const auto [error] = co_await done.async_wait(asio::posix::stream_descriptor::wait_read, token);
+    const auto [error] = co_await done->async_wait(asio::posix::stream_descriptor::wait_read, token);
     co_return error ? base::UniqueFd() : std::move(waiting->lock);
 }
 

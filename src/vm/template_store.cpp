@@ -151,7 +151,7 @@ void TemplateStore::refuse(const std::string& key) const {
 }
 
 bool TemplateStore::is_refused(const std::string& key) const {
-    constexpr time_t kDay = 24 * 60 * 60;
+    constexpr time_t kDay = 86400;  // seconds
     struct stat status {};
     return ::fstatat(directory_.get(), refusal_name(key).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
            status.st_mtim.tv_sec + kDay > ::time(nullptr);
