@@ -33,8 +33,10 @@ void set_kernel_limits() {
     (void)init::write_value("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
     // A line for each process at each kill for want of memory would take longer than the kill.
     (void)init::write_value("/proc/sys/vm/oom_dump_tasks", "0");
-    // Seconds between two looks at counters that nobody may read; each wakes an idle VM.
+    // What wakes an idle VM for nothing: counters are brought up to date each second, and twice a second the kernel looks whether memory
+    // could be compacted before anybody needs it.
     (void)init::write_value("/proc/sys/vm/stat_interval", "10");
+    (void)init::write_value("/proc/sys/vm/compaction_proactiveness", "0");
 }
 
 // What processes inherit from us, and what they must not.
