@@ -211,9 +211,6 @@ private:
 
     static asio::awaitable<void> restore(std::shared_ptr<State> self) {
         co_await leave_out_memory(self);
-        // Nobody has to be told that a card has moved, since it has not; the guest would be busy with it.
-        nlohmann::json silence{{"announce-rounds", 0}};
-        co_await self->qmp_->execute("migrate-set-parameters", std::move(silence));
         nlohmann::json name{{"fdname", "devices"}};
         co_await self->qmp_->execute("getfd", std::move(name), self->devices_.get());
         nlohmann::json uri{{"uri", "fd:devices"}};
