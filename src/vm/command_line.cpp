@@ -68,8 +68,8 @@ void check(const Machine& machine) {
 
 std::string kernel_arguments(uint64_t tsc_khz) {
     // The kernel must know a slot that is empty now, since a restored VM may have a device there; QEMU would name only the occupied ones.
-    // reboot=t: without ACPI a triple fault is how a guest ends its VM. no_timer_check: the check is for broken boards, and on a busy host an
-    // emulated timer may be too late for it, which is a panic.
+    // reboot=t: without ACPI a triple fault is how a guest ends its VM. no_timer_check: the check is for broken boards, and on a busy host
+    // an emulated timer may be too late for it, which is a panic.
     std::string text = "console=ttyS0 panic=-1 reboot=t no_timer_check dummy.numdummies=0 quiet";
     // Emulated, its own measurement mostly fails, and leaves it with a clock of 4 ms.
     if (tsc_khz != 0) text += fmt::format(" tsc_early_khz={}", tsc_khz);

@@ -52,7 +52,9 @@ protected:
     std::future<agent::Ready> ready(std::chrono::steady_clock::duration deadline = kDeadline) {
         return asio::co_spawn(io_, client_->ready(deadline), asio::use_future);
     }
-    std::future<agent::Reply> request(const agent::Request& request) { return asio::co_spawn(io_, client_->request(request), asio::use_future); }
+    std::future<agent::Reply> request(const agent::Request& request) {
+        return asio::co_spawn(io_, client_->request(request), asio::use_future);
+    }
 
     // What the guest says.
     void say_bytes(std::string_view bytes) {
