@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 
 
@@ -122,3 +123,10 @@ def missing():
     """The programs that are not there."""
     return [name for name in ("dockerd", "docker", "podman", "buildah", "skopeo", "umoci", "docker-registry", "htpasswd", "openssl")
             if not shutil.which(name)]
+
+
+def require():
+    """Ends the test's program as skipped where it cannot run."""
+    if os.geteuid() != 0 or missing():
+        print("skipped: needs root and", *missing())
+        sys.exit(77)  # ctest's SKIP_RETURN_CODE

@@ -28,6 +28,7 @@ import other_clients
 import registry_server
 
 MIB = 1 << 20
+WORKERS = 4  # connections of a push
 
 
 def content(path):
@@ -196,14 +197,17 @@ class Client(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("is not what", done.stdout)
 
-    def test_a_client_killed_twenty_times_sends_nothing_twice(self):
+    def big_push(self):
+        """A proxy that counts, an image of 300 MB, and the command line and the environment of a push of it in chunks of 1 MB."""
         proxy = counting_proxy.Proxy(self.server.url)
         self.addCleanup(proxy.close)
         image = self.file("big.gvmi", 300_000_000)
-        workers = 4
         command = [BIN + "/gvmkit-build", "-d", image, "--push-to", "alice/big:1", "--upload-chunk-size", "1000000",
-                   "--upload-workers", str(workers)]
-        environment = {**self.environment, **self.login(), "REGISTRY_URL": proxy.url}
+                   "--upload-workers", str(WORKERS)]
+        return proxy, image, command, {**self.environment, **self.login(), "REGISTRY_URL": proxy.url}
+
+    def test_a_client_killed_twenty_times_sends_nothing_twice(self):
+        proxy, image, command, environment = self.big_push()
         chance = random.Random(1)
         kills = 0
         while True:
@@ -219,7 +223,7 @@ class Client(unittest.TestCase):
                 elif client.returncode == 0:
                     break
         self.assertEqual(kills, 20)
-        self.assert_whole_after_kills(proxy, image, kills * workers)
+        self.assert_whole_after_kills(proxy, image, kills * WORKERS)
 
     def assert_whole_after_kills(self, proxy, image, under_way):
         """Of 300 chunks of 1 MB only those that were under way at a kill were sent again, and the image is whole."""
@@ -232,17 +236,11 @@ class Client(unittest.TestCase):
         self.server.run("fsck")
 
     def test_a_push_outlives_a_server_that_is_killed_twenty_times(self):
-        proxy = counting_proxy.Proxy(self.server.url)
-        self.addCleanup(proxy.close)
-        image = self.file("big.gvmi", 300_000_000)
-        workers = 4
-        command = [BIN + "/gvmkit-build", "-d", image, "--push-to", "alice/big:1", "--upload-chunk-size", "1000000",
-                   "--upload-workers", str(workers)]
+        proxy, image, command, environment = self.big_push()
         chance = random.Random(1)
         terminal, screen = pty.openpty()
         shown = Drain(terminal)
-        with subprocess.Popen(command, env={**self.environment, **self.login(), "REGISTRY_URL": proxy.url}, stdout=subprocess.DEVNULL,
-                              stderr=screen) as client:
+        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=screen) as client:
             os.close(screen)
             kills = 0
             while kills < 20:
@@ -256,7 +254,7 @@ class Client(unittest.TestCase):
                 kills += 1
             self.assertEqual(client.wait(120), 0, shown.text())
         self.assertEqual(kills, 20)
-        self.assert_whole_after_kills(proxy, image, kills * workers)
+        self.assert_whole_after_kills(proxy, image, kills * WORKERS)
         self.assertRegex(shown.text(), r"\ruploading: \d+ % of 286\.1 MiB, \d+\.\d [KM]iB/s, \d+:\d\d left\x1b\[K")
 
     def versions(self):

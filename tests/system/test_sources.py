@@ -23,7 +23,6 @@ import docker_archive  # noqa: E402
 import engines  # noqa: E402
 from engines import run  # noqa: E402
 
-SKIPPED = 77  # ctest's SKIP_RETURN_CODE
 CONFIG = {"User": "guest", "Env": ["A=1"], "Cmd": ["/bin/sh"], "Volumes": {"/data": {}}, "Labels": {"l": "x"}, "StopSignal": "SIGINT",
           "WorkingDir": "/home/guest", "ExposedPorts": {"80/tcp": {}}, "Healthcheck": {"Test": ["CMD", "true"]}}
 
@@ -294,9 +293,7 @@ class Sources(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0 or engines.missing():
-        print("skipped: needs root and", *engines.missing())
-        sys.exit(SKIPPED)
+    engines.require()
     BIN = os.path.abspath(sys.argv.pop(1))
     os.umask(0o022)
     unittest.main(verbosity=2)

@@ -20,7 +20,6 @@ import debian_image  # noqa: E402
 import engines  # noqa: E402
 from engines import run  # noqa: E402
 
-SKIPPED = 77  # ctest's SKIP_RETURN_CODE
 LISTER = os.path.join(HERE, "list_tree.py")
 LARGE = ["debootstrap", "--variant=minbase", "--include=python3,libboost1.81-dev", "bookworm"]
 # In the VM, from a bind mount of the root without what the VM puts on it: every entry as find tells it, and the bytes of all files.
@@ -134,9 +133,7 @@ class Views(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0 or engines.missing():
-        print("skipped: needs root and", *engines.missing())
-        sys.exit(SKIPPED)
+    engines.require()
     BIN = os.path.abspath(sys.argv.pop(1))
     os.umask(0o022)
     unittest.main(verbosity=2)
