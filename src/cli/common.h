@@ -10,6 +10,9 @@ namespace cli {
 // from `body`), 1 after another exception, whose text goes to stderr as "error: …", else what `body` returns.
 int run(CLI::App& app, int argc, char** argv, const std::function<int()>& body);
 
+// What the chosen sub-command does; the exit code.
+using Action = std::function<int()>;
+
 // Adds --version and the line with an example under --help.
 void describe(CLI::App& app, const char* example);
 

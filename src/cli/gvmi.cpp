@@ -4,7 +4,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     CLI::App app("Looks at .gvmi files and works with them.");
     cli::describe(app, "gvmi inspect python.gvmi");
     app.require_subcommand(1);
-    std::function<int()> chosen;
+    cli::Action chosen;
     cli::add_inspect_command(app, chosen);
     cli::add_verify_command(app, chosen);
     cli::add_lint_command(app, chosen);

@@ -39,7 +39,7 @@ int print_file(const Arguments& arguments) {
 
 }  // namespace
 
-void add_cat_command(CLI::App& app, std::function<int()>& chosen) {
+void add_cat_command(CLI::App& app, Action& chosen) {
     CLI::App* command = app.add_subcommand("cat", "Prints the content of a file in an image");
     command->footer("Example: gvmi cat python.gvmi /etc/os-release");
     const auto arguments = std::make_shared<Arguments>();

@@ -7,16 +7,16 @@ namespace cli {
 
 // Each adds its sub-command, which sets `chosen` to what is to be done when the command line has it: it returns the exit code and may
 // throw.
-void add_inspect_command(CLI::App& app, std::function<int()>& chosen);
-void add_verify_command(CLI::App& app, std::function<int()>& chosen);
-void add_lint_command(CLI::App& app, std::function<int()>& chosen);
-void add_ls_command(CLI::App& app, std::function<int()>& chosen);
-void add_cat_command(CLI::App& app, std::function<int()>& chosen);
-void add_extract_command(CLI::App& app, std::function<int()>& chosen);
-void add_diff_command(CLI::App& app, std::function<int()>& chosen);
-void add_hash_command(CLI::App& app, std::function<int()>& chosen);
-void add_pull_command(CLI::App& app, std::function<int()>& chosen);
-void add_serve_command(CLI::App& app, std::function<int()>& chosen);
-void add_manifest_command(CLI::App& app, std::function<int()>& chosen);
+void add_inspect_command(CLI::App& app, Action& chosen);
+void add_verify_command(CLI::App& app, Action& chosen);
+void add_lint_command(CLI::App& app, Action& chosen);
+void add_ls_command(CLI::App& app, Action& chosen);
+void add_cat_command(CLI::App& app, Action& chosen);
+void add_extract_command(CLI::App& app, Action& chosen);
+void add_diff_command(CLI::App& app, Action& chosen);
+void add_hash_command(CLI::App& app, Action& chosen);
+void add_pull_command(CLI::App& app, Action& chosen);
+void add_serve_command(CLI::App& app, Action& chosen);
+void add_manifest_command(CLI::App& app, Action& chosen);
 
 }  // namespace cli

@@ -66,7 +66,7 @@ int compare(const Arguments& arguments) {
 
 }  // namespace
 
-void add_diff_command(CLI::App& app, std::function<int()>& chosen) {
+void add_diff_command(CLI::App& app, Action& chosen) {
     CLI::App* command = app.add_subcommand("diff", "Prints what is different in two images: + added in B, - gone in B, * changed, and how");
     command->footer("Example: gvmi diff python-3.11.gvmi python-3.12.gvmi");
     const auto arguments = std::make_shared<Arguments>();

@@ -36,7 +36,7 @@ int print_hashes(const Arguments& arguments) {
 
 }  // namespace
 
-void add_hash_command(CLI::App& app, std::function<int()>& chosen) {
+void add_hash_command(CLI::App& app, Action& chosen) {
     CLI::App* command = app.add_subcommand("hash", "Prints the image hash that requestor code names an image by");
     command->footer("Example: gvmi hash python.gvmi");
     const auto arguments = std::make_shared<Arguments>();

@@ -55,7 +55,7 @@ int inspect(const Arguments& arguments) {
 
 }  // namespace
 
-void add_inspect_command(CLI::App& app, std::function<int()>& chosen) {
+void add_inspect_command(CLI::App& app, Action& chosen) {
     CLI::App* command = app.add_subcommand("inspect", "Prints an image's sizes, compressor, hash and container configuration");
     command->footer("Example: gvmi inspect --json python.gvmi");
     const auto arguments = std::make_shared<Arguments>();

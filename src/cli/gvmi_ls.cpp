@@ -72,7 +72,7 @@ int list(const Arguments& arguments) {
 
 }  // namespace
 
-void add_ls_command(CLI::App& app, std::function<int()>& chosen) {
+void add_ls_command(CLI::App& app, Action& chosen) {
     CLI::App* command = app.add_subcommand("ls", "Lists what is in an image");
     command->footer("Example: gvmi ls -l python.gvmi /usr/bin");
     const auto arguments = std::make_shared<Arguments>();

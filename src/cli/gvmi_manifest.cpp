@@ -135,14 +135,14 @@ int verify(const Arguments& arguments) {
 using Shared = std::shared_ptr<Arguments>;
 
 // A sub-command of `manifest` that does `body`.
-CLI::App* add(CLI::App* command, const char* name, const char* help, std::function<int()>& chosen, const Shared& arguments,
+CLI::App* add(CLI::App* command, const char* name, const char* help, Action& chosen, const Shared& arguments,
               int (*body)(const Arguments&)) {
     CLI::App* sub = command->add_subcommand(name, help);
     sub->callback([&chosen, arguments, body] { chosen = [arguments, body] { return body(*arguments); }; });
     return sub;
 }
 
-void add_create(CLI::App* command, std::function<int()>& chosen, const Shared& arguments) {
+void add_create(CLI::App* command, Action& chosen, const Shared& arguments) {
     CLI::App* sub = add(command, "create", "Writes a manifest for an image", chosen, arguments, create);
     sub->add_option("IMAGE", arguments->image, "USER/REPOSITORY:TAG, a hash, a URL, or hash:sha3:HEX:URL")->required();
     sub->add_option("-o,--output", arguments->file, "The file to write")->capture_default_str();
@@ -157,7 +157,7 @@ void add_create(CLI::App* command, std::function<int()>& chosen, const Shared& a
 
 }  // namespace
 
-void add_manifest_command(CLI::App& app, std::function<int()>& chosen) {
+void add_manifest_command(CLI::App& app, Action& chosen) {
     CLI::App* command = app.add_subcommand("manifest", "Makes, signs and checks payload manifests");
     command->footer("Example: gvmi manifest create golem/alpine:latest && gvmi manifest add-outbound https://api.example.org");
     command->require_subcommand(1);

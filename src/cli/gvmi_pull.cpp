@@ -58,7 +58,7 @@ int pull(const Arguments& arguments) {
 
 }  // namespace
 
-void add_pull_command(CLI::App& app, std::function<int()>& chosen) {
+void add_pull_command(CLI::App& app, Action& chosen) {
     CLI::App* command = app.add_subcommand("pull", "Downloads an image and checks its hash; goes on where an earlier pull broke");
     command->footer("Example: gvmi pull golem/alpine:latest\nThe registry is REGISTRY_URL's, else the public one.");
     const auto arguments = std::make_shared<Arguments>();

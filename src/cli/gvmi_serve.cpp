@@ -91,7 +91,7 @@ int serve(const Arguments& arguments) {
 
 }  // namespace
 
-void add_serve_command(CLI::App& app, std::function<int()>& chosen) {
+void add_serve_command(CLI::App& app, Action& chosen) {
     CLI::App* command = app.add_subcommand("serve", "Serves images from this machine, to try them before they are published");
     command->footer(
         "Example: gvmi serve python.gvmi\nSDKs find the images by hash or tag as in a registry; providers must reach this machine.");

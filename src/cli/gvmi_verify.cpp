@@ -37,7 +37,7 @@ int verify_image(const Arguments& arguments) {
 
 }  // namespace
 
-void add_verify_command(CLI::App& app, std::function<int()>& chosen) {
+void add_verify_command(CLI::App& app, Action& chosen) {
     CLI::App* command = app.add_subcommand("verify", "Reads all of an image: its trailer, every inode, attribute and block");
     command->footer("Example: gvmi verify python.gvmi");
     const auto arguments = std::make_shared<Arguments>();

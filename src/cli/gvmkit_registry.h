@@ -1,12 +1,8 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
-#include <functional>
+#include "cli/common.h"
 
 namespace cli {
-
-// What the chosen sub-command does; the exit code.
-using Action = std::function<int()>;
 
 // The sub-commands of gvmkit-registry. Each sets `action` when it is chosen.
 void add_serve(CLI::App& app, Action& action);
