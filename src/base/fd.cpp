@@ -1,6 +1,7 @@
 #include "base/fd.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -69,6 +70,18 @@ std::pair<UniqueFd, UniqueFd> socket_pair() {
     int fds[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) throw_errno("cannot make a socket pair");
     return {UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+UniqueFd copy_of(const UniqueFd& fd) {
+    UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
+    if (!copy) throw_errno("cannot copy a descriptor");
+    return copy;
+}
+
+UniqueFd memory_file(const char* name) {
+    UniqueFd fd(::memfd_create(name, MFD_CLOEXEC));
+    if (!fd) throw_errno("cannot make a file in memory");
+    return fd;
 }
 
 }  // namespace base

@@ -56,4 +56,10 @@ std::string read_file(const std::filesystem::path& path, size_t limit);
 // Connected stream sockets (AF_UNIX, close-on-exec). Throws SystemError.
 std::pair<UniqueFd, UniqueFd> socket_pair();
 
+// Another descriptor of the same open file, close-on-exec. Throws SystemError.
+UniqueFd copy_of(const UniqueFd& fd);
+
+// An empty file in memory (memfd), close-on-exec; `name` shows in /proc alone. Throws SystemError.
+UniqueFd memory_file(const char* name);
+
 }  // namespace base

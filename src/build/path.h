@@ -11,7 +11,4 @@ namespace build {
 // PATH_MAX or a name longer than NAME_MAX allows, since nothing on Linux can make or name such a file.
 std::deque<std::string> split_path(std::string_view path);
 
-// The names of a symbolic link's target, ".." kept.
-std::deque<std::string> split_target(std::string_view target);
-
 }  // namespace build

@@ -7,6 +7,7 @@
 #include <deque>
 
 #include "base/error.h"
+#include "base/path_names.h"
 #include "base/quote.h"
 #include "build/path.h"
 
@@ -94,7 +95,7 @@ Tree::Place Tree::resolve(const std::string& path, bool create) {
         }
         if (next->is_symlink()) {
             if (++symlinks > kMaxSymlinks) throw base::Error("too many symbolic links on its way");
-            std::deque<std::string> target = split_target(next->target);
+            std::deque<std::string> target = base::path_names(next->target);
             names.insert(names.begin(), target.begin(), target.end());
             if (next->target.starts_with('/')) way.resize(1);
             if (names.size() > kMaxDepth) throw base::Error("nested too deep");

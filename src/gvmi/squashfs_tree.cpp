@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/path_names.h"
 #include "base/quote.h"
 
 namespace gvmi {
@@ -35,17 +36,6 @@ struct Walk {
     }
 };
 
-std::deque<std::string> split(const std::string& path) {
-    std::deque<std::string> names;
-    for (size_t start = 0; start < path.size();) {
-        const size_t end = std::min(path.find('/', start), path.size());
-        const std::string name = path.substr(start, end - start);
-        if (!name.empty() && name != ".") names.push_back(name);
-        start = end + 1;
-    }
-    return names;
-}
-
 }  // namespace
 
 void walk(SquashfsReader& reader, const std::string& path, const File& file, const Limits& limits, const Visitor& visitor) {
@@ -58,7 +48,7 @@ void walk(SquashfsReader& reader, const Limits& limits, const Visitor& visitor) 
 
 std::string absolute_path(const std::string& path) {
     std::vector<std::string> names;
-    for (std::string& name : split(path)) {
+    for (std::string& name : base::path_names(path)) {
         if (name != "..") {
             names.push_back(std::move(name));
         } else if (!names.empty()) {
@@ -74,7 +64,7 @@ std::string absolute_path(const std::string& path) {
 std::optional<File> find(SquashfsReader& reader, const std::string& path, bool follow_last) {
     constexpr int kMaxSymlinks = 40;  // as Linux
     constexpr size_t kMaxDepth = PATH_MAX;
-    std::deque<std::string> names = split(path);
+    std::deque<std::string> names = base::path_names(path);
     std::vector<File> way = {reader.root()};
     for (int symlinks = 0; !names.empty();) {
         const std::string name = std::move(names.front());
@@ -90,7 +80,7 @@ std::optional<File> find(SquashfsReader& reader, const std::string& path, bool f
         File file = reader.file(found->position);
         if (S_ISLNK(file.mode) && (!names.empty() || follow_last)) {
             if (++symlinks > kMaxSymlinks) return std::nullopt;
-            const std::deque<std::string> target = split(file.target);
+            const std::deque<std::string> target = base::path_names(file.target);
             names.insert(names.begin(), target.begin(), target.end());
             if (names.size() > kMaxDepth) return std::nullopt;
             if (file.target.starts_with('/')) way.resize(1);

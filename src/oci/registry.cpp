@@ -3,12 +3,12 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
-#include <cstdlib>
 #include <filesystem>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/folders.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/subprocess.h"
@@ -24,11 +24,9 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 fs::path cache_folder() {
-    const char* cache = std::getenv("XDG_CACHE_HOME");
-    if (cache != nullptr && *cache != '\0') return fs::path(cache) / "gvmkit/layers";
-    const char* home = std::getenv("HOME");
-    if (home != nullptr && *home != '\0') return fs::path(home) / ".cache/gvmkit/layers";
-    throw base::Error("no place for the layers: neither XDG_CACHE_HOME nor HOME is set");
+    const fs::path cache = base::user_cache_folder();
+    if (cache.empty()) throw base::Error("no place for the layers: neither XDG_CACHE_HOME nor HOME is set");
+    return cache / "gvmkit/layers";
 }
 
 // skopeo's reasons in plainer words, with its own behind.

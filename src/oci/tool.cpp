@@ -1,7 +1,6 @@
 #include "oci/tool.h"
 
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,12 +14,6 @@
 
 namespace oci {
 namespace {
-
-base::UniqueFd memory(const char* name) {
-    base::UniqueFd fd(::memfd_create(name, MFD_CLOEXEC));
-    if (!fd) base::throw_errno("cannot make a file in memory");
-    return fd;
-}
 
 std::string content(int fd, size_t limit, bool last) {
     struct stat status {};
@@ -38,8 +31,8 @@ Said run_tool(const std::vector<std::string>& argv, const std::function<void()>&
     constexpr int kIntervalMs = 200;
     constexpr size_t kMaxOutput = size_t{16} << 20;
     constexpr size_t kMaxErrors = size_t{64} << 10;
-    const base::UniqueFd output = memory("output");
-    const base::UniqueFd errors = memory("errors");
+    const base::UniqueFd output = base::memory_file("output");
+    const base::UniqueFd errors = base::memory_file("errors");
     base::Command command{.argv = argv, .environment = {}, .fds = {{output.get(), 1}, {errors.get(), 2}}};
     for (char** entry = environ; *entry != nullptr; entry++)
         command.environment.emplace_back(*entry);

@@ -31,13 +31,12 @@ public:
     State(const asio::any_io_executor& executor, vm::Machine machine, GuestEvents events, const vm::TemplateFile* origin)
         : events_(std::move(events)),
           qemu_(vm::Qemu::start(executor, std::move(machine), origin)),
-          restored_(origin != nullptr),
           death_(executor),
           channel_end_(executor),
           kill_timer_(executor) {}
 
     // Apart from the constructor, since what it starts holds on to this object.
-    void start(const asio::any_io_executor& executor) {
+    void start(const asio::any_io_executor& executor, bool from_template) {
         agent::Events events;
         events.output = [this](const agent::Output& output) {
             if (events_.output) events_.output(output);
@@ -48,7 +47,7 @@ public:
         events.log = [](const std::string& line) { spdlog::info("guest: {}", line); };
         events.closed = [this](const std::string& reason) { channel_closed(reason); };
         agent_.emplace(executor, qemu_->take_agent_channel(), std::move(events));
-        if (restored_) agent_->assume_ready();
+        if (from_template) agent_->assume_ready();
         asio::co_spawn(executor, watch(shared_from_this()), asio::detached);
     }
 
@@ -160,7 +159,6 @@ private:
 
     GuestEvents events_;
     std::unique_ptr<vm::Qemu> qemu_;
-    bool restored_;
     std::optional<agent::Client> agent_;
     Condition death_;        // dead_ was set
     Condition channel_end_;  // channel_closed_ was set
@@ -174,7 +172,7 @@ private:
 
 Guest::Guest(const asio::any_io_executor& executor, vm::Machine machine, GuestEvents events, const vm::TemplateFile* origin)
     : state_(std::make_shared<State>(executor, std::move(machine), std::move(events), origin)) {
-    state_->start(executor);
+    state_->start(executor, origin != nullptr);
 }
 
 Guest::~Guest() {

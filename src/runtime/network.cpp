@@ -177,10 +177,7 @@ std::vector<Link> open_links(const asio::any_io_executor& executor, const Option
 }
 
 vm::Card make_card(const Link& link) {
-    vm::Card card{.kind = link.kind, .socket = {}};
-    card.socket.reset(::fcntl(link.socket.get(), F_DUPFD_CLOEXEC, 3));
-    if (!card.socket) base::throw_errno("cannot copy a socket");
-    return card;
+    return {.kind = link.kind, .socket = base::copy_of(link.socket)};
 }
 
 agent::Card describe_card(const Link& link) {

@@ -1,6 +1,6 @@
 #include "runtime/options.h"
 
-#include <cstdlib>
+#include "base/folders.h"
 
 namespace runtime {
 
@@ -9,9 +9,8 @@ std::filesystem::path default_runtime_files() {
 }
 
 std::filesystem::path default_cache_dir() {
-    if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache) return std::filesystem::path(cache) / "gvmkit";
-    if (const char* home = std::getenv("HOME"); home && *home) return std::filesystem::path(home) / ".cache/gvmkit";
-    return {};
+    const std::filesystem::path cache = base::user_cache_folder();
+    return cache.empty() ? cache : cache / "gvmkit";
 }
 
 }  // namespace runtime

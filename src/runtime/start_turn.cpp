@@ -53,7 +53,7 @@ asio::awaitable<base::UniqueFd> wait_in_thread(asio::any_io_executor executor, b
     auto waiting = std::make_shared<Waiting>();
     waiting->lock = std::move(lock);
     waiting->done.reset(::eventfd(0, EFD_CLOEXEC));
-    const auto done = std::make_shared<asio::posix::stream_descriptor>(executor, ::fcntl(waiting->done.get(), F_DUPFD_CLOEXEC, 3));
+    const auto done = std::make_shared<asio::posix::stream_descriptor>(executor, base::copy_of(waiting->done).release());
     try {
         std::thread(wait_for_lock, waiting).detach();
     } catch (const std::system_error&) {  // no thread to be had

@@ -1,7 +1,5 @@
 #include "runtime/templates.h"
 
-#include <fcntl.h>
-
 #include <chrono>
 
 #include "base/error.h"
@@ -41,9 +39,7 @@ awaitable<vm::SavedVm> boot_and_save(asio::any_io_executor executor, const vm::M
 awaitable<std::string> try_out(asio::any_io_executor executor, vm::Machine machine, const base::UniqueFd& file, const std::string& key) {
     constexpr auto kLimit = std::chrono::minutes(1);
     try {
-        base::UniqueFd again(::fcntl(file.get(), F_DUPFD_CLOEXEC, 3));
-        if (!again) base::throw_errno("cannot copy a descriptor");
-        const vm::TemplateFile origin(std::move(again), key);
+        const vm::TemplateFile origin(base::copy_of(file), key);
         Guest guest(executor, std::move(machine), {}, &origin);
         agent::Request request;
         request.mutable_kill()->set_process(1);  // there is none, and the agent says so

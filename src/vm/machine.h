@@ -57,6 +57,9 @@ struct Machine {
     bool background = false;                             // QEMU runs only when nothing else wants a CPU
 };
 
+// A machine of the same shape that has nothing but placeholders.
+Machine bare(const Machine& machine);
+
 // The same machine, with copies of its descriptors. Throws base::Error.
 Machine copy(const Machine& machine);
 

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -72,8 +71,8 @@ struct Channels {
 };
 
 base::UniqueFd make_memory(uint64_t bytes) {
-    base::UniqueFd memory(::memfd_create("vm-memory", MFD_CLOEXEC));
-    if (!memory || ::ftruncate(memory.get(), static_cast<off_t>(bytes)) < 0) base::throw_errno("cannot make a VM's memory");
+    base::UniqueFd memory = base::memory_file("vm-memory");
+    if (::ftruncate(memory.get(), static_cast<off_t>(bytes)) < 0) base::throw_errno("cannot make a VM's memory");
     return memory;
 }
 
@@ -143,8 +142,7 @@ public:
 
     static asio::awaitable<SavedVm> save(std::shared_ptr<State> self) {
         SavedVm saved;
-        saved.devices.reset(::memfd_create("devices", MFD_CLOEXEC));
-        if (!saved.devices) base::throw_errno("cannot make a memfd");
+        saved.devices = base::memory_file("devices");
         co_await leave_out_memory(self);
         nlohmann::json name{{"fdname", "devices"}};
         co_await self->qmp_->execute("getfd", std::move(name), saved.devices.get());

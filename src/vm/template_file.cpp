@@ -1,6 +1,5 @@
 #include "vm/template_file.h"
 
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -102,8 +101,7 @@ void TemplateFile::fill(int memory) const {
 base::UniqueFd TemplateFile::devices() const {
     std::vector<std::byte> data(header_.devices_bytes);
     read_checked(file_.get(), data, sizeof header_ + header_.data_bytes, header_.devices_crc);
-    base::UniqueFd devices(::memfd_create("devices", MFD_CLOEXEC));
-    if (!devices) base::throw_errno("cannot make a memfd");
+    base::UniqueFd devices = base::memory_file("devices");
     write_at(devices.get(), data, 0);
     return devices;
 }

@@ -73,16 +73,10 @@ struct Entry {
 }  // namespace
 
 std::string template_key(const Machine& machine) {
-    Machine bare;  // what a template is made of
-    bare.accelerator = machine.accelerator;
-    bare.cores = machine.cores;
-    bare.memory_bytes = machine.memory_bytes;
-    bare.kernel = machine.kernel;
-    bare.initramfs = machine.initramfs;
     std::string text;
-    for (const std::string& argument : command_line(bare, {}, Beginning::boot))
+    for (const std::string& argument : command_line(bare(machine), {}, Beginning::boot))
         text += argument + '\n';
-    text += identity(bare.kernel) + identity(bare.initramfs) + identity(find_qemu()) + host_cpu(bare.accelerator);
+    text += identity(machine.kernel) + identity(machine.initramfs) + identity(find_qemu()) + host_cpu(machine.accelerator);
     return base::sha256_hex(std::as_bytes(std::span(text)));
 }
 

@@ -56,3 +56,19 @@ TEST(WriteAll, DeliversMoreThanASocketHolds) {
     got.resize(text.size());
     EXPECT_EQ(got, text);
 }
+
+TEST(CopyOf, SharesTheOpenFile) {
+    const base::UniqueFd file = base::memory_file("test");
+    base::write_all(file.get(), "abc", "test");
+    const base::UniqueFd copy = base::copy_of(file);
+    EXPECT_NE(copy.get(), file.get());
+    EXPECT_EQ(::fcntl(copy.get(), F_GETFD), FD_CLOEXEC);
+    EXPECT_EQ(::lseek(copy.get(), 0, SEEK_CUR), 3);
+    EXPECT_THROW(base::copy_of(base::UniqueFd()), base::SystemError);
+}
+
+TEST(MemoryFile, IsEmptyAndNotInherited) {
+    const base::UniqueFd file = base::memory_file("test");
+    EXPECT_EQ(::lseek(file.get(), 0, SEEK_END), 0);
+    EXPECT_EQ(::fcntl(file.get(), F_GETFD), FD_CLOEXEC);
+}

@@ -34,9 +34,4 @@ TEST(Path, IsRefusedWhereLinuxHasNone) {
     EXPECT_THAT([] { build::split_path(std::string(100000, 'x')); }, ThrowsMessage<base::Error>("a path of 100000 bytes"));
 }
 
-TEST(Path, TargetKeepsItsDots) {
-    EXPECT_THAT(build::split_target("../../a/./b"), ElementsAre("..", "..", "a", "b"));
-    EXPECT_THAT(build::split_target("/"), IsEmpty());
-}
-
 }  // namespace
