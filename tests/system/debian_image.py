@@ -23,24 +23,29 @@ def run(*command, **options):
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, **options).stdout.decode().strip()
 
 
-def debootstrap(command=None):
-    """The tar of a fresh Debian."""
-    command = command or DEBOOTSTRAP
+def cached_tree(recipe, make):
+    """The tar of the folder that make(folder) fills, from the build cache where one of this recipe is there."""
     cache = os.environ.get("GVMKIT_BUILD_CACHE") or os.path.expanduser("~/.cache/gvmkit-build")
-    key = hashlib.sha256(" ".join(command).encode()).hexdigest()[:16]
+    key = hashlib.sha256(recipe.encode()).hexdigest()[:16]
     tar = os.path.join(cache, f"debootstrap-{key}.tar")
     if os.path.exists(tar):
         return tar
     folder = f"{tar}.{os.getpid()}.d"
     os.makedirs(cache, exist_ok=True)
     try:
-        run(*command, folder)
+        make(folder)
         shutil.rmtree(folder + "/var/cache/apt/archives")
         run("tar", "--numeric-owner", "--xattrs", "--xattrs-include=*", "-C", folder, "-cf", f"{tar}.{os.getpid()}", ".")
         os.rename(f"{tar}.{os.getpid()}", tar)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return tar
+
+
+def debootstrap(command=None):
+    """The tar of a fresh Debian."""
+    command = command or DEBOOTSTRAP
+    return cached_tree(" ".join(command), lambda folder: run(*command, folder))
 
 
 class Tree:
