@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/subprocess.h"
 #include "runtime/guest.h"
+#include "runtime/host.h"
 #include "runtime/templates.h"
 #include "vm/qemu.h"
 
@@ -69,18 +70,6 @@ std::string not_accessible(const std::string& device) {
     return fmt::format("{}: it belongs to group {}; run \"sudo usermod -aG {} {}\" and log in again", text, group, group, user_name());
 }
 
-bool in_container() {
-    return ::access("/.dockerenv", F_OK) == 0 || ::access("/run/.containerenv", F_OK) == 0;
-}
-
-std::string missing(const std::string& device) {
-    if (in_container()) return fmt::format("{0} is missing: this container was started without it (docker run --device {0})", device);
-    return fmt::format(
-        "{} is missing: turn virtualization (VT-x, AMD-V) on in the firmware, in a VM nested virtualization in its host, and load "
-        "the kernel module (modprobe kvm_intel or kvm_amd)",
-        device);
-}
-
 // What a verdict holds for; another text means that KVM must be judged anew.
 std::string verdict_key() {
     struct stat status {};
@@ -123,10 +112,10 @@ void remember(const std::filesystem::path& cache_dir, const KvmVerdict& verdict)
 
 // The version of QEMU is asked for where it may make a provider wait, not at each start.
 void check_installation(const Options& options, bool version_too) {
+    raise_descriptor_limit();
     if (version_too) (void)vm::check_qemu();
     for (const char* name : {"vmlinux", "initramfs"})
-        base::with_context("the runtime is not installed as it should be",
-                           [&] { (void)base::open_file(options.runtime_files / name, O_RDONLY); });
+        check_installed(options.runtime_files / name);
 }
 
 awaitable<void> boot_test(asio::any_io_executor executor, Options options) {
@@ -139,11 +128,15 @@ awaitable<void> boot_test(asio::any_io_executor executor, Options options) {
 
 }  // namespace
 
+void check_installed(const std::filesystem::path& file) {
+    base::with_context("the runtime is not installed as it should be; install it anew", [&] { (void)base::open_file(file, O_RDONLY); });
+}
+
 std::string kvm_obstacle(const std::filesystem::path& device) {
     constexpr int kApiVersion = 12;  // "applications should refuse to run if it is not": the kernel's documentation
     const base::UniqueFd fd(::open(device.c_str(), O_RDWR | O_CLOEXEC));
     if (!fd && (errno == EACCES || errno == EPERM)) return not_accessible(device);
-    if (!fd && (errno == ENOENT || errno == ENODEV || errno == ENXIO)) return missing(device);
+    if (!fd && (errno == ENOENT || errno == ENODEV || errno == ENXIO)) return device.string() + " is missing: " + why_no_kvm({});
     if (!fd) return "cannot open " + device.string() + ": " + base::errno_text(errno);
     if (::ioctl(fd.get(), KVM_GET_API_VERSION, 0) != kApiVersion) return device.string() + " is not the kernel's KVM";
     return {};
@@ -160,7 +153,8 @@ awaitable<KvmVerdict> judge_kvm(std::filesystem::path device, std::filesystem::p
     } catch (const base::SystemError&) {
         throw;
     } catch (const base::Error& e) {
-        verdict.reason = device.string() + " opens, but no guest runs under it, as on hosts that are virtual themselves: " + e.what();
+        verdict.reason =
+            fmt::format("{} opens, but no guest runs under it ({}): {}", device.string(), e.what(), why_no_guest({}, e.what()));
     }
     remember(cache_dir, verdict);
     co_return verdict;

@@ -17,7 +17,10 @@ struct KvmVerdict {
     std::string reason = {};
 };
 
-// What keeps this user from using a KVM device, as far as it shows without a guest: it is missing (in a container said as such), not
+// Throws base::Error where one of the runtime's own files cannot be opened.
+void check_installed(const std::filesystem::path& file);
+
+// What keeps this user from using a KVM device, as far as it shows without a guest: it is missing (why: host.h), not
 // accessible (which group and command), or no KVM. Empty: nothing.
 std::string kvm_obstacle(const std::filesystem::path& device);
 

@@ -1,6 +1,5 @@
 #include "runtime/offer.h"
 
-#include <cpuid.h>
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -37,14 +36,6 @@ void add_features(std::vector<std::string>& to, std::string_view names, uint32_t
     }
 }
 
-// The characters of a register, which may be a hypervisor's invention.
-void add_text(std::string& to, uint32_t bytes) {
-    for (int shift = 0; shift < 32; shift += 8) {
-        const char c = static_cast<char>(bytes >> shift & 0xff);
-        if (c >= ' ' && c <= '~') to += c;
-    }
-}
-
 std::string brand_of(const Cpuid& cpuid) {
     constexpr uint32_t kExtended = 0x80000000;
     constexpr uint32_t kFirst = 0x80000002;
@@ -58,12 +49,6 @@ std::string brand_of(const Cpuid& cpuid) {
     }
     const size_t begin = brand.find_first_not_of(' ');
     return begin == std::string::npos ? "" : brand.substr(begin, brand.find_last_not_of(' ') - begin + 1);
-}
-
-CpuidRegisters this_cpu(uint32_t leaf, uint32_t subleaf) {
-    CpuidRegisters r;
-    if (__get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx) == 0) return {};
-    return r;
 }
 
 }  // namespace

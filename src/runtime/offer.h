@@ -2,24 +2,13 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
+#include "runtime/cpuid.h"
 #include "runtime/options.h"
 
 namespace runtime {
-
-struct CpuidRegisters {
-    uint32_t eax = 0;
-    uint32_t ebx = 0;
-    uint32_t ecx = 0;
-    uint32_t edx = 0;
-};
-
-// The CPUID instruction for a leaf and its sub-leaf; zeroes where the CPU has no such leaf.
-using Cpuid = std::function<CpuidRegisters(uint32_t leaf, uint32_t subleaf)>;
 
 // What an offer says of a CPU (exe-unit.md, offer-template).
 struct Cpu {

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <string>
 #include <string_view>
 
@@ -12,6 +11,7 @@
 #include "base/fd.h"
 #include "base/size.h"
 #include "runtime/accelerator.h"
+#include "runtime/host.h"
 #include "runtime/run_command.h"
 #include "runtime/templates.h"
 #include "runtime/temporary_folder.h"
@@ -29,20 +29,8 @@ constexpr std::string_view kGreeting = "from the host";
 constexpr std::string_view kAnswer = "from the guest";
 constexpr size_t kMaxSaid = 4096;
 
-// Bytes of memory that the host can give away; the largest number where it does not say.
-uint64_t available_memory() {
-    const std::string info = base::read_file("/proc/meminfo", 1 << 16);
-    constexpr std::string_view kKey = "MemAvailable:";
-    uint64_t kib = UINT64_MAX >> 10;
-    if (const size_t at = info.find(kKey); at != std::string::npos) {
-        const size_t digit = info.find_first_not_of(' ', at + kKey.size());
-        std::from_chars(info.data() + digit, info.data() + info.size(), kib);
-    }
-    return kib << 10;
-}
-
 void check_memory(uint64_t wanted) {
-    const uint64_t available = available_memory();
+    const uint64_t available = available_memory({});
     if (available >= wanted) return;
     throw base::Error("not enough memory: a VM of " + base::format_size(wanted) + " was asked for and the host has " +
                       base::format_size(available) + " available; end other programs or lower --test-mem-gib");
@@ -65,11 +53,13 @@ asio::awaitable<void> self_test(asio::any_io_executor executor, Options options)
     SandboxPlan plan;
     plan.accelerator = co_await choose_accelerator(executor, options, true);
     check_memory(options.memory_bytes);
+    const std::filesystem::path image = options.runtime_files / kImage;
+    check_installed(image);
     // So that the VMs of this shape start fast from now on, and this test shows that they do.
     co_await try_make_template(executor, options, plan.accelerator);
     const TemporaryFolder folder(options.workdir);
     options.workdir = folder.path();
-    options.images = {options.runtime_files / kImage};
+    options.images = {image};
     options.volume_override = kOverride;
     options.vpn_endpoint.clear();
     options.inet_endpoint.clear();

@@ -29,3 +29,7 @@ make user-uid-gid '{"User": "1000:50"}'
 make user-name-group '{"User": "guest:staff"}'
 make user-unknown-uid '{"User": "4242"}'
 make user-unknown-name '{"User": "nobody-knows"}'
+# In the place of the self-test image (test_causes.cpp).
+make hangs '{"Cmd": ["/bin/sleep", "1000"]}'
+make silent '{"Cmd": ["/bin/true"]}'
+make fails '{"Cmd": ["/bin/sh", "-c", "echo the disk is odd >&2; exit 3"]}'

@@ -69,7 +69,7 @@ TEST_F(Offer, IsRefusedWhereTheRuntimeIsNotWhole) {
     const Output output = run_program({workdir / "bin/ya-runtime-vm", "--accel", "tcg", "offer-template"});
     EXPECT_EQ(output.code, 1);
     EXPECT_EQ(output.out, "");
-    EXPECT_THAT(output.err, HasSubstr("not installed as it should be: cannot open " + (workdir / "bin/runtime/vmlinux").string()));
+    EXPECT_THAT(output.err, HasSubstr("not installed as it should be; install it anew: cannot open " + (workdir / "bin/runtime/vmlinux").string()));
 }
 
 TEST_F(Offer, StartFallsBackToEmulationAndSaysWhy) {
