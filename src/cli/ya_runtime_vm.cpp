@@ -7,6 +7,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <optional>
 
 #include "base/error.h"
@@ -230,11 +231,19 @@ int run_one_command(CommandLine line, bool workdir_given) {
     return *code;
 }
 
+// YA_RUNTIME_VM_LOG is for us alone; RUST_LOG is what the provider's other programs go by.
+std::string log_directives() {
+    for (const char* name : {"YA_RUNTIME_VM_LOG", "RUST_LOG"}) {
+        if (const char* text = std::getenv(name)) return text;
+    }
+    return "";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside of run only a wrong option throws
     (void)std::signal(SIGPIPE, SIG_IGN);
-    base::log_to_stderr(kProgram);
+    base::log_to_stderr(kProgram, base::log_level(log_directives(), kProgram));
     base::timings().turn_on();
 
     CommandLine line;

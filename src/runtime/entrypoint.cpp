@@ -1,12 +1,9 @@
 #include "runtime/entrypoint.h"
 
-#include <fcntl.h>
-
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/json.h"
-#include "base/log.h"
 
 namespace runtime {
 
@@ -21,27 +18,6 @@ ProcessSpec entrypoint_spec(const gvmi::Config& config) {
 
 std::string entrypoint_output(uint64_t pid, const std::vector<std::string>& command) {
     return base::to_text({{"start", nullptr}, {"entrypoint", {{"pid", pid}, {"command", command}}}});
-}
-
-EntrypointLog::EntrypointLog(uint64_t pid, const std::filesystem::path& folder) : pid_(pid) {
-    try {
-        file_ = base::open_file(folder / "entrypoint.log", O_WRONLY | O_CREAT | O_TRUNC);
-    } catch (const base::Error& e) {
-        spdlog::warn("the entrypoint's output is not kept: {}", e.what());
-    }
-}
-
-void EntrypointLog::write(const std::string& data) {
-    if (!file_) return;
-    try {
-        base::write_all(file_.get(), data.substr(0, kLimit - written_), "entrypoint.log");
-        written_ += data.size();
-        if (written_ < kLimit) return;
-        spdlog::warn("the entrypoint has written more than is kept of its output");
-    } catch (const base::Error& e) {
-        spdlog::warn("the rest of the entrypoint's output is not kept: {}", e.what());
-    }
-    file_.reset();
 }
 
 }  // namespace runtime

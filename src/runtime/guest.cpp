@@ -46,6 +46,9 @@ public:
         };
         events.log = [](const std::string& line) { spdlog::info("guest: {}", line); };
         events.closed = [this](const std::string& reason) { channel_closed(reason); };
+        qemu_->watch_console([this](std::string_view text) {
+            if (events_.console) events_.console(text);
+        });
         agent_.emplace(executor, qemu_->take_agent_channel(), std::move(events));
         if (from_template) agent_->assume_ready();
         asio::co_spawn(executor, watch(shared_from_this()), asio::detached);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "agent/client.h"
 #include "base/error.h"
@@ -18,6 +19,7 @@ namespace runtime {
 struct GuestEvents {
     std::function<void(const agent::Output&)> output;
     std::function<void(const agent::Exited&)> exited;
+    std::function<void(std::string_view text)> console;   // what the guest's console says, as plain text
     std::function<void(const std::string& reason)> died;  // once, unless `end` was called before; all that it had sent has been delivered
 };
 

@@ -70,13 +70,15 @@ Service::Service(const asio::any_io_executor& executor, Options options, std::ve
       plan_{.options = std::move(options), .deployment = {}},
       arguments_(std::move(arguments)),
       processes_(process_events()),
+      console_log_(plan_.options.workdir / "logs/console.log"),
+      entrypoint_log_(plan_.options.workdir / "logs/entrypoint.log"),
       changed_(executor) {}
 
 ProcessEvents Service::process_events() {
     ProcessEvents events;
     events.output = [this](uint64_t pid, agent::Stream stream, std::string data) {
-        if (entrypoint_ && entrypoint_->pid() == pid) {
-            entrypoint_->write(data);
+        if (entrypoint_ == pid) {
+            entrypoint_log_.write(data);
             processes_.taken(*sandbox_.guest, pid, stream, data.size());
         } else {
             server_->output(pid, pipe_stream(stream), std::move(data));
@@ -85,7 +87,7 @@ ProcessEvents Service::process_events() {
     events.ended = [this](ProcessEnd end) {
         base::timings().mark("first command ended");
         log_timings(sandbox_);
-        if (entrypoint_ && entrypoint_->pid() == end.pid) {
+        if (entrypoint_ == end.pid) {
             spdlog::info("the entrypoint has ended with code {}", end.code);
             return;
         }
@@ -103,6 +105,7 @@ GuestEvents Service::guest_events() {
     GuestEvents events;
     events.output = [this](const agent::Output& output) { processes_.on_output(*sandbox_.guest, output); };
     events.exited = [this](const agent::Exited& exited) { processes_.on_exited(exited); };
+    events.console = [this](std::string_view text) { console_log_.write(text); };
     events.died = [this](const std::string& reason) {
         failure_ = "the VM died: " + reason;
         processes_.on_death(reason);
@@ -190,12 +193,11 @@ awaitable<void> Service::start_vm() {
 awaitable<void> Service::start_entrypoint() {
     ProcessSpec spec = entrypoint_spec(sandbox_.config);
     const std::vector<std::string> command = spec.args;
-    const uint64_t pid = co_await processes_.start(*sandbox_.guest, std::move(spec));
-    entrypoint_ = std::make_unique<EntrypointLog>(pid, plan_.options.workdir / "logs");
+    entrypoint_ = co_await processes_.start(*sandbox_.guest, std::move(spec));
     api::Response response;
     response.set_event(true);
     response.mutable_status()->set_running(true);
-    response.mutable_status()->set_stdout(entrypoint_output(pid, command));
+    response.mutable_status()->set_stdout(entrypoint_output(entrypoint_, command));
     server_->send(response);
 }
 
@@ -208,6 +210,7 @@ awaitable<void> Service::up() {
 }
 
 awaitable<void> Service::handle(api::Request request) {
+    spdlog::debug("request {} has command {}", request.id(), static_cast<int>(request.command_case()));
     if (request.has_shutdown()) {
         shutdowns_.push_back(request.id());
         end("the supervisor asks for it");

@@ -10,6 +10,7 @@
 #include "exeunit/server.h"
 #include "runtime/condition.h"
 #include "runtime/entrypoint.h"
+#include "runtime/guest_log.h"
 #include "runtime/options.h"
 #include "runtime/processes.h"
 #include "runtime/sandbox.h"
@@ -45,7 +46,9 @@ private:
     std::unique_ptr<exeunit::Server> server_;
     Sandbox sandbox_;
     Processes processes_;
-    std::unique_ptr<EntrypointLog> entrypoint_;
+    GuestLog console_log_;
+    GuestLog entrypoint_log_;
+    uint64_t entrypoint_ = 0;          // its pid
     bool booted_ = false;              // well or not
     std::string failure_;              // why there is no VM
     bool ending_ = false;              // no request is served any more

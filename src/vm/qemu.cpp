@@ -103,6 +103,7 @@ base::Child spawn_qemu(const Machine& machine, const Channels& channels, const b
     command.fds.emplace_back(channels.errors.second.get(), 2);
     command.argv = command_line(machine, around, beginning);
     command.argv.insert(command.argv.begin(), program);
+    spdlog::debug("{}", fmt::join(command.argv, " "));
     return base::spawn(command);
 }
 
@@ -168,6 +169,7 @@ public:
             set_ending(child_.wait());
         }
         qmp_.reset();
+        console_.sink = nullptr;
         boost::system::error_code ignored;
         for (asio::posix::stream_descriptor* descriptor : {&exit_, &console_.descriptor, &errors_.descriptor})
             descriptor->close(ignored);
@@ -176,12 +178,14 @@ public:
     pid_t pid() const { return pid_; }
     bool restored() const { return devices_ && migration_ == "completed"; }
     base::UniqueFd take_agent_channel() { return std::move(agent_); }
+    void watch_console(std::function<void(std::string_view)> sink) { console_.sink = std::move(sink); }
 
 private:
     struct Stream {
         asio::posix::stream_descriptor descriptor;
         Tail text = {};
         std::array<char, 4096> block = {};
+        std::function<void(std::string_view)> sink = {};
     };
 
     static asio::awaitable<void> connect(std::shared_ptr<State> self) {
@@ -245,7 +249,9 @@ private:
     static void collect(const std::shared_ptr<State>& self, Stream& stream) {
         stream.descriptor.async_read_some(asio::buffer(stream.block), [self, &stream](const boost::system::error_code& error, size_t size) {
             if (!error) {
-                stream.text.append({stream.block.data(), size});
+                const std::string_view bytes(stream.block.data(), size);
+                stream.text.append(bytes);
+                if (stream.sink) stream.sink(plain_text(bytes));
                 collect(self, stream);
             } else if (--self->open_streams_ == 0) {
                 wait_for_exit(self);
@@ -314,6 +320,10 @@ std::unique_ptr<Qemu> Qemu::start(const asio::any_io_executor& executor, Machine
     auto state = std::make_shared<State>(executor, std::move(child), std::move(channels), std::move(memory), std::move(devices));
     State::run(state);
     return std::unique_ptr<Qemu>(new Qemu(std::move(state)));
+}
+
+void Qemu::watch_console(std::function<void(std::string_view)> sink) {
+    state_->watch_console(std::move(sink));
 }
 
 base::UniqueFd Qemu::take_agent_channel() {

@@ -2,8 +2,10 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/fd.h"
 #include "vm/ending.h"
@@ -23,6 +25,9 @@ public:
     ~Qemu();  // kills and reaps; `ended` completes
     Qemu(const Qemu&) = delete;
     Qemu& operator=(const Qemu&) = delete;
+
+    // Takes what the guest's console says from now on, as plain text (tail.h); called from the executor's thread, must not throw.
+    void watch_console(std::function<void(std::string_view text)> sink);
 
     // Our end of the agent channel; once.
     base::UniqueFd take_agent_channel();

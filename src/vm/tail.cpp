@@ -7,11 +7,18 @@ constexpr size_t kLimit = 16 << 10;
 
 }  // namespace
 
-void Tail::append(std::string_view bytes) {
+std::string plain_text(std::string_view bytes) {
+    std::string text;
+    text.reserve(bytes.size());
     for (const char c : bytes) {
         if (c == '\r') continue;
-        kept_ += (c >= ' ' && c <= '~') || c == '\n' || c == '\t' ? c : '?';
+        text += (c >= ' ' && c <= '~') || c == '\n' || c == '\t' ? c : '?';
     }
+    return text;
+}
+
+void Tail::append(std::string_view bytes) {
+    kept_ += plain_text(bytes);
     // At twice the limit, not at each byte beyond it: cutting moves the rest.
     if (kept_.size() > 2 * kLimit) {
         kept_.erase(0, kept_.size() - kLimit);

@@ -5,8 +5,11 @@
 
 namespace vm {
 
-// The end of a text that a stranger writes: the last 16 KiB, of which only printable ASCII, tabs and line ends are kept ('?' stands for
-// the rest), so that it can be shown on a terminal or put into a log.
+// A stranger's bytes as printable ASCII, tabs and line ends ('?' stands for the rest), so that they can be shown on a terminal or put into
+// a log.
+std::string plain_text(std::string_view bytes);
+
+// The end of a text that a stranger writes: the last 16 KiB, as plain text.
 class Tail {
 public:
     void append(std::string_view bytes);

@@ -24,6 +24,9 @@ make configured '{
   "Entrypoint": ["/bin/sh", "-c", "echo started as $0 with $*", "entry"],
   "Cmd": ["one", "two words"]
 }'
+make command '{"Cmd": ["/bin/sh", "-c", "echo failing >&2; exit 9"]}'
+make broken-entrypoint '{"Entrypoint": ["/no/such/entrypoint"]}'
+make flood '{"Entrypoint": ["/bin/sh", "-c", "yes line | head -c 24000000; echo; echo the end; exit 3"]}'
 make user-uid '{"User": "1000"}'
 make user-uid-gid '{"User": "1000:50"}'
 make user-name-group '{"User": "guest:staff"}'

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "base/rotated_file.h"
+
+namespace runtime {
+
+// A file in W/logs/ for what a guest writes without end: its console, its entrypoint. The latest 16 MiB or less are kept, in two files; one
+// that cannot be written is said once in our log and otherwise survived.
+class GuestLog {
+public:
+    static constexpr size_t kMaxFile = 8 << 20;
+
+    explicit GuestLog(const std::filesystem::path& file) : file_(file, kMaxFile, 1) {}
+
+    void write(std::string_view text);
+
+private:
+    base::RotatedFile file_;
+    bool failed_ = false;
+};
+
+}  // namespace runtime
