@@ -78,6 +78,8 @@ Result<base::UniqueFd> make_root(const agent::Setup& setup) {
 Status switch_root(int root) {
     if (::fchdir(root) < 0 || ::mount(".", "/", nullptr, MS_MOVE, nullptr) < 0 || ::chroot(".") < 0 || ::chdir("/") < 0)
         return failure(errno, {"cannot switch to the new root"});
+    // As a systemd leaves it: container engines pass mounts on to running containers only from a shared one.
+    if (::mount(nullptr, "/", nullptr, MS_REC | MS_SHARED, nullptr) < 0) return failure(errno, {"cannot share the mounts"});
     return {};
 }
 
