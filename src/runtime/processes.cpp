@@ -1,8 +1,11 @@
 #include "runtime/processes.h"
 
+#include <cerrno>
 #include <csignal>
 #include <utility>
 
+#include "agent/frame.h"
+#include "base/error.h"
 #include "exeunit/lanes.h"
 #include "runtime/request_error.h"
 
@@ -11,6 +14,8 @@ using boost::asio::awaitable;
 namespace {
 
 constexpr int kKilled = 128 + SIGKILL;
+// What the channel takes, with room for the rest of the request; a guest's kernel takes half of it.
+constexpr size_t kMaxExec = agent::kMaxRequestBytes - 64;
 
 // Appends to what is kept of a stream and cuts it to its last `limit` bytes. Cutting waits until there is as much again, so that each byte
 // is moved once.
@@ -28,6 +33,7 @@ awaitable<uint64_t> Processes::start(Guest& guest, ProcessSpec spec) {
     if (spec.keep_stdout) process.out.keep = std::min(*spec.keep_stdout, kMaxKept);
     if (spec.keep_stderr) process.err.keep = std::min(*spec.keep_stderr, kMaxKept);
 
+    const std::string program = spec.bin;
     agent::Request request;
     agent::Exec& exec = *request.mutable_exec();
     exec.set_process(pid);
@@ -37,6 +43,8 @@ awaitable<uint64_t> Processes::start(Guest& guest, ProcessSpec spec) {
     exec.set_work_dir(std::move(spec.work_dir));
     exec.set_credit(granted);
     try {
+        if (exec.ByteSizeLong() > kMaxExec)
+            throw RequestError(ya_runtime_api::Error::BAD_REQUEST, "cannot run " + program + ": " + base::errno_text(E2BIG));
         (void)co_await guest.request(std::move(request));
     } catch (...) {
         processes_.erase(pid);

@@ -18,7 +18,7 @@ make ssh '{}' "$(command -v ssh-keygen)" "$(command -v uuidgen)"
 # shellcheck disable=SC2016  # JSON, not shell
 make configured '{
   "User": "guest",
-  "Env": ["COLOUR=deep red", "PATH=/opt/bin:/bin", "EMPTY="],
+  "Env": ["COLOUR=deep red", "PATH=/opt/bin:/bin", "EMPTY=", "BYTES=\u0001\t\nż\""],
   "WorkingDir": "/home/guest/made/by/us",
   "Volumes": {"/data": {}, "/golem/output": {}},
   "Entrypoint": ["/bin/sh", "-c", "echo started as $0 with $*", "entry"],

@@ -72,26 +72,6 @@ protected:
     std::string log() const { return text_of(workdir / "logs/ya-runtime-vm.log"); }
 };
 
-TEST_F(Lifecycle, AVmDiesWithItsRuntime) {
-    deploy();
-    auto runtime = start();
-    ASSERT_NE(runtime->qemu_pid(), 0);
-    EXPECT_THAT(our_qemus(), testing::ElementsAre(runtime->qemu_pid()));
-    expect_all_in_group(runtime->pid());
-    ASSERT_EQ(::kill(runtime->pid(), SIGKILL), 0);
-    expect_no_qemu_in_time(*runtime);
-}
-
-TEST_F(Lifecycle, AVmDiesWhenTheSupervisorIsGone) {
-    deploy();
-    auto runtime = start();
-    const auto busy = runtime->begin({"/bin/sh", "-c", "trap '' TERM; sleep 1000"});
-    expect_all_in_group(runtime->pid());
-    runtime->client().close_input();
-    expect_no_qemu_in_time(*runtime);
-    EXPECT_EQ(runtime->exit_code(), 0);
-}
-
 TEST_F(Lifecycle, NoVmIsLeftWheneverItsStartIsCutShort) {
     constexpr int kAttempts = 20;
     deploy();
@@ -268,29 +248,6 @@ TEST_F(FullHost, FailsTheCommandAndNotTheVm) {
     const std::string line = "the VM's disk root: write failed: No space left on device; the host's disk is full";
     EXPECT_THAT(text_of(small_ / "logs/ya-runtime-vm.log"), HasSubstr(line));
     EXPECT_THAT(text_of(workdir / "stderr.txt"), HasSubstr(line));
-    EXPECT_EQ(runtime->shutdown(), 0);
-}
-
-TEST_F(Lifecycle, AnActivityBeginsAnewInTheSameFolder) {
-    task_package = image("configured");
-    const nlohmann::json first = deploy();
-    ASSERT_EQ(first["vols"].size(), 2U);
-    auto runtime = start();
-    EXPECT_EQ(runtime->sh("echo 1 > /data/file; echo 1 > /tmp/file; cat /data/file /tmp/file").out, "1\n1\n");
-    EXPECT_EQ(runtime->shutdown(), 0);
-
-    runtime = start();  // the volumes are as they were, the root is new
-    EXPECT_EQ(runtime->sh("cat /data/file; ls /tmp").out, "1\n");
-    EXPECT_EQ(runtime->shutdown(), 0);
-
-    const nlohmann::json second = deploy();
-    for (size_t i = 0; i < 2; i++) {
-        EXPECT_EQ(second["vols"][i]["path"], first["vols"][i]["path"]);
-        EXPECT_FALSE(fs::exists(workdir / first["vols"][i]["name"].get<std::string>()));
-        EXPECT_TRUE(fs::is_empty(workdir / second["vols"][i]["name"].get<std::string>()));
-    }
-    runtime = start();
-    EXPECT_EQ(runtime->sh("ls /data /tmp").out, "/data:\n\n/tmp:\n");
     EXPECT_EQ(runtime->shutdown(), 0);
 }
 

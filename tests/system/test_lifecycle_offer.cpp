@@ -38,12 +38,6 @@ void expect_offer(const std::string& text) {
                 testing::UnorderedElementsAre("inet", "vpn", "manifest-support", "start-entrypoint"));
 }
 
-TEST_F(Offer, IsOneObjectAndANewline) {
-    const Output output = offer({"--accel", "tcg"});
-    EXPECT_EQ(output.code, 0) << output.err;
-    expect_offer(output.out);
-}
-
 TEST_F(Offer, SellsNoEmulatedCpuByAccident) {
     const Output first = offer({"--accel", "auto"});
     const Output again = offer({});
@@ -69,7 +63,8 @@ TEST_F(Offer, IsRefusedWhereTheRuntimeIsNotWhole) {
     const Output output = run_program({workdir / "bin/ya-runtime-vm", "--accel", "tcg", "offer-template"});
     EXPECT_EQ(output.code, 1);
     EXPECT_EQ(output.out, "");
-    EXPECT_THAT(output.err, HasSubstr("not installed as it should be; install it anew: cannot open " + (workdir / "bin/runtime/vmlinux").string()));
+    EXPECT_THAT(output.err,
+                HasSubstr("not installed as it should be; install it anew: cannot open " + (workdir / "bin/runtime/vmlinux").string()));
 }
 
 TEST_F(Offer, StartFallsBackToEmulationAndSaysWhy) {

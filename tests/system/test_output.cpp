@@ -109,35 +109,6 @@ TEST_F(OutputTest, GigabyteOnBothStreamsArrivesWhole) {
     EXPECT_EQ(vm->shutdown(), 0);
 }
 
-// The order of a stream, byte by byte: every line carries its number.
-TEST_F(OutputTest, StreamsKeepTheirOrder) {
-    boot();
-    const Process process = vm->sh("seq 1 200000 & seq 1000000 1100000 >&2; wait");
-    std::string out;
-    std::string err;
-    for (int i = 1; i <= 200000; i++)
-        out += std::to_string(i).append("\n");
-    for (int i = 1000000; i <= 1100000; i++)
-        err += std::to_string(i).append("\n");
-    EXPECT_TRUE(process.out == out);
-    EXPECT_TRUE(process.err == err);
-    EXPECT_EQ(process.code, 0);
-    EXPECT_EQ(vm->shutdown(), 0);
-}
-
-// What is still in the pipe when a process ends is where others lose bytes: all sizes around a pipe's 64 KiB.
-TEST_F(OutputTest, LastBytesBeforeTheEndArrive) {
-    boot();
-    for (const int size : {1, 4095, 4096, 32768, 65535, 65536, 65537, 131072, 262144, 300001, 1048576}) {
-        const std::string number = std::to_string(size);
-        const Process process = vm->run({"/bin/sh", "-c", "head -c $0 /dev/zero; head -c $0 /dev/zero >&2", number});
-        EXPECT_EQ(process.code, 0);
-        EXPECT_EQ(process.out.size(), size);
-        EXPECT_EQ(process.err.size(), size);
-    }
-    EXPECT_EQ(vm->shutdown(), 0);
-}
-
 TEST_F(OutputTest, ThousandShortCommandsEachDeliverTheirOutput) {
     boot();
     for (int i = 0; i < 1000; i++) {
