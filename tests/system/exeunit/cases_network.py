@@ -176,7 +176,7 @@ def no_card(t):
     equal(t.vm.says("echo alive"), "alive\n", "the VM")
 
 
-@case("N9", "an address, mask or name that is none is a BAD_REQUEST, and the VM goes on")
+@case("N9", "an address, mask, gateway or interface that is none is a BAD_REQUEST, and the VM goes on")
 def bad(t):
     vm, _, _ = two_cards(t)
     for change in ({"if_addr": "192.168.8"}, {"mask": "33"}, {"mask": "255.0.255.0"}, {"addr": "fd00::"}, {"gateway": "somewhere"}):
