@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Measures conversion beside mksquashfs in the same run: a Debian 12 image of four layers, from its docker archive (tests/system/debian_image.py;
-needs root). mksquashfs gets the unpacked tree. Times are medians; the first run of each is not counted."""
+"""Measures the conversion of images, and says where its time goes. conversion: beside mksquashfs in the same run, a Debian 12 image of four
+layers from its docker archive (tests/system/debian_image.py; needs root); mksquashfs gets the unpacked tree; medians, the first run of each
+not counted. table: size, time and a first python3 in a VM per compressor and level. large: memory for an image of 5 GB with a file of 4 GB."""
 
 import argparse
 import hashlib
@@ -137,12 +138,21 @@ def large_archive(path):
     os.unlink(layer)
 
 
+def large(options, work, figures):
+    large_archive(work + "/large.tar")
+    seconds, memory, said = measured(*converter(options.build, work + "/large.tar", work + "/large.gvmi"))
+    figures["large"] = {"seconds": seconds, "memory": memory}
+    print(f"\n5 GB with a file of 4 GB: {seconds:.1f} s, peak memory {mib(memory)}\n{said.rstrip()}")
+    os.unlink(work + "/large.tar")
+    os.unlink(work + "/large.gvmi")
+
+
 def mib(size):
     return f"{size / (1 << 20):,.1f} MiB"
 
 
-def conversion(build, work, runs, figures):
-    archive, tree = work + "/debian.tar", work + "/tree"
+def conversion(options, work, figures):
+    build, archive, tree = options.build, options.archive, work + "/tree"
     ours, zstd, lzo, zstd3 = (f"{work}/{name}" for name in ("default.gvmi", "zstd.gvmi", "lzo.squashfs", "zstd.squashfs"))
     run(*converter(build, archive, ours))
     run("unsquashfs", "-quiet", "-no-progress", "-dest", tree, ours)
@@ -151,7 +161,7 @@ def conversion(build, work, runs, figures):
         "gvmkit-build zstd": converter(build, archive, zstd, "--compression-method", "zstd"),
         "mksquashfs lzo": squasher(tree, lzo, "-comp", "lzo"),
         "mksquashfs zstd 3": squasher(tree, zstd3, "-comp", "zstd", "-Xcompression-level", "3"),
-    }, runs)
+    }, options.runs)
     print(f"\n{'':22}{'seconds':>9}{'size':>14}{'peak memory':>14}")
     for (name, result), path in zip(results.items(), (ours, zstd, lzo, zstd3)):
         result["bytes"] = os.path.getsize(path)
@@ -160,7 +170,8 @@ def conversion(build, work, runs, figures):
     zstd_ratio = results["gvmkit-build zstd"]["seconds"] / results["mksquashfs zstd 3"]["seconds"]
     print(f"gvmkit-build is {lzo_ratio:.1f} times faster than mksquashfs with lzo; with zstd it takes {zstd_ratio:.2f} times as long as mksquashfs "
           "with zstd 3")
-    print(results["gvmkit-build"]["said"].rstrip())
+    for name in ("gvmkit-build", "gvmkit-build zstd"):
+        print(name + ", the last run: " + results[name]["said"].rstrip().split("\nnote:")[0].replace("\n", "; "))
     other = work + "/changed.tar"
     changed_top(archive, other)
     run(*converter(build, other, work + "/changed.gvmi"))
@@ -169,41 +180,46 @@ def conversion(build, work, runs, figures):
     figures.update(conversion=results, lzo_ratio=lzo_ratio, zstd_ratio=zstd_ratio, equal_chunks=equal, chunks=total)
 
 
-def table(build, work, runs, figures):
+def table(options, work, figures):
+    build, runs = options.build, min(options.runs, 3)
     print(f"\n{'method, level':16}{'size':>12}{'seconds':>10}{'python3 -c pass in the VM':>28}")
     rows = []
     for method, level in LEVELS:
+        if options.methods and method not in options.methods:
+            continue
         image = work + "/table.gvmi"
-        options = ["--compression-method", method, *(["--compression-level", str(level)] if level else []), "--user", "0:0"]
-        seconds = statistics.median(measured(*converter(build, work + "/debian.tar", image, *options))[0] for _ in range(min(runs, 3)))
+        choice = ["--compression-method", method, *(["--compression-level", str(level)] if level else []), "--user", "0:0"]
+        seconds = statistics.median(measured(*converter(build, options.archive, image, *choice))[0] for _ in range(runs))
         rows.append({"method": method, "level": level, "bytes": os.path.getsize(image), "seconds": seconds,
-                     "start": first_start(build, image, min(runs, 3))})
+                     "start": first_start(build, image, runs)})
         print(f"{method + ' ' + str(level or ''):16}{mib(rows[-1]['bytes']):>12}{seconds:>10.2f}{rows[-1]['start']:>26.2f} s", flush=True)
     figures["table"] = rows
 
 
+PARTS = {"conversion": conversion, "table": table, "large": large}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", metavar="PARTS", type=lambda text: text.split(","), default=list(PARTS),
+                        help="some of " + ",".join(PARTS) + "; large needs 14 GB of disk")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--no-table", action="store_true", help="without the table of compressors and levels")
-    parser.add_argument("--large", action="store_true", help="also the memory for an image of 5 GB with a file of 4 GB (needs 15 GB of disk)")
+    parser.add_argument("--methods", metavar="NAMES", type=lambda text: text.split(","), help="the table of some compressors only")
+    parser.add_argument("--archive", metavar="FILE", help="the image's docker archive: made where it is missing, and kept")
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
-    parser.add_argument("--build", default=os.path.join(HERE, "../build"), help="the build folder")
+    parser.add_argument("--build", default=os.path.join(HERE, "../build"), type=os.path.abspath, help="the build folder")
     options = parser.parse_args()
-    build = os.path.abspath(options.build)
+    if set(options.only) - set(PARTS):
+        parser.error("--only takes " + ",".join(PARTS))
     figures = {}
-    work = tempfile.mkdtemp(dir=build, prefix="bench-images-")
+    work = tempfile.mkdtemp(dir=options.build, prefix="bench-images-")
+    options.archive = options.archive or work + "/debian.tar"
     try:
-        run(sys.executable, os.path.join(HERE, "../tests/system/debian_image.py"), work + "/debian.tar", work + "/storage")
-        shutil.rmtree(work + "/storage")
-        conversion(build, work, options.runs, figures)
-        if not options.no_table:
-            table(build, work, options.runs, figures)
-        if options.large:
-            large_archive(work + "/large.tar")
-            seconds, memory, _ = measured(*converter(build, work + "/large.tar", work + "/large.gvmi"))
-            figures["large"] = {"seconds": seconds, "memory": memory}
-            print(f"\n5 GB with a file of 4 GB: {seconds:.1f} s, peak memory {mib(memory)}")
+        if set(options.only) != {"large"} and not os.path.exists(options.archive):
+            run(sys.executable, os.path.join(HERE, "../tests/system/debian_image.py"), options.archive, work + "/storage")
+            shutil.rmtree(work + "/storage")
+        for name in options.only:
+            PARTS[name](options, work, figures)
     finally:
         shutil.rmtree(work)
     if options.json:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Measures what SPECIFICATION.md promises, each figure beside a reference taken in the same run: a VM as today's tool builds it
-(reference.py), and for the conversion mksquashfs with lzo on the unpacked tree. A promise that is not met is said, and no failure."""
+(reference.py), and for the conversion mksquashfs with lzo on the unpacked tree. A promise that is not met is said, and no failure.
+`./dev bench images` has more about conversion, `./dev bench registry` about the registry."""
 
 import argparse
 import functools

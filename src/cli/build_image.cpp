@@ -189,6 +189,8 @@ BuiltImage build_image(const BuildArguments& arguments) {
     steps.begin("converting");
     const build::Summary summary = base::with_context(what, [&] { return build::convert(image, config, file.fd(), output, options); });
     steps.end();
+    // Beside the hashing: what the commit waits for.
+    (void)::sync_file_range(file.fd(), 0, 0, SYNC_FILE_RANGE_WRITE);
     const std::string hex = base::with_context(what, [&] { return hash(file.fd(), summary.file_bytes); });
     file.commit();
     print_summary(output, summary, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""gvmkit-build over a Debian 12 image of four layers: what buildah mounts, what unsquashfs unpacks and what a VM shows are one tree.
+"""gvmkit-build over a Debian 12 image of four layers: what buildah mounts, umoci unpacks and Docker's overlay shows, what unsquashfs unpacks
+and what a VM shows are one tree.
 
-test_convert.py BIN    (needs root, for buildah and for unpacking; the conversion itself runs as nobody)
+test_convert.py BIN    (needs root, for the engines and for unpacking; the conversion itself runs as nobody)
 """
 
 import base64
@@ -18,20 +19,13 @@ import unittest
 import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LISTER = os.path.join(HERE, "list_tree.py")
+sys.path.insert(0, HERE)
+import engines  # noqa: E402
+import views  # noqa: E402
+from engines import run  # noqa: E402
+from views import LISTER, lines  # noqa: E402
+
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
-SKIPPED = 77  # ctest's SKIP_RETURN_CODE
-
-
-def run(*command, **options):
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=600, **options).stdout
-
-
-def lines(listing):
-    """A listing by path. The root is left out: no layer describes it."""
-    entries = {entry["path"]: entry for entry in map(json.loads, listing.splitlines())}
-    del entries["/"]
-    return entries
 
 
 def trailer(path):
@@ -87,7 +81,7 @@ class Convert(unittest.TestCase):
             buildah = ["buildah", "--root", storage, "--runroot", self.work + "/vfs-run", "--storage-driver", "vfs"]
             container = run(*buildah, "from", "--quiet", "docker-archive:" + self.archive).decode().strip()
             Convert.vfs = run(*buildah, "mount", container).decode().strip()
-        return lines(run(sys.executable, LISTER, Convert.vfs, "--as-squashfs", *options))
+        return views.listing(Convert.vfs, *options)
 
     def assert_same_tree(self, expected, actual):
         self.assertEqual(sorted(expected.keys() - actual.keys()), [], "missing")
@@ -110,7 +104,12 @@ class Convert(unittest.TestCase):
     def test_unpacked_it_is_what_buildah_mounts(self):
         folder = self.work + "/unpacked"
         run("unsquashfs", "-quiet", "-no-progress", "-dest", folder, self.image)
-        self.assert_same_tree(self.mounted(), lines(run(sys.executable, LISTER, folder, "--as-squashfs")))
+        self.assert_same_tree(self.mounted(), views.listing(folder))
+
+    def test_unpacked_it_is_what_umoci_and_docker_make_of_it(self):
+        expected = self.mounted()
+        self.assert_same_tree(expected, views.umoci(self.archive, self.work))
+        self.assert_same_tree(views.without_links(expected), views.docker(self.archive, self.work))
 
     def test_in_a_vm_it_is_what_buildah_mounts(self):
         image = self.output + "/root.gvmi"
@@ -138,7 +137,7 @@ class Convert(unittest.TestCase):
             self.assertEqual(verified["hash"], hashlib.sha3_224(self.content(image)).hexdigest())
             folder = f"{self.work}/{method}"
             run("unsquashfs", "-quiet", "-no-progress", "-dest", folder, image)
-            self.assert_same_tree(expected, lines(run(sys.executable, LISTER, folder, "--as-squashfs")))
+            self.assert_same_tree(expected, views.listing(folder))
             shutil.rmtree(folder)
             seen = run(BIN + "/ya-runtime-dbg", "--task-package", image, "--exec", "sha256sum " + file).decode()
             self.assertEqual(seen.split()[0], content, method)
@@ -242,9 +241,7 @@ class Convert(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0:
-        print("skipped: buildah and unsquashfs need root here")
-        sys.exit(SKIPPED)
+    engines.require()
     BIN = os.path.abspath(sys.argv.pop(1))
     os.umask(0o022)
     unittest.main(verbosity=2)
