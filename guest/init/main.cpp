@@ -33,6 +33,9 @@ void set_kernel_limits() {
     (void)init::write_value("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
     // A line for each process at each kill for want of memory would take longer than the kill.
     (void)init::write_value("/proc/sys/vm/oom_dump_tasks", "0");
+    // Memory that was used within the last second is not reclaimed; where that is all there is, a process is killed. Without it the kernel
+    // frees and reads again the pages of running programs, for minutes.
+    (void)init::write_value("/sys/kernel/mm/lru_gen/min_ttl_ms", "1000");
     // What wakes an idle VM for nothing: counters are brought up to date each second, and twice a second the kernel looks whether memory
     // could be compacted before anybody needs it.
     (void)init::write_value("/proc/sys/vm/stat_interval", "10");
