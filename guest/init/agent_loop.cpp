@@ -98,6 +98,12 @@ void AgentLoop::take(const agent::Request& request) {
             if (status.ok()) status = add_hosts({request.network().hosts().begin(), request.network().hosts().end()});
             return answer(port_, id, status);
         }
+        case agent::Request::kCountTraffic: {
+            agent::Message message;
+            message.mutable_reply()->set_id(id);
+            *message.mutable_reply()->mutable_traffic() = count_traffic();
+            return port_.send(message);
+        }
         case agent::Request::kShutdown:
             return shut_down(id, request.shutdown().grace_ms());
         default:

@@ -204,4 +204,16 @@ Status configure_card(const agent::Network& network) {
     return {};
 }
 
+agent::Traffic count_traffic() {
+    const auto bytes = [](const std::string& card, const char* counter) {
+        return std::strtoull(read_line(cat({"/sys/class/net/", card, "/statistics/", counter})).c_str(), nullptr, 10);
+    };
+    agent::Traffic traffic;
+    for (const auto& [mac, card] : cards_by_mac()) {
+        traffic.set_received(traffic.received() + bytes(card.name, "rx_bytes"));
+        traffic.set_sent(traffic.sent() + bytes(card.name, "tx_bytes"));
+    }
+    return traffic;
+}
+
 }  // namespace init

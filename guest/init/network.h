@@ -13,4 +13,7 @@ Status name_cards(const google::protobuf::RepeatedPtrField<agent::Card>& cards);
 // Configures one card: MAC address, addresses, up, routes.
 Status configure_card(const agent::Network& network);
 
+// What all cards have carried.
+agent::Traffic count_traffic();
+
 }  // namespace init

@@ -1,6 +1,7 @@
 #include "base/quote.h"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace base {
 namespace {

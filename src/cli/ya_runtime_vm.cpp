@@ -74,6 +74,11 @@ void add_options(CLI::App& app, CommandLine& line) {
         ->envname("YA_RUNTIME_VM_TEMPLATE")
         ->check(CLI::IsMember({"on", "off"}))
         ->capture_default_str();
+    app.add_option("--counters", options.counters_s,
+                   "Tell the supervisor what the VM has used, and what becomes of it, every so many seconds")
+        ->take_last()
+        ->envname("YA_RUNTIME_VM_COUNTERS")
+        ->check(CLI::Range(1, 3600));
     app.add_flag("--timings", line.timings, "Log after the first command where the time of the start has gone");
     app.add_option("--cache-dir", options.cache_dir, "Where what was learned of this machine is kept")
         ->take_last()

@@ -23,6 +23,7 @@ struct Options {
     std::string vpn_endpoint;   // URL; empty: no card
     std::string inet_endpoint;  // likewise
     AcceleratorChoice accelerator = AcceleratorChoice::automatic;
+    unsigned counters_s = 0;     // how often the supervisor is told what the VM has used; 0: never
     bool templates = true;                // start VMs from templates, and make those that are missing
     std::filesystem::path cache_dir;      // empty: nothing is remembered
     std::filesystem::path runtime_files;  // the folder of vmlinux, initramfs and self-test.gvmi

@@ -157,6 +157,9 @@ awaitable<void> start_sandbox(asio::any_io_executor executor, const SandboxPlan&
     sandbox.config = read_config(plan.deployment);
     vm::Machine machine = bare_machine(plan.options, plan.accelerator);
     add_disks(machine, plan.deployment, plan.options.workdir);
+    for (const vm::Disk& disk : machine.disks) {
+        if (plan.options.counters_s > 0 && !disk.read_only) sandbox.disks.push_back(base::copy_of(disk.file));
+    }
     for (const Link& link : plan.links)
         machine.cards[link.card] = make_card(link);
     sandbox.restored = co_await start_from_template(executor, plan, machine, events, sandbox);

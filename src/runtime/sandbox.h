@@ -25,9 +25,10 @@ struct SandboxPlan {
 // A VM with the image's root and all volumes mounted, ready for processes.
 struct Sandbox {
     std::unique_ptr<Guest> guest;
-    gvmi::Config config;             // of the topmost image
-    bool restored = false;           // from a template
-    std::vector<agent::Step> steps;  // of the guest's setup
+    gvmi::Config config;                // of the topmost image
+    bool restored = false;              // from a template
+    std::vector<agent::Step> steps;     // of the guest's setup
+    std::vector<base::UniqueFd> disks;  // with counters: those that the VM writes to
 };
 
 // Starts the VM of a deployment, from a template where there is one, and sets it up. `guest` becomes the VM as soon as there is one, so

@@ -109,6 +109,7 @@ GuestEvents Service::guest_events() {
     events.died = [this](const std::string& reason) {
         failure_ = "the VM died: " + reason;
         processes_.on_death(reason);
+        if (counters_) counters_->state("died", reason);
     };
     return events;
 }
@@ -146,6 +147,7 @@ void Service::end(const std::string& reason) {
 awaitable<void> Service::stop() {
     const bool asked = !shutdowns_.empty();
     if (booted_ && failure_.empty()) {
+        if (counters_) co_await counters_->last(*sandbox_.guest);
         co_await stop_sandbox(sandbox_, asked ? kGrace : kHastyGrace, asked ? kStopLimit : kHastyStopLimit);
     } else if (sandbox_.guest) {
         co_await sandbox_.guest->end();
@@ -167,6 +169,7 @@ awaitable<void> Service::boot() {
         co_await start_vm();
         if (!arguments_.empty()) co_await start_entrypoint();
         spdlog::info("the VM is up");
+        if (plan_.options.counters_s > 0) start_counters();
     } catch (const base::Error& e) {
         spdlog::error("{}", e.what());
         failure_ = e.what();
@@ -199,6 +202,13 @@ awaitable<void> Service::start_entrypoint() {
     response.mutable_status()->set_running(true);
     response.mutable_status()->set_stdout(entrypoint_output(entrypoint_, command));
     server_->send(response);
+}
+
+void Service::start_counters() {
+    counters_ = std::make_unique<Counters>(executor_, std::move(sandbox_.disks), plan_.options.workdir / kVolumesFolder,
+                                           [this](const api::Response& response) { server_->send(response); });
+    counters_->state("up");
+    asio::co_spawn(executor_, counters_->run(*sandbox_.guest, std::chrono::seconds(plan_.options.counters_s)), asio::detached);
 }
 
 // Waits until the VM is up. Throws base::Error where it is not, or not any more.

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "exeunit/server.h"
 #include "runtime/condition.h"
+#include "runtime/counters.h"
 #include "runtime/entrypoint.h"
 #include "runtime/guest_log.h"
 #include "runtime/options.h"
@@ -36,6 +37,7 @@ private:
     boost::asio::awaitable<void> answer(const ya_runtime_api::Request& request, ya_runtime_api::Response& response);
     boost::asio::awaitable<void> up();
     boost::asio::awaitable<void> configure(const ya_runtime_api::CreateNetwork& request, ya_runtime_api::Response& response);
+    void start_counters();
     void end(const std::string& reason);
     ProcessEvents process_events();
     GuestEvents guest_events();
@@ -48,12 +50,13 @@ private:
     Processes processes_;
     GuestLog console_log_;
     GuestLog entrypoint_log_;
-    uint64_t entrypoint_ = 0;          // its pid
-    bool booted_ = false;              // well or not
-    std::string failure_;              // why there is no VM
-    bool ending_ = false;              // no request is served any more
-    std::vector<uint64_t> shutdowns_;  // requests that are answered when all is over
-    Condition changed_;                // booted_ or ending_ was set
+    uint64_t entrypoint_ = 0;             // its pid
+    std::unique_ptr<Counters> counters_;  // where they were asked for
+    bool booted_ = false;                 // well or not
+    std::string failure_;                 // why there is no VM
+    bool ending_ = false;                 // no request is served any more
+    std::vector<uint64_t> shutdowns_;     // requests that are answered when all is over
+    Condition changed_;                   // booted_ or ending_ was set
 };
 
 }  // namespace runtime

@@ -81,6 +81,7 @@ Runtime::Runtime(const std::vector<std::string>& argv, const fs::path& workdir) 
     pid_ = launched_.child.pid();
     exeunit::Events events;
     events.stray_status = [this](const api::ProcessStatus& status) { stray_.push_back(status); };
+    events.runtime_status = [this](const api::RuntimeStatus& status) { told_.push_back(status); };
     events.closed = [this](const std::string& reason) { closed_ = reason; };
     client_ =
         std::make_unique<exeunit::Client>(io_.get_executor(), std::move(launched_.input), std::move(launched_.output), std::move(events));

@@ -90,6 +90,7 @@ public:
     pid_t qemu_pid() const;                                                  // 0: there is none
     uint64_t pss_bytes() const;                                              // of the runtime alone
     const std::string& closed() const { return closed_; }                    // why the pipe ended; empty while it has not
+    const std::vector<api::RuntimeStatus>& told() const { return told_; }    // runtime status events
     const std::vector<api::ProcessStatus>& stray() const { return stray_; }  // statuses that belong to no run of ours
 
 private:
@@ -99,6 +100,7 @@ private:
     pid_t pid_;
     std::unique_ptr<exeunit::Client> client_;
     std::vector<api::ProcessStatus> stray_;
+    std::vector<api::RuntimeStatus> told_;
     std::string closed_;
 };
 
