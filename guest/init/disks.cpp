@@ -1,6 +1,5 @@
 #include "init/disks.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <poll.h>
@@ -11,7 +10,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <memory>
 #include <vector>
 
 #include "base/fd.h"
@@ -24,16 +22,6 @@ constexpr const char* kDevices = "/sys/bus/platform/devices";
 constexpr const char* kBind = "/sys/bus/platform/drivers/virtio-mmio/bind";
 constexpr std::chrono::seconds kDiskDeadline{5};
 
-std::vector<std::string> list(const char* folder) {
-    std::vector<std::string> names;
-    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(folder), ::closedir);
-    if (!directory) return names;
-    while (const dirent* entry = ::readdir(directory.get())) {
-        if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
-    }
-    return names;
-}
-
 // SCSI tells it in a vital product data page: 4 bytes of header, then the serial.
 std::string scsi_serial(const std::string& block) {
     const base::UniqueFd fd(::open(cat({"/sys/block/", block, "/device/vpd_pg80"}).c_str(), O_RDONLY | O_CLOEXEC));
@@ -43,7 +31,7 @@ std::string scsi_serial(const std::string& block) {
 }
 
 std::string device_node(const std::string& serial) {
-    for (const std::string& block : list("/sys/block")) {
+    for (const std::string& block : names_in("/sys/block")) {
         if (read_line(cat({"/sys/block/", block, "/serial"})) == serial || scsi_serial(block) == serial) return cat({"/dev/", block});
     }
     return "";
@@ -62,7 +50,7 @@ base::UniqueFd device_events() {
 }  // namespace
 
 Status bind_slots() {
-    std::vector<std::string> slots = list(kDevices);
+    std::vector<std::string> slots = names_in(kDevices);
     std::sort(slots.begin(), slots.end());  // so that the kernel names what is in them in this order
     for (const std::string& name : slots) {
         if (!name.starts_with("virtio-mmio")) continue;

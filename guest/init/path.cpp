@@ -1,5 +1,6 @@
 #include "init/path.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
@@ -8,7 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <vector>
+#include <memory>
 
 namespace init {
 namespace {
@@ -103,13 +104,26 @@ std::string read_inside(int root, const std::string& path, size_t limit) {
     return text;
 }
 
-std::string read_line(const std::string& path) {
+std::string read_text(const std::string& path) {
     const base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     char text[4096];
     const ssize_t size = fd ? ::read(fd.get(), text, sizeof text) : -1;
-    if (size <= 0) return "";
-    const std::string_view all(text, static_cast<size_t>(size));
-    return std::string(all.substr(0, all.find('\n')));
+    return size <= 0 ? "" : std::string(text, static_cast<size_t>(size));
+}
+
+std::string read_line(const std::string& path) {
+    const std::string text = read_text(path);
+    return text.substr(0, text.find('\n'));
+}
+
+std::vector<std::string> names_in(const std::string& folder) {
+    std::vector<std::string> names;
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(folder.c_str()), ::closedir);
+    if (!directory) return names;
+    while (const dirent* entry = ::readdir(directory.get())) {
+        if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+    }
+    return names;
 }
 
 int write_value(const std::string& path, std::string_view value) {

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/fd.h"
 #include "init/status.h"
@@ -25,8 +26,14 @@ Opened open_inside(int root, const std::string& path, int flags);
 // The whole of a regular file inside `root`, at most `limit` bytes of it; empty where there is none.
 std::string read_inside(int root, const std::string& path, size_t limit);
 
-// The first line of a small file in /proc or /sys, without its newline; empty where it cannot be read.
+// A small file in /proc or /sys, at most 4 KiB of it; empty where it cannot be read.
+std::string read_text(const std::string& path);
+
+// The first line of one, without its newline.
 std::string read_line(const std::string& path);
+
+// What is in a folder but for names that begin with a dot; nothing where it cannot be read.
+std::vector<std::string> names_in(const std::string& folder);
 
 // Writes to a file in /proc or /sys; 0 or an errno.
 int write_value(const std::string& path, std::string_view value);

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "init/disks.h"
+#include "init/drivers.h"
 #include "init/mounts.h"
 
 namespace init {
@@ -53,6 +54,12 @@ Status copy_attributes(const std::string& from, const std::string& to) {
 Result<base::UniqueFd> make_root(const agent::Setup& setup) {
     if (setup.images().empty()) return bad_request({"there is no image"});
     std::string lower;
+    if (!setup.driver_files().empty()) {
+        const Result<std::string> disk = find_disk(setup.driver_files());
+        if (!disk.ok()) return disk.status;
+        if (Status status = mount_at(kDriverFolder, {disk.value, "squashfs", MS_RDONLY, ""}); !status.ok()) return status;
+        lower = cat({kDriverFolder, ":"});
+    }
     for (int i = 0; i < setup.images_size(); i++) {
         const Result<std::string> disk = find_disk(setup.images(i));
         if (!disk.ok()) return disk.status;

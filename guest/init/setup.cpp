@@ -11,6 +11,7 @@
 #include <ctime>
 
 #include "init/disks.h"
+#include "init/drivers.h"
 #include "init/environment.h"
 #include "init/etc_files.h"
 #include "init/mounts.h"
@@ -83,6 +84,7 @@ Result<Identity> furnish(int root, const agent::Setup& setup, Stopwatch& watch, 
     watch.lap("user looked up");
     if (Status status = mount_system(root); !status.ok()) return status;
     watch.lap("/proc, /sys and /dev mounted");
+    if (const Status status = make_nvidia_nodes(root); !status.ok()) problems.push_back(status.text);
     if (const Status status = make_tmp(root); !status.ok()) problems.push_back(status.text);
     if (Status status = volumes.mount(root); !status.ok()) return status;
     watch.lap("volumes mounted");
@@ -106,6 +108,7 @@ Result<Made> set_up(const agent::Setup& setup) {
     const Result<base::UniqueFd> root = make_root(setup);
     if (!root.ok()) return root.status;
     watch.lap("root mounted");
+    made.problems = load_modules();
     if (setup.root_case() == agent::Setup::kRootRam) {
         if (Status status = remove_placeholder_disk(); !status.ok()) return status;
     }

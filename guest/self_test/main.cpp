@@ -1,7 +1,9 @@
-// The program of the self-test image (exe-unit.md, test): looks at its VM from inside and writes to each kind of volume. Prints what is
-// wrong, or nothing; the exit code says the same. The other side is src/runtime/self_test.cpp.
+// The program of the self-test image (exe-unit.md, test): looks at its VM from inside and writes to each kind of volume. Says on standard
+// error what is wrong; the exit code says the same. Of a GPU it prints what the provider offers, as JSON. The other side is
+// src/runtime/self_test.cpp.
 
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/magic.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -50,6 +52,45 @@ bool holds_greeting(const char* path) {
     return false;
 }
 
+// The first line of PATH/NAME, or what follows `key` where a line begins with it; empty where there is none.
+void read_value(char* value, size_t size, const char* path, const char* name, const char* key) {
+    char file[512];
+    char line[256];
+    value[0] = '\0';
+    (void)std::snprintf(file, sizeof file, "%s/%s", path, name);
+    std::FILE* const opened = std::fopen(file, "re");
+    if (opened == nullptr) return;
+    while (value[0] == '\0' && std::fgets(line, sizeof line, opened) != nullptr) {
+        if (std::strncmp(line, key, std::strlen(key)) != 0) continue;
+        const char* const text = line + std::strlen(key);
+        (void)std::snprintf(value, size, "%.*s", static_cast<int>(std::strcspn(text + std::strspn(text, " \t"), "\n\"\\")),
+                            text + std::strspn(text, " \t"));
+    }
+    (void)std::fclose(opened);
+}
+
+// Prints the model of the first GPU, as its driver calls it, else by its numbers; nothing where there is none.
+void tell_gpu() {
+    char model[128] = "";
+    glob_t found{};
+    if (::glob("/proc/driver/nvidia/gpus/*", 0, nullptr, &found) == 0)
+        read_value(model, sizeof model, found.gl_pathv[0], "information", "Model:");
+    ::globfree(&found);
+    if (model[0] == '\0' && ::glob("/sys/bus/pci/devices/*", 0, nullptr, &found) == 0) {
+        for (size_t i = 0; i < found.gl_pathc && model[0] == '\0'; i++) {
+            char kind[32];
+            char vendor[32];
+            char device[32];
+            read_value(kind, sizeof kind, found.gl_pathv[i], "class", "0x");
+            read_value(vendor, sizeof vendor, found.gl_pathv[i], "vendor", "0x");
+            read_value(device, sizeof device, found.gl_pathv[i], "device", "0x");
+            if (std::strncmp(kind, "03", 2) == 0) (void)std::snprintf(model, sizeof model, "PCI device %s:%s", vendor, device);
+        }
+        ::globfree(&found);
+    }
+    if (model[0] != '\0') (void)std::printf("{\"gpu\":{\"model\":\"%s\"}}\n", model);
+}
+
 }  // namespace
 
 int main() {
@@ -57,5 +98,6 @@ int main() {
     good = has_type("/golem/storage", EXT4_SUPER_MAGIC, "ext4") && writes("/golem/storage/guest") && good;
     good = has_type("/golem/ram", TMPFS_MAGIC, "tmpfs") && writes("/golem/ram/guest") && good;
     good = has_type("/", OVERLAYFS_SUPER_MAGIC, "overlayfs") && writes("/guest") && good;
+    tell_gpu();
     return good ? 0 : 1;
 }

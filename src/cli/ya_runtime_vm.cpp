@@ -64,6 +64,11 @@ void add_options(CLI::App& app, CommandLine& line) {
     app.add_option("--vpn-endpoint", options.vpn_endpoint, "Where eth0 leads: udp://IP:PORT, tcp-connect://IP:PORT or tcp-listen://")
         ->take_last();
     app.add_option("--inet-endpoint", options.inet_endpoint, "Where eth1 leads")->take_last();
+    app.add_option("--pci-device", options.pci_devices, "A PCI device of the host's for the VM, by vfio: BUS:DEV.FN; repeatable")
+        ->take_all()
+        ->allow_extra_args(false)
+        ->delimiter(',')
+        ->envname("YA_RUNTIME_VM_PCI_DEVICE");
     app.add_option("--accel", line.accelerator, "kvm, tcg (software emulation), or auto: KVM where it works")
         ->take_last()
         ->envname("YA_RUNTIME_VM_ACCEL")
@@ -142,7 +147,9 @@ int print_deployment(const Options& options) {
     return 0;
 }
 
-int self_test(CommandLine line) {
+// Does what starts a VM of the self-test's, within the time that it may take.
+template <typename T>
+T run_test(CommandLine line, asio::awaitable<T> (*work)(asio::any_io_executor, Options)) {
     line.options.cores = line.test_cores;
     line.options.memory_bytes = base::with_context("--test-mem-gib", [&line] { return base::gib_to_bytes(line.test_memory_gib); });
     const auto limit = std::chrono::duration<double>(line.test_timeout_s);
@@ -154,18 +161,28 @@ int self_test(CommandLine line) {
         late = true;
         context.stop();
     });
-    const std::optional<int> code = run_to_end(context, exit_code_of(runtime::self_test(context.get_executor(), line.options)));
-    if (late) {
+    std::optional<T> result = run_to_end(context, work(context.get_executor(), line.options));
+    if (late || !result) {
         throw base::Error("the self-test has not ended within " + std::to_string(static_cast<int>(line.test_timeout_s)) +
                           " s: the machine is too slow or too busy; give it more with --test-timeout");
     }
-    return *code;
+    return *std::move(result);
 }
 
-int print_offer(const Options& options) {
-    asio::io_context context(1);
-    const std::string offer = *run_to_end(context, runtime::make_offer(context.get_executor(), options)) + "\n";
-    base::write_all(STDOUT_FILENO, offer, "standard output");
+int self_test(CommandLine line) {
+    (void)run_test(std::move(line), runtime::self_test);
+    return 0;
+}
+
+int print_offer(CommandLine line) {
+    std::string offer;
+    if (line.options.pci_devices.empty()) {
+        asio::io_context context(1);
+        offer = *run_to_end(context, runtime::make_offer(context.get_executor(), line.options));
+    } else {  // it runs the self-test
+        offer = run_test(std::move(line), runtime::make_offer);
+    }
+    base::write_all(STDOUT_FILENO, offer + "\n", "standard output");
     return 0;
 }
 
@@ -280,7 +297,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
         if (*start_command) return serve_supervisor(line);
         if (*run_command) return run_one_command(std::move(line), workdir_given);
         if (*test_command) return self_test(std::move(line));
-        if (*offer_command) return print_offer(line.options);
+        if (*offer_command) return print_offer(std::move(line));
         if (*template_command) return warm_template(line);
         return 0;
     });

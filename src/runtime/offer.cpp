@@ -6,8 +6,11 @@
 #include <sstream>
 #include <string_view>
 
+#include "base/error.h"
 #include "base/json.h"
 #include "runtime/accelerator.h"
+#include "runtime/pci.h"
+#include "runtime/self_test.h"
 
 namespace runtime {
 namespace asio = boost::asio;
@@ -74,19 +77,33 @@ Cpu describe_cpu(const Cpuid& cpuid) {
     return cpu;
 }
 
-std::string offer_json(const Cpu& cpu) {
+std::string offer_json(const Cpu& cpu, const std::optional<std::string>& gpu) {
     nlohmann::json properties;
     properties["golem.inf.cpu.vendor"] = cpu.vendor;
     properties["golem.inf.cpu.brand"] = cpu.brand;
     properties["golem.inf.cpu.model"] = cpu.model;
     properties["golem.inf.cpu.capabilities"] = cpu.capabilities;
-    properties["golem.runtime.capabilities"] = {"inet", "vpn", "manifest-support", "start-entrypoint"};
+    nlohmann::json& capabilities = properties["golem.runtime.capabilities"] = {"inet", "vpn", "manifest-support", "start-entrypoint"};
+    if (gpu) {
+        capabilities.push_back("gpu");
+        nlohmann::json said = base::with_context("what the self-test image says of the GPU", [&gpu] { return base::parse_json(*gpu); });
+        if (!said.is_object()) throw base::Error("what the self-test image says of the GPU: it is not a JSON object");
+        properties["golem.inf"] = std::move(said);
+    }
     return base::to_text({{"properties", properties}, {"constraints", ""}});
 }
 
 asio::awaitable<std::string> make_offer(asio::any_io_executor executor, Options options) {
-    (void)co_await choose_accelerator(executor, std::move(options), true);
-    co_return offer_json(describe_cpu(this_cpu));
+    bool gpu = false;
+    for (const std::string& device : options.pci_devices)
+        gpu = find_host_device({}, device).gpu || gpu;
+    std::optional<std::string> said;
+    if (gpu) {
+        said = co_await self_test(executor, std::move(options));
+    } else {
+        (void)co_await choose_accelerator(executor, std::move(options), true);
+    }
+    co_return offer_json(describe_cpu(this_cpu), said);
 }
 
 }  // namespace runtime

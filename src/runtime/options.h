@@ -20,13 +20,14 @@ struct Options {
     uint64_t storage_bytes = 256 << 20;  // of the root's writable layer
     std::string volume_override;         // JSON; empty: none
     std::string hostname = "golem";
-    std::string vpn_endpoint;   // URL; empty: no card
-    std::string inet_endpoint;  // likewise
+    std::string vpn_endpoint;              // URL; empty: no card
+    std::string inet_endpoint;             // likewise
+    std::vector<std::string> pci_devices;  // of the host, as find_host_device takes them
     AcceleratorChoice accelerator = AcceleratorChoice::automatic;
     unsigned counters_s = 0;     // how often the supervisor is told what the VM has used; 0: never
     bool templates = true;                // start VMs from templates, and make those that are missing
     std::filesystem::path cache_dir;      // empty: nothing is remembered
-    std::filesystem::path runtime_files;  // the folder of vmlinux, initramfs and self-test.gvmi
+    std::filesystem::path runtime_files;  // the folder of vmlinux, initramfs, self-test.gvmi, and what a provider adds
 };
 
 // The folder `runtime` beside the running program.

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/timings.h"
+#include "runtime/pci.h"
 #include "runtime/start_turn.h"
 #include "runtime/templates.h"
 
@@ -22,6 +23,7 @@ using asio::awaitable;
 namespace {
 
 constexpr const char* kRootSerial = "root";
+constexpr const char* kDriverSerial = "nvidia-files";
 // Emulated, on a machine that is busy, a boot takes some ten times its usual second.
 constexpr auto kBootLimit = std::chrono::seconds(60);
 constexpr auto kTurnLimit = std::chrono::seconds(5);
@@ -59,6 +61,21 @@ void add_disks(vm::Machine& machine, const Deployment& deployment, const std::fi
         if (volume.kind == Volume::Kind::storage) machine.disks.push_back(open_disk(workdir / volume.name, storage_serial(i), false));
         if (volume.kind == Volume::Kind::host) machine.share = vm::Share{.folder = workdir / kVolumesFolder};
     }
+}
+
+// What a vendor's driver brings into a VM with PCI devices; empty: nothing.
+std::filesystem::path driver_files(const Options& options) {
+    const std::filesystem::path file = options.runtime_files / "nvidia-files.squashfs";
+    return !options.pci_devices.empty() && std::filesystem::exists(file) ? file : std::filesystem::path();
+}
+
+void add_pci_devices(vm::Machine& machine, const Options& options) {
+    if (options.pci_devices.empty()) return;
+    for (const std::string& device : options.pci_devices)
+        machine.pci_devices.push_back(passed_through(find_host_device({}, device)));
+    raise_lock_limit(options.memory_bytes);
+    const std::filesystem::path driver = driver_files(options);
+    if (!driver.empty()) machine.disks.push_back(open_disk(driver, kDriverSerial, true));
 }
 
 void describe_volume(agent::Volume& described, const Volume& volume, size_t index) {
@@ -100,6 +117,7 @@ agent::Request make_setup(const SandboxPlan& plan, const gvmi::Config& config) {
     setup.set_hostname(plan.deployment.hostname);
     for (size_t i = 0; i < plan.deployment.images.size(); i++)
         setup.add_images(image_serial(i));
+    if (!driver_files(plan.options).empty()) setup.set_driver_files(kDriverSerial);
     describe_volumes(setup, plan.deployment.volumes);
     for (const Link& link : plan.links)
         *setup.add_cards() = describe_card(link);
@@ -160,6 +178,7 @@ awaitable<void> start_sandbox(asio::any_io_executor executor, const SandboxPlan&
     for (const vm::Disk& disk : machine.disks) {
         if (plan.options.counters_s > 0 && !disk.read_only) sandbox.disks.push_back(base::copy_of(disk.file));
     }
+    add_pci_devices(machine, plan.options);
     for (const Link& link : plan.links)
         machine.cards[link.card] = make_card(link);
     sandbox.restored = co_await start_from_template(executor, plan, machine, events, sandbox);

@@ -27,7 +27,7 @@ constexpr const char* kOverride =
 // What guest/self_test/main.cpp expects and leaves.
 constexpr std::string_view kGreeting = "from the host";
 constexpr std::string_view kAnswer = "from the guest";
-constexpr size_t kMaxSaid = 4096;
+constexpr size_t kMaxSaid = 64 << 10;
 
 void check_memory(uint64_t wanted) {
     const uint64_t available = available_memory({});
@@ -49,7 +49,7 @@ void check_answer(const std::filesystem::path& file) {
 
 }  // namespace
 
-asio::awaitable<void> self_test(asio::any_io_executor executor, Options options) {
+asio::awaitable<std::string> self_test(asio::any_io_executor executor, Options options) {
     SandboxPlan plan;
     plan.accelerator = co_await choose_accelerator(executor, options, true);
     check_memory(options.memory_bytes);
@@ -69,12 +69,15 @@ asio::awaitable<void> self_test(asio::any_io_executor executor, Options options)
     base::write_all(base::open_file(shared / "host", O_WRONLY | O_CREAT).get(), kGreeting, "the volume");
 
     std::string said;
-    CommandRun command(executor, [&said](agent::Stream, const std::string& data) {
-        if (said.size() < kMaxSaid) said += data;
+    std::string errors;
+    CommandRun command(executor, [&](agent::Stream stream, const std::string& data) {
+        std::string& text = stream == agent::STDOUT ? said : errors;
+        if (text.size() < kMaxSaid) text += data;
     });
     const int code = co_await command.run(std::move(plan), {});
-    if (code != 0) throw base::Error("inside the VM: " + (said.empty() ? "exit code " + std::to_string(code) : said));
+    if (code != 0) throw base::Error("inside the VM: " + (errors.empty() ? "exit code " + std::to_string(code) : errors));
     check_answer(shared / "guest");
+    co_return said;
 }
 
 }  // namespace runtime

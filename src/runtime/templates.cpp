@@ -65,7 +65,7 @@ vm::Machine bare_machine(const Options& options, vm::Accelerator accelerator) {
 }
 
 std::optional<vm::TemplateFile> find_template(const Options& options, const vm::Machine& machine) {
-    if (!options.templates || options.cache_dir.empty()) return {};
+    if (!options.templates || options.cache_dir.empty() || !machine.pci_devices.empty()) return {};
     const std::string key = vm::template_key(machine);
     try {
         base::UniqueFd file = open_store(options).find(key);
@@ -109,7 +109,7 @@ awaitable<TemplateOutcome> make_template(asio::any_io_executor executor, Options
 }
 
 awaitable<void> try_make_template(asio::any_io_executor executor, Options options, vm::Accelerator accelerator) {
-    if (!options.templates) co_return;
+    if (!options.templates || !options.pci_devices.empty()) co_return;
     try {
         const TemplateOutcome outcome = co_await make_template(executor, std::move(options), accelerator);
         if (outcome == TemplateOutcome::made) spdlog::info("VMs like this one start from a template now");

@@ -31,8 +31,14 @@ void add(Arguments& arguments, const char* option, std::string value) {
     arguments.push_back(std::move(value));
 }
 
-std::string bus(unsigned slot) {
-    return fmt::format("bus=virtio-mmio-bus.{}", slot);
+bool has_pci(const Machine& machine) {
+    return !machine.pci_devices.empty();
+}
+
+// A virtio device in its slot: one of microvm's, or the one with the same number, from the second on, on q35's PCI bus.
+std::string virtio(const Machine& machine, const char* kind, unsigned slot) {
+    if (has_pci(machine)) return fmt::format("virtio-{}-pci,bus=pcie.0,addr={:#x}", kind, slot + 1);
+    return fmt::format("virtio-{}-device,bus=virtio-mmio-bus.{}", kind, slot);
 }
 
 // A value inside a list of options: QEMU reads a doubled comma as one.
@@ -66,7 +72,7 @@ void check(const Machine& machine) {
         check_name(disk.serial, 20);
 }
 
-std::string kernel_arguments(uint64_t tsc_khz) {
+std::string kernel_arguments(const Machine& machine, uint64_t tsc_khz) {
     // The kernel must know a slot that is empty now, since a restored VM may have a device there; QEMU would name only the occupied ones.
     // reboot=t: without ACPI a triple fault is how a guest ends its VM. no_timer_check: the check is for broken boards, and on a busy host
     // an emulated timer may be too late for it, which is a panic.
@@ -74,7 +80,7 @@ std::string kernel_arguments(uint64_t tsc_khz) {
     // Emulated, its own measurement mostly fails; and its watchdog, which has only the ticks to compare with, takes ticks that are late on a
     // busy host for a bad counter. Either leaves it with a clock of 10 ms, with which TCP is fifty times slower too.
     if (tsc_khz != 0) text += fmt::format(" tsc_early_khz={} tsc=reliable", tsc_khz);
-    for (unsigned slot = 0; slot < kSlots; slot++)
+    for (unsigned slot = 0; slot < kSlots && !has_pci(machine); slot++)
         text += fmt::format(" virtio_mmio.device=512@{:#x}:{}", 0xfeb00000 + 512 * slot, 5 + slot);
     return text;
 }
@@ -84,7 +90,9 @@ void add_base(Arguments& arguments, const Machine& machine, int memory) {
     const uint64_t mib = machine.memory_bytes >> 20;
     arguments.insert(arguments.end(), {"-nodefaults", "-no-user-config", "-nographic", "-no-reboot"});
     add(arguments, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
-    add(arguments, "-M", "microvm,x-option-roms=off,isa-serial=on,acpi=off,auto-kernel-cmdline=off,memory-backend=memory");
+    add(arguments, "-M",
+        has_pci(machine) ? "q35,usb=off,sata=off,smbus=off,vmport=off,graphics=off,memory-backend=memory"
+                         : "microvm,x-option-roms=off,isa-serial=on,acpi=off,auto-kernel-cmdline=off,memory-backend=memory");
     add(arguments, "-accel", kvm ? "kvm" : "tcg,thread=multi");
     // Emulated, the string instructions that these two flags advertise are slower than the loops that glibc and the kernel use without
     // them: output of a guest doubles.
@@ -98,17 +106,17 @@ void add_base(Arguments& arguments, const Machine& machine, int memory) {
 void add_kernel(Arguments& arguments, const Machine& machine, uint64_t tsc_khz) {
     add(arguments, "-kernel", std::filesystem::absolute(machine.kernel));
     add(arguments, "-initrd", std::filesystem::absolute(machine.initramfs));
-    add(arguments, "-append", kernel_arguments(tsc_khz));
+    add(arguments, "-append", kernel_arguments(machine, tsc_khz));
 }
 
-void add_channels(Arguments& arguments, const Surroundings& around) {
+void add_channels(Arguments& arguments, const Machine& machine, const Surroundings& around) {
     add(arguments, "-chardev", fmt::format("socket,id=qmp,fd={}", around.qmp));
     add(arguments, "-mon", "chardev=qmp,mode=control");
     add(arguments, "-chardev", fmt::format("socket,id=console,fd={}", around.console));
     add(arguments, "-serial", "chardev:console");
     add(arguments, "-chardev", fmt::format("socket,id=agent,fd={}", around.agent));
     // Port 0 is a console's; more ports than are used would only cost boot time.
-    add(arguments, "-device", "virtio-serial-device,id=ports,max_ports=2," + bus(kAgentSlot));
+    add(arguments, "-device", virtio(machine, "serial", kAgentSlot) + ",id=ports,max_ports=2");
     add(arguments, "-device", "virtserialport,bus=ports.0,nr=1,chardev=agent,name=agent");
 }
 
@@ -128,50 +136,52 @@ void add_disks(Arguments& arguments, const Machine& machine, const std::vector<i
         const Disk& disk = machine.disks[i];
         std::string device;
         if (!std::exchange(slot_used[disk.read_only ? 0 : 1], true)) {
-            device = "virtio-blk-device," + bus(disk.read_only ? kReadOnlyDiskSlot : kWritableDiskSlot);
+            device = virtio(machine, "blk", disk.read_only ? kReadOnlyDiskSlot : kWritableDiskSlot);
         } else {
-            if (!std::exchange(controller, true)) add(arguments, "-device", "virtio-scsi-device,id=scsi," + bus(kScsiSlot));
+            if (!std::exchange(controller, true)) add(arguments, "-device", virtio(machine, "scsi", kScsiSlot) + ",id=scsi");
             device = "scsi-hd,bus=scsi.0";
         }
         add_disk(arguments, disk, i, numbers.at(i), device);
     }
     for (const bool read_only : {true, false}) {
-        if (slot_used[read_only ? 0 : 1]) continue;
+        if (slot_used[read_only ? 0 : 1] || has_pci(machine)) continue;
         const char* name = read_only ? "no-image" : "no-disk";
         add(arguments, "-blockdev",
             fmt::format("driver=null-co,node-name={},read-only={},size={},read-zeroes=on", name, read_only ? "on" : "off",
                         kPlaceholderBytes));
         add(arguments, "-device",
-            fmt::format("virtio-blk-device,{},drive={},serial={}", bus(read_only ? kReadOnlyDiskSlot : kWritableDiskSlot), name, name));
+            fmt::format("{},drive={},serial={}", virtio(machine, "blk", read_only ? kReadOnlyDiskSlot : kWritableDiskSlot), name, name));
     }
 }
 
-void add_share(Arguments& arguments, const std::optional<Share>& share) {
+void add_share(Arguments& arguments, const Machine& machine) {
+    const std::optional<Share>& share = machine.share;
+    if (!share && has_pci(machine)) return;
     std::string folder = "synth,id=share";  // an empty one that is not on the host
     if (share) {
         folder = fmt::format("local,id=share,path={},security_model=mapped-xattr,multidevs=remap",
                              escaped(std::filesystem::absolute(share->folder).string()));
     }
     add(arguments, "-fsdev", folder);
-    add(arguments, "-device", fmt::format("virtio-9p-device,fsdev=share,mount_tag={},{}", kShareTag, bus(kShareSlot)));
+    add(arguments, "-device", fmt::format("{},fsdev=share,mount_tag={}", virtio(machine, "9p", kShareSlot), kShareTag));
 }
 
 void add_cards(Arguments& arguments, const Machine& machine, const std::array<int, kCards>& numbers) {
     for (size_t i = 0; i < kCards; i++) {
         // To take a placeholder away from a guest that shall not have it takes longer than to bring it a second card.
-        if (i > 0 && !machine.cards[i]) continue;
-        std::string peer;
+        if ((i > 0 || has_pci(machine)) && !machine.cards[i]) continue;
+        std::string peer = has_pci(machine) ? "romfile=," : "";  // nobody boots from it
         if (const auto& card = machine.cards[i]) {
             const char* backend =
                 card->kind == Card::Kind::udp ? "dgram,id=card{},local.type=fd,local.str={}" : "stream,id=card{},addr.type=fd,addr.str={}";
             add(arguments, "-netdev", fmt::format(fmt::runtime(backend), i, numbers[i]));
-            peer = fmt::format("netdev=card{},", i);
+            peer += fmt::format("netdev=card{},", i);
         }
         const std::string mac = card_mac(i);
         const auto* bytes = reinterpret_cast<const unsigned char*>(mac.data());
         add(arguments, "-device",
-            fmt::format("virtio-net-device,{}mac={:02x},{}", peer, fmt::join(bytes, bytes + mac.size(), ":"),
-                        bus(kCardSlot + static_cast<unsigned>(i))));
+            fmt::format("{},{}mac={:02x}", virtio(machine, "net", kCardSlot + static_cast<unsigned>(i)), peer,
+                        fmt::join(bytes, bytes + mac.size(), ":")));
     }
 }
 
@@ -179,6 +189,7 @@ void add_cards(Arguments& arguments, const Machine& machine, const std::array<in
 
 std::vector<std::string> command_line(const Machine& machine, const Surroundings& around, Beginning beginning) {
     check(machine);
+    if (has_pci(machine) && beginning == Beginning::restored) throw base::Error("a VM with PCI devices boots");
     Arguments arguments;
     add_base(arguments, machine, around.memory);
     if (beginning == Beginning::boot) {
@@ -186,11 +197,15 @@ std::vector<std::string> command_line(const Machine& machine, const Surroundings
     } else {
         add(arguments, "-incoming", "defer");
     }
-    add_channels(arguments, around);
+    add_channels(arguments, machine, around);
     add_disks(arguments, machine, around.disks);
-    add_share(arguments, machine.share);
+    add_share(arguments, machine);
     add_cards(arguments, machine, around.cards);
-    add(arguments, "-device", "virtio-balloon-device,free-page-reporting=on," + bus(kBalloonSlot));
+    // What vfio has locked for its device cannot be given back.
+    if (!has_pci(machine)) add(arguments, "-device", virtio(machine, "balloon", kBalloonSlot) + ",free-page-reporting=on");
+    // Last, so that QEMU gives them addresses that are free.
+    for (const PciDevice& device : machine.pci_devices)
+        add(arguments, "-device", device.options);
     return arguments;
 }
 

@@ -27,6 +27,7 @@ Machine copy(const Machine& machine) {
     for (size_t i = 0; i < kCards; i++) {
         if (machine.cards[i]) result.cards[i] = Card{.kind = machine.cards[i]->kind, .socket = base::copy_of(machine.cards[i]->socket)};
     }
+    result.pci_devices = machine.pci_devices;
     result.background = machine.background;
     return result;
 }

@@ -37,6 +37,12 @@ struct Card {
     base::UniqueFd socket;  // udp: bound and connected; tcp: connected
 };
 
+// A device on the VM's PCI bus, such as one of the host's by vfio.
+struct PciDevice {
+    std::string options;                            // QEMU's -device: "vfio-pci,host=0000:01:00.0"
+    std::vector<std::filesystem::path> files = {};  // device files that QEMU opens for it
+};
+
 constexpr size_t kMaxDisks = 32;  // of one VM
 constexpr size_t kCards = 2;
 
@@ -44,7 +50,8 @@ constexpr size_t kCards = 2;
 std::string card_mac(size_t number);
 
 // Every VM has the same devices in the same places; where the machine lacks a disk, the share or the first card there is a placeholder,
-// which is empty or leads nowhere. So a VM that was saved with none of it can go on with all of it.
+// which is empty or leads nowhere. So a VM that was saved with none of it can go on with all of it. But a machine that has PCI devices is a
+// q35, which boots, and has no placeholders.
 struct Machine {
     Accelerator accelerator = Accelerator::kvm;
     unsigned cores = 1;
@@ -54,6 +61,7 @@ struct Machine {
     std::vector<Disk> disks;  // at most kMaxDisks
     std::optional<Share> share;
     std::array<std::optional<Card>, kCards> cards = {};  // 0 is eth0 in the guest
+    std::vector<PciDevice> pci_devices = {};             // vfio needs all of the VM's memory locked (RLIMIT_MEMLOCK)
     bool background = false;                             // QEMU runs only when nothing else wants a CPU
 };
 

@@ -59,6 +59,8 @@ Allowed files_of(const std::string& program, const Machine& machine) {
     if (machine.share) allowed.read_write = {machine.share->folder};
     allowed.devices = {"/dev/null", "/dev/urandom"};
     if (machine.accelerator == Accelerator::kvm) allowed.devices.emplace_back("/dev/kvm");
+    for (const PciDevice& device : machine.pci_devices)
+        allowed.devices.insert(allowed.devices.end(), device.files.begin(), device.files.end());
     return allowed;
 }
 

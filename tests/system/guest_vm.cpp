@@ -25,6 +25,7 @@ vm::Machine machine(VmOptions options) {
         machine.disks.push_back({base::open_file(disk.path, disk.read_only ? O_RDONLY : O_RDWR), disk.serial, disk.read_only, false});
     if (options.share) machine.share = vm::Share{*options.share};
     machine.cards = std::move(options.cards);
+    machine.pci_devices = std::move(options.pci_devices);
     return machine;
 }
 

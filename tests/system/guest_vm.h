@@ -50,6 +50,7 @@ struct VmOptions {
     std::array<std::optional<vm::Card>, vm::kCards> cards = {};
     uint64_t memory = 256ULL << 20;
     unsigned cores = 1;
+    std::vector<vm::PciDevice> pci_devices = {};
 };
 
 class GuestVm {

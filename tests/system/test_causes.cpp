@@ -137,6 +137,17 @@ TEST_F(Causes, TooLittleMemory) {
     EXPECT_THAT(output.err, HasSubstr("; end other programs or lower --test-mem-gib\n"));
 }
 
+// The causes that a device can have are in unit.runtime, test_pci.cpp.
+TEST_F(Causes, APciDeviceThatIsNotThere) {
+    const std::string said = "the VM cannot have the PCI device ff:1f.7: this host has no such device (lspci -D lists them)\n";
+    expect_both({"/usr/bin/env", "YA_RUNTIME_VM_PCI_DEVICE=ff:1f.7"}, said);
+    for (const char* call : {"test", "offer-template"}) {
+        const Output output = runtime({}, {"--accel", "tcg", "--pci-device", "ff:1f.7", "--pci-device", "00:00.0", call});
+        EXPECT_EQ(output.code, 1) << call;
+        EXPECT_THAT(output.err, HasSubstr("error: " + said)) << call;
+    }
+}
+
 TEST_F(Causes, TimeOut) {
     EXPECT_THAT(with_image("hangs", "5"), HasSubstr("error: the self-test has not ended within 5 s: the machine is too slow or too busy; "
                                                     "give it more with --test-timeout\n"));

@@ -7,6 +7,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
+
 namespace {
 
 using runtime::CpuidRegisters;
@@ -60,7 +62,7 @@ TEST(DescribeCpu, NamesFeaturesAsCpuidDoes) {
 }
 
 TEST(OfferJson, IsOneObject) {
-    const std::string offer = runtime::offer_json({.vendor = "V", .brand = "B \"x\"", .model = "M", .capabilities = {"sse3"}});
+    const std::string offer = runtime::offer_json({.vendor = "V", .brand = "B \"x\"", .model = "M", .capabilities = {"sse3"}}, {});
     EXPECT_EQ(offer.find('\n'), std::string::npos);
     const nlohmann::json expected = {{"constraints", ""},
                                      {"properties",
@@ -70,6 +72,16 @@ TEST(OfferJson, IsOneObject) {
                                        {"golem.inf.cpu.capabilities", {"sse3"}},
                                        {"golem.runtime.capabilities", {"inet", "vpn", "manifest-support", "start-entrypoint"}}}}};
     EXPECT_EQ(nlohmann::json::parse(offer), expected);
+}
+
+TEST(OfferJson, HasWhatTheSelfTestImageSaysOfAGpu) {
+    const std::string offer = runtime::offer_json({}, R"({"gpu": {"model": "GeForce"}})"
+                                                      "\n");
+    const nlohmann::json properties = nlohmann::json::parse(offer).at("properties");
+    EXPECT_THAT(properties.at("golem.runtime.capabilities"), ElementsAre("inet", "vpn", "manifest-support", "start-entrypoint", "gpu"));
+    EXPECT_EQ(properties.at("golem.inf").at("gpu").at("model"), "GeForce");
+    for (const char* said : {"", "no JSON", "[1]", "{} and more"})
+        EXPECT_THROW(runtime::offer_json({}, said), base::Error) << said;
 }
 
 }  // namespace

@@ -40,10 +40,10 @@ TEST(CommandLine, DescribesTheMachine) {
     EXPECT_THAT(text, HasSubstr("-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"));
     EXPECT_THAT(text, HasSubstr("quiet tsc_early_khz=2596122 tsc=reliable virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 "));
     EXPECT_THAT(text, HasSubstr("virtio_mmio.device=512@0xfeb00e00:12"));
-    EXPECT_THAT(text, HasSubstr("-chardev socket,id=agent,fd=3 -device virtio-serial-device,id=ports,max_ports=2,bus=virtio-mmio-bus.0"));
+    EXPECT_THAT(text, HasSubstr("-chardev socket,id=agent,fd=3 -device virtio-serial-device,bus=virtio-mmio-bus.0,id=ports,max_ports=2"));
     EXPECT_THAT(text, HasSubstr("-chardev socket,id=qmp,fd=4 -mon chardev=qmp,mode=control"));
     EXPECT_THAT(text, HasSubstr("-chardev socket,id=console,fd=5 -serial chardev:console"));
-    EXPECT_THAT(text, HasSubstr("-device virtio-balloon-device,free-page-reporting=on,bus=virtio-mmio-bus.6"));
+    EXPECT_THAT(text, HasSubstr("-device virtio-balloon-device,bus=virtio-mmio-bus.6,free-page-reporting=on"));
     EXPECT_THAT(text, Not(HasSubstr("scsi")));
     EXPECT_THAT(text, Not(HasSubstr("-incoming")));
 }
@@ -54,8 +54,8 @@ TEST(CommandLine, PutsPlaceholdersWhereTheMachineHasNothing) {
                                 "-device virtio-blk-device,bus=virtio-mmio-bus.1,drive=no-image,serial=no-image"));
     EXPECT_THAT(text, HasSubstr("node-name=no-disk,read-only=off,"));
     EXPECT_THAT(text, HasSubstr("virtio-blk-device,bus=virtio-mmio-bus.2,drive=no-disk,serial=no-disk"));
-    EXPECT_THAT(text, HasSubstr("-fsdev synth,id=share -device virtio-9p-device,fsdev=share,mount_tag=volumes,bus=virtio-mmio-bus.3"));
-    EXPECT_THAT(text, HasSubstr("-device virtio-net-device,mac=90:13:00:00:00:01,bus=virtio-mmio-bus.4"));
+    EXPECT_THAT(text, HasSubstr("-fsdev synth,id=share -device virtio-9p-device,bus=virtio-mmio-bus.3,fsdev=share,mount_tag=volumes"));
+    EXPECT_THAT(text, HasSubstr("-device virtio-net-device,bus=virtio-mmio-bus.4,mac=90:13:00:00:00:01"));
     EXPECT_THAT(text, Not(HasSubstr("bus=virtio-mmio-bus.5"))) << "the second card is there where it is wanted only";
 }
 
@@ -89,7 +89,7 @@ TEST(CommandLine, GivesTheFirstDisksSlotsAndTheOthersAController) {
                           "-device virtio-blk-device,bus=virtio-mmio-bus.2,drive=scratch,serial=scratch,werror=report,rerror=report"));
     EXPECT_THAT(text, HasSubstr("node-name=image-0,read-only=on,discard=unmap,cache.no-flush=off,"));
     EXPECT_THAT(text, HasSubstr("virtio-blk-device,bus=virtio-mmio-bus.1,drive=image-0,"));
-    EXPECT_THAT(text, HasSubstr("-device virtio-scsi-device,id=scsi,bus=virtio-mmio-bus.7 -add-fd fd=8,set=2 "));
+    EXPECT_THAT(text, HasSubstr("-device virtio-scsi-device,bus=virtio-mmio-bus.7,id=scsi -add-fd fd=8,set=2 "));
     EXPECT_THAT(text, HasSubstr("-device scsi-hd,bus=scsi.0,drive=image-1,serial=image-1,werror=report,rerror=report"));
     EXPECT_THAT(text, HasSubstr("-device scsi-hd,bus=scsi.0,drive=storage-0,"));
     EXPECT_EQ(text.find("virtio-scsi-device"), text.rfind("virtio-scsi-device"));
@@ -99,7 +99,7 @@ TEST(CommandLine, SharesAFolderWhoseNameHasAComma) {
     vm::Machine with_share = machine();
     with_share.share = vm::Share{.folder = "/w/a,b"};
     EXPECT_THAT(line(with_share), HasSubstr("-fsdev local,id=share,path=/w/a,,b,security_model=mapped-xattr,multidevs=remap "
-                                            "-device virtio-9p-device,fsdev=share,mount_tag=volumes,bus=virtio-mmio-bus.3"));
+                                            "-device virtio-9p-device,bus=virtio-mmio-bus.3,fsdev=share,mount_tag=volumes"));
 }
 
 TEST(CommandLine, ConnectsCardsByDescriptor) {
@@ -108,9 +108,31 @@ TEST(CommandLine, ConnectsCardsByDescriptor) {
     with_cards.cards[1] = {.kind = vm::Card::Kind::tcp, .socket = {}};
     const std::string text = line(with_cards);
     EXPECT_THAT(text, HasSubstr("-netdev dgram,id=card0,local.type=fd,local.str=10 "
-                                "-device virtio-net-device,netdev=card0,mac=90:13:00:00:00:01,bus=virtio-mmio-bus.4"));
+                                "-device virtio-net-device,bus=virtio-mmio-bus.4,netdev=card0,mac=90:13:00:00:00:01"));
     EXPECT_THAT(text, HasSubstr("-netdev stream,id=card1,addr.type=fd,addr.str=11 "
-                                "-device virtio-net-device,netdev=card1,mac=90:13:00:00:00:02,bus=virtio-mmio-bus.5"));
+                                "-device virtio-net-device,bus=virtio-mmio-bus.5,netdev=card1,mac=90:13:00:00:00:02"));
+}
+
+TEST(CommandLine, IsAQ35WithoutPlaceholdersAndBalloonForPciDevices) {
+    vm::Machine pci = machine();
+    add_disk(pci, "image0", true);
+    add_disk(pci, "storage0", false);
+    add_disk(pci, "nvidia-files", true);
+    pci.share = vm::Share{.folder = "/w"};
+    pci.cards[0] = {.kind = vm::Card::Kind::udp, .socket = {}};
+    pci.pci_devices = {{.options = "vfio-pci,host=0000:01:00.0", .files = {"/dev/vfio/12"}}, {.options = "edu"}};
+    const std::string text = line(pci);
+    EXPECT_THAT(text, HasSubstr("-M q35,usb=off,sata=off,smbus=off,vmport=off,graphics=off,memory-backend=memory "));
+    EXPECT_THAT(text, HasSubstr("-device virtio-serial-pci,bus=pcie.0,addr=0x1,id=ports,max_ports=2 "));
+    EXPECT_THAT(text, HasSubstr("-device virtio-blk-pci,bus=pcie.0,addr=0x2,drive=image0,serial=image0,"));
+    EXPECT_THAT(text, HasSubstr("-device virtio-blk-pci,bus=pcie.0,addr=0x3,drive=storage0,"));
+    EXPECT_THAT(text, HasSubstr("-device virtio-9p-pci,bus=pcie.0,addr=0x4,fsdev=share,mount_tag=volumes"));
+    EXPECT_THAT(text, HasSubstr("-device virtio-net-pci,bus=pcie.0,addr=0x5,romfile=,netdev=card0,mac=90:13:00:00:00:01"));
+    EXPECT_THAT(text, HasSubstr("-device virtio-scsi-pci,bus=pcie.0,addr=0x8,id=scsi "));
+    EXPECT_THAT(text, testing::EndsWith(" -device vfio-pci,host=0000:01:00.0 -device edu"));
+    for (const char* none : {"balloon", "mmio", "null-co", "microvm"})
+        EXPECT_THAT(text, Not(HasSubstr(none)));
+    EXPECT_THROW(line(pci, vm::Beginning::restored), base::Error);
 }
 
 void expect_refused(const vm::Machine& machine, const char* why) {
