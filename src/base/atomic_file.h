@@ -6,8 +6,8 @@
 
 namespace base {
 
-// A file that appears under its name only when it is whole. It is written as a temporary file in the same folder (NAME.PID-N.part); the
-// destructor removes what was not committed, since an error on the way must not leave a half file.
+// A file that appears under its name only when it is whole. It is written as a file without a name in the same folder, so that nothing is
+// left of a program that is killed; where the file system has no such files it is NAME.PID-N.part, which the destructor removes.
 class AtomicFile {
 public:
     // Throws SystemError. `mode` is subject to the umask.
@@ -22,8 +22,12 @@ public:
     void commit();
 
 private:
+    // Calls make(name) with names of their own in the folder until one was free; throws SystemError where it fails otherwise.
+    template <typename F>
+    void with_temporary_name(F&& make);
+
     std::filesystem::path path_;
-    std::filesystem::path temporary_;
+    std::filesystem::path temporary_;  // the name that it has until it is committed; empty: none
     UniqueFd fd_;
 };
 

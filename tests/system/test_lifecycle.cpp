@@ -6,7 +6,6 @@
 #include <charconv>
 #include <csignal>
 #include <fstream>
-#include <random>
 
 #include "base/error.h"
 #include "fixture.h"
@@ -16,8 +15,6 @@ namespace {
 
 using testing::ContainsRegex;
 using testing::HasSubstr;
-using testing::Not;
-using Clock = std::chrono::steady_clock;
 
 // The living QEMU processes that were started in a test's folder, in whatever process group they are.
 std::vector<pid_t> our_qemus() {
@@ -32,17 +29,6 @@ std::vector<pid_t> our_qemus() {
             found.push_back(pid);
     }
     return found;
-}
-
-void expect_no_qemu_in_time(Runtime& runtime) {
-    const auto end = Clock::now() + 2s;
-    runtime.until([] { return our_qemus().empty(); }, 10s);
-    EXPECT_LT(Clock::now(), end);
-}
-
-void expect_all_in_group(pid_t group) {
-    for (const pid_t pid : our_qemus())
-        EXPECT_EQ(::getpgid(pid), group);
 }
 
 // What hello is answered with instead of a version.
@@ -71,34 +57,6 @@ class Lifecycle : public SystemTest {
 protected:
     std::string log() const { return text_of(workdir / "logs/ya-runtime-vm.log"); }
 };
-
-TEST_F(Lifecycle, NoVmIsLeftWheneverItsStartIsCutShort) {
-    constexpr int kAttempts = 20;
-    deploy();
-    const auto begin = Clock::now();
-    EXPECT_EQ(start()->shutdown(), 0);
-    const auto whole = std::chrono::duration_cast<Duration>(Clock::now() - begin).count();
-    std::mt19937 random(4);  // NOLINT: the same moments at each run
-    std::uniform_int_distribution<long> moment(0, whole);
-    for (int attempt = 0; attempt < kAttempts; attempt++) {
-        const Duration delay(moment(random));
-        SCOPED_TRACE("after " + std::to_string(delay.count()) + " of " + std::to_string(whole) + " ms");
-        auto runtime = launch();
-        for (const auto end = Clock::now() + delay; Clock::now() < end;) {
-            runtime->serve(5ms);
-            expect_all_in_group(runtime->pid());
-        }
-        if (attempt % 2 == 0) {
-            ASSERT_EQ(::kill(runtime->pid(), SIGKILL), 0);
-        } else {
-            runtime->client().close_input();
-        }
-        expect_no_qemu_in_time(*runtime);
-        EXPECT_EQ(runtime->exit_code(10s), attempt % 2 == 0 ? 137 : 0);
-        EXPECT_THAT(our_qemus(), testing::IsEmpty());  // nor did one start at the last moment
-    }
-    EXPECT_THAT(text_of(workdir / "stderr.txt"), Not(HasSubstr("the VM boots")));  // its template had no part in that
-}
 
 TEST_F(Lifecycle, TheDeathOfAVmIsToldToThoseWhoWait) {
     deploy();

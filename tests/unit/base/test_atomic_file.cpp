@@ -47,6 +47,16 @@ TEST_F(AtomicFile, KeepsTheOldFileUntilCommit) {
     EXPECT_EQ(base::read_file(folder_ / "a", 100), "old");
 }
 
+TEST_F(AtomicFile, TakesThePlaceOfTheOldFile) {
+    base::write_all(base::open_file(folder_ / "a", O_WRONLY | O_CREAT).get(), "old", "a");
+    base::AtomicFile file(folder_ / "a");
+    base::write_all(file.fd(), "new", "a");
+    EXPECT_EQ(entries(), 1u);  // a kill would leave no more
+    file.commit();
+    EXPECT_EQ(base::read_file(folder_ / "a", 100), "new");
+    EXPECT_EQ(entries(), 1u);
+}
+
 TEST_F(AtomicFile, ObeysTheUmask) {
     const mode_t old = ::umask(027);
     base::AtomicFile file(folder_ / "a", 0666);
