@@ -13,6 +13,7 @@
 #include "runtime/accelerator.h"
 #include "runtime/request_error.h"
 #include "runtime/templates.h"
+#include "vm/cgroup.h"
 
 namespace runtime {
 namespace asio = boost::asio;
@@ -190,6 +191,8 @@ awaitable<void> Service::start_vm() {
     plan_.links = open_links(executor_, plan_.options);
     plan_.accelerator = co_await choose_accelerator(executor_, plan_.options, false);
     if (ending_) throw base::Error("the VM is being shut down");
+    const std::string obstacle = vm::cgroup_obstacle();
+    if (!obstacle.empty()) spdlog::info("QEMU has no cgroup of its own: {}", obstacle);
     co_await start_sandbox(executor_, plan_, guest_events(), sandbox_);
 }
 

@@ -22,6 +22,7 @@
 #include "base/error.h"
 #include "base/subprocess.h"
 #include "base/timings.h"
+#include "vm/cgroup.h"
 #include "vm/command_line.h"
 #include "vm/confinement.h"
 #include "vm/disk_errors.h"
@@ -78,13 +79,24 @@ base::UniqueFd make_memory(uint64_t bytes) {
     return memory;
 }
 
-base::Child spawn_qemu(const Machine& machine, const Channels& channels, const base::UniqueFd& memory, Beginning beginning) {
+// More than QEMU ever uses for such a VM beside what the kernel can reclaim (the page cache of images and volumes counts too): its own
+// memory, the devices' buffers, and under emulation up to 1 GiB of translated code. Threads: CPUs, I/O workers (at most 64) and a few more.
+Cgroup::Limits limits_of(const Machine& machine) {
+    constexpr uint64_t kOwn = uint64_t{512} << 20;
+    constexpr uint64_t kTranslated = uint64_t{1} << 30;
+    const uint64_t own = std::max(kOwn, machine.memory_bytes / 4) + (machine.accelerator == Accelerator::tcg ? kTranslated : 0);
+    return {.memory_bytes = machine.memory_bytes + own, .tasks = machine.cores + 256};
+}
+
+base::Child spawn_qemu(const Machine& machine, const Channels& channels, const base::UniqueFd& memory, Beginning beginning,
+                       const Cgroup& cgroup) {
     const std::string program = find_qemu();
     const Confinement confinement(files_of(program, machine));
     base::Command command;
     command.block_terminal_signals = true;
-    command.before_exec = [&confinement, background = machine.background] {
+    command.before_exec = [&confinement, &cgroup, background = machine.background] {
         constexpr int kNicest = 19;
+        cgroup.enter();
         return (!background || ::setpriority(PRIO_PROCESS, 0, kNicest) == 0) && confinement.enter();
     };
     int number = 3;
@@ -114,8 +126,10 @@ base::Child spawn_qemu(const Machine& machine, const Channels& channels, const b
 class Qemu::State {
 public:
     // `devices` of a VM that goes on from where another was; none: it boots.
-    State(const asio::any_io_executor& executor, base::Child child, Channels channels, base::UniqueFd memory, base::UniqueFd devices)
+    State(const asio::any_io_executor& executor, Cgroup cgroup, base::Child child, Channels channels, base::UniqueFd memory,
+          base::UniqueFd devices)
         : executor_(executor),
+          cgroup_(std::move(cgroup)),
           child_(std::move(child)),
           memory_(std::move(memory)),
           devices_(std::move(devices)),
@@ -278,6 +292,7 @@ private:
     }
 
     asio::any_io_executor executor_;
+    Cgroup cgroup_;
     base::Child child_;
     pid_t pid_ = child_.pid();
     base::UniqueFd memory_;
@@ -312,14 +327,16 @@ std::unique_ptr<Qemu> Qemu::start(const asio::any_io_executor& executor, Machine
     Channels channels;
     base::UniqueFd memory = make_memory(held.memory_bytes);
     base::UniqueFd devices = origin ? origin->devices() : base::UniqueFd();
-    base::Child child = spawn_qemu(held, channels, memory, origin ? Beginning::restored : Beginning::boot);
+    Cgroup cgroup(limits_of(held));
+    base::Child child = spawn_qemu(held, channels, memory, origin ? Beginning::restored : Beginning::boot, cgroup);
     base::timings().mark("QEMU spawned");
     // Beside QEMU, which has enough to do until it is told to go on from there.
     if (origin) {
         origin->fill(memory.get());
         base::timings().mark("memory copied");
     }
-    auto state = std::make_shared<State>(executor, std::move(child), std::move(channels), std::move(memory), std::move(devices));
+    auto state =
+        std::make_shared<State>(executor, std::move(cgroup), std::move(child), std::move(channels), std::move(memory), std::move(devices));
     State::run(state);
     return std::unique_ptr<Qemu>(new Qemu(std::move(state)));
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# images.sh BIN OUT: makes the small images that the system tests run: one tree (docker_archive.py) under several configurations.
+# images.sh BIN OUT TEST_VM: makes the small images that the system tests run: one tree (docker_archive.py) under several configurations.
 set -euo pipefail
 bin=$1
 out=$2
@@ -36,3 +36,5 @@ make user-unknown-name '{"User": "nobody-knows"}'
 make hangs '{"Cmd": ["/bin/sleep", "1000"]}'
 make silent '{"Cmd": ["/bin/true"]}'
 make fails '{"Cmd": ["/bin/sh", "-c", "echo the disk is odd >&2; exit 3"]}'
+# A program of the unit tests, for what only a VM's kernel lets it do (test_confinement.cpp).
+make unit '{}' "$3"
