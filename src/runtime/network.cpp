@@ -1,6 +1,7 @@
 #include "runtime/network.h"
 
-#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/sock_diag.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -13,7 +14,9 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "runtime/addresses.h"
+#include "runtime/frames.h"
 #include "runtime/relay.h"
 #include "runtime/request_error.h"
 
@@ -38,12 +41,27 @@ base::UniqueFd detach(auto& socket) {
     return base::UniqueFd(socket.release());
 }
 
+// The socket takes nothing that is shorter than a frame: an empty datagram is the end of the link for QEMU. What is left out here and what
+// finds no room in the socket is counted by the kernel.
+void accept_frames_alone(int fd) {
+    constexpr uint32_t kUdpHeader = 8;  // the filter sees it too
+    std::array<sock_filter, 4> program = {{
+        BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, kUdpHeader + kMinFrame, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    }};
+    const sock_fprog filter{.len = program.size(), .filter = program.data()};
+    if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) < 0) base::throw_errno("cannot filter a socket");
+}
+
 void open_udp(const Endpoint& endpoint, Link& link) {
     asio::io_context context;
     const asio::ip::udp::endpoint peer(asio::ip::make_address(endpoint.host), endpoint.port);
     asio::ip::udp::socket socket(context, peer.protocol());
     socket.set_option(asio::socket_base::send_buffer_size(kSocketBuffer));
     socket.set_option(asio::socket_base::receive_buffer_size(kSocketBuffer));
+    accept_frames_alone(socket.native_handle());
     socket.connect(peer);  // binds it too; from now on it takes datagrams of this peer alone
     link.endpoint.set_udp_datagram(text_of(socket.local_endpoint().address(), socket.local_endpoint().port()));
     link.socket = detach(socket);
@@ -55,28 +73,31 @@ void set_send_timeout(int fd, time_t seconds) {
     if (::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time) < 0) base::throw_errno("cannot set a socket's time-out");
 }
 
-void open_tcp(const Endpoint& endpoint, Link& link) {
-    asio::io_context context;
+// The link of a card whose frames a relay of ours passes on.
+template <typename PeerOrAcceptor>
+void relay(PeerOrAcceptor other_end, Link& link) {
+    auto [ours, machines] = base::socket_pair();
+    start_relay(link.name, std::move(other_end), std::move(ours));
+    link.socket = std::move(machines);
+    link.kind = vm::Card::Kind::tcp;
+}
+
+void open_tcp(const asio::any_io_executor& executor, const Endpoint& endpoint, Link& link) {
     const asio::ip::tcp::endpoint peer(asio::ip::make_address(endpoint.host), endpoint.port);
-    asio::ip::tcp::socket socket(context, peer.protocol());
-    socket.set_option(asio::ip::tcp::no_delay(true));
+    asio::ip::tcp::socket socket(executor, peer.protocol());
     // Not asio's connect, which would wait for minutes where nobody answers; the send time-out bounds this one.
     set_send_timeout(socket.native_handle(), kConnectLimitS);
     if (::connect(socket.native_handle(), peer.data(), static_cast<socklen_t>(peer.size())) < 0)
         throw base::Error(base::errno_text(errno == EINPROGRESS ? ETIMEDOUT : errno));
     set_send_timeout(socket.native_handle(), 0);
     link.endpoint.set_tcp_stream(text_of(socket.local_endpoint().address(), socket.local_endpoint().port()));
-    link.socket = detach(socket);
-    link.kind = vm::Card::Kind::tcp;
+    relay(std::move(socket), link);
 }
 
 void open_listener(const asio::any_io_executor& executor, Link& link) {
     asio::ip::tcp::acceptor acceptor(executor, {asio::ip::address_v4::loopback(), 0});
     link.endpoint.set_tcp_stream(text_of(acceptor.local_endpoint().address(), acceptor.local_endpoint().port()));
-    auto [ours, machines] = base::socket_pair();
-    start_relay(std::move(acceptor), std::move(ours));
-    link.socket = std::move(machines);
-    link.kind = vm::Card::Kind::tcp;
+    relay(std::move(acceptor), link);
 }
 
 void open_link(const asio::any_io_executor& executor, const std::string& url, Link& link) {
@@ -84,7 +105,7 @@ void open_link(const asio::any_io_executor& executor, const std::string& url, Li
         const Endpoint endpoint = parse_endpoint(url);
         try {
             if (endpoint.kind == Endpoint::Kind::udp) open_udp(endpoint, link);
-            if (endpoint.kind == Endpoint::Kind::tcp_connect) open_tcp(endpoint, link);
+            if (endpoint.kind == Endpoint::Kind::tcp_connect) open_tcp(executor, endpoint, link);
             if (endpoint.kind == Endpoint::Kind::tcp_listen) open_listener(executor, link);
         } catch (const boost::system::system_error& e) {
             throw base::Error(e.code().message());
@@ -174,6 +195,17 @@ std::vector<Link> open_links(const asio::any_io_executor& executor, const Option
         open_link(executor, options.inet_endpoint, link);
     }
     return links;
+}
+
+void log_dropped_frames(const std::vector<Link>& links) {
+    for (const Link& link : links) {
+        std::array<uint32_t, SK_MEMINFO_VARS> info{};
+        socklen_t size = sizeof info;
+        if (link.kind != vm::Card::Kind::udp || ::getsockopt(link.socket.get(), SOL_SOCKET, SO_MEMINFO, info.data(), &size) < 0) continue;
+        if (info[SK_MEMINFO_DROPS] > 0)
+            spdlog::warn("{}: {} datagrams were dropped that were no frames, or came faster than the VM took them", link.name,
+                         info[SK_MEMINFO_DROPS]);
+    }
 }
 
 vm::Card make_card(const Link& link) {

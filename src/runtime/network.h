@@ -38,6 +38,9 @@ struct Link {
 // Opens the links of both endpoints, where given. A peer of tcp-listen is waited for in the background. Throws base::Error.
 std::vector<Link> open_links(const boost::asio::any_io_executor& executor, const Options& options);
 
+// Logs how many datagrams each link has dropped. The streams' relays log their own.
+void log_dropped_frames(const std::vector<Link>& links);
+
 vm::Card make_card(const Link& link);         // with a copy of the socket
 agent::Card describe_card(const Link& link);  // for the guest
 

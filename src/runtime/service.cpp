@@ -153,6 +153,7 @@ awaitable<void> Service::stop() {
     } else if (sandbox_.guest) {
         co_await sandbox_.guest->end();
     }
+    log_dropped_frames(plan_.links);
     processes_.on_death({});
     // The supervisor kills us when it has the answer, so what processes wrote has to be in the pipe before.
     if (asked) co_await server_->drained(kDrainLimit);

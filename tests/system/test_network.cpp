@@ -39,11 +39,18 @@ uint16_t port_of(int fd) {
     return ntohs(address.sin_port);
 }
 
-base::UniqueFd bound(int type) {
+base::UniqueFd bound(int type, uint16_t port = 0) {
     base::UniqueFd fd = open_socket(type);
-    const sockaddr_in address = loopback(0);
+    const sockaddr_in address = loopback(port);
     if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) base::throw_errno("cannot bind");
     return fd;
+}
+
+uint16_t connected_port(int fd) {
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) < 0) base::throw_errno("cannot ask a socket");
+    return ntohs(address.sin_port);
 }
 
 void connect_to(int fd, const std::string& endpoint) {
@@ -129,6 +136,32 @@ protected:
         EXPECT_EQ(left.run({"ping", "-c", "1", "-W", "10", "right"}).code, 0);
         EXPECT_EQ(right.run({"ping", "-c", "1", "-W", "10", "192.168.8.2"}).code, 0);
         EXPECT_EQ(left.run({"ping", "-c", "1", "-s", "20000", "-W", "10", "right"}).code, 0);  // in fragments
+    }
+
+    static api::Error::Code refused(Runtime& vm, const api::CreateNetwork& request) {
+        try {
+            vm.wait(vm.client().network(request));
+        } catch (const exeunit::RequestError& e) {
+            return e.code();
+        }
+        throw base::Error("the request was not refused");
+    }
+
+    // The guest asks by ARP for an address, and is given an answer that it must take: its card works both ways.
+    static void answer_ping(Runtime& vm, const Port& port) {
+        const auto ping =
+            vm.begin({"/bin/sh", "-c", "ping -c 1 -W 5 192.168.8.3 > /dev/null; ip neigh show 192.168.8.3 | grep -i 02:00:00:00:00:07"});
+        const timeval limit{.tv_sec = 20, .tv_usec = 0};
+        ASSERT_EQ(::setsockopt(port.fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
+        std::string frame;
+        do {
+            frame = port.receive();
+            ASSERT_FALSE(frame.empty()) << "the card says nothing";
+        } while (frame.size() < 42 || frame.substr(12, 2) != "\x08\x06" || frame.substr(38, 4) != "\xc0\xa8\x08\x03");
+        const std::string mac("\x02\0\0\0\0\x07", 6);
+        port.send(frame.substr(6, 6) + mac + frame.substr(12, 9) + "\x02" + mac + frame.substr(38, 4) + frame.substr(22, 10));
+        vm.finish(ping);
+        EXPECT_EQ(ping->code, 0) << ping->out << ping->err;
     }
 
     void second_workdir() {
@@ -219,6 +252,93 @@ TEST_F(NetworkTest, CardsAreNamedAndConfigured) {
     EXPECT_THAT(hosts, HasSubstr("192.168.8.3"));
     EXPECT_THAT(hosts, HasSubstr("right"));
     EXPECT_EQ(vm->shutdown(), 0);
+}
+
+TEST_F(NetworkTest, SeveralNetworksOfBothKindsInOneRequest) {
+    deploy();
+    const base::UniqueFd socket = bound(SOCK_DGRAM);
+    const auto vm = start({"--vpn-endpoint", "udp://127.0.0.1:" + std::to_string(port_of(socket.get()))});
+    api::CreateNetwork request;
+    const auto add = [&request](const char* addr, const char* mask, const char* if_addr, const char* gateway) {
+        api::Network& network = *request.add_networks();
+        network.set_addr(addr);
+        network.set_mask(mask);
+        network.set_if_addr(if_addr);
+        network.set_gateway(gateway);
+    };
+    add("fd00:8::7", "ffff:ffff:ffff:ffff::", "fd00:8::102:304", "");
+    add("192.168.8.0", "24", "192.168.8.2", "");
+    add("192.168.9.5", "255.255.255.0", "192.168.8.3", "192.168.8.1");
+    (*request.mutable_hosts())["six"] = "fd00:8::9";
+    vm->wait(vm->client().network(request));
+
+    const std::string eth0 = vm->run({"ip", "addr", "show", "eth0"}).out;
+    EXPECT_THAT(eth0, HasSubstr("90:13:01:02:03:04"));  // of the first one's address
+    for (const char* address : {"fd00:8::102:304/64", "192.168.8.2/24", "192.168.8.3/24"})
+        EXPECT_THAT(eth0, HasSubstr(address));
+    EXPECT_THAT(vm->run({"ip", "route"}).out, HasSubstr("192.168.9.0/24 via 192.168.8.1 dev eth0"));
+    EXPECT_THAT(vm->run({"ip", "-6", "route"}).out, HasSubstr("fd00:8::/64 dev eth0"));
+    EXPECT_THAT(vm->run({"cat", "/etc/hosts"}).out, HasSubstr("fd00:8::9"));
+
+    // There is no card for this one, and a bad one changes nothing.
+    request.set_interface(api::INET);
+    EXPECT_EQ(refused(*vm, request), api::Error::BAD_REQUEST);
+    request.set_interface(api::VPN);
+    request.mutable_networks(0)->set_if_addr("no address");
+    EXPECT_EQ(refused(*vm, request), api::Error::BAD_REQUEST);
+    EXPECT_EQ(vm->run({"ip", "addr", "show", "eth0"}).out, eth0);
+    EXPECT_EQ(vm->shutdown(), 0);
+}
+
+TEST_F(NetworkTest, DatagramPeerThatVanishesComesBack) {
+    deploy();
+    Port port;
+    const auto vm = start_on(port, "192.168.8.2");
+    const int link = connected_port(port.fd.get());
+    const uint16_t ours = port_of(port.fd.get());
+    port.fd.reset();
+    // Each of the guest's frames is now answered by "port unreachable".
+    EXPECT_NE(vm->run({"ping", "-c", "3", "-i", "0.2", "-W", "1", "right"}).code, 0);
+    port.fd = bound(SOCK_DGRAM, ours);
+    connect_to(port.fd.get(), "127.0.0.1:" + std::to_string(link));
+    // QEMU takes an empty datagram for the end of a link, and what is longer than any frame must do no harm either.
+    port.send({});
+    port.send(std::string(13, 'x'));
+    port.send(std::string(65507, 'x'));
+    answer_ping(*vm, port);
+    EXPECT_EQ(vm->shutdown(), 0);
+    EXPECT_THAT(text_of(workdir / "logs/ya-runtime-vm.log"), HasSubstr("eth0: 2 datagrams were dropped"));
+}
+
+TEST_F(NetworkTest, StreamOfBadFramesAndOneThatIsReset) {
+    for (const bool listens : {true, false}) {
+        deploy();
+        const base::UniqueFd listener = bound(SOCK_STREAM);
+        ASSERT_EQ(::listen(listener.get(), 1), 0);
+        const auto vm =
+            start({"--vpn-endpoint", listens ? "tcp-listen://" : "tcp-connect://127.0.0.1:" + std::to_string(port_of(listener.get()))});
+        Port port{.fd = {}, .stream = true};
+        const std::string endpoint = vm->wait(vm->client().network(vpn("192.168.8.2"))).tcp_stream();
+        if (listens) {
+            port.fd = open_socket(SOCK_STREAM);
+            connect_to(port.fd.get(), endpoint);
+        } else {
+            port.fd.reset(::accept(listener.get(), nullptr, nullptr));
+        }
+        port.send({});
+        port.send(std::string(80000, 'x'));
+        answer_ping(*vm, port);
+
+        const linger reset{.l_onoff = 1, .l_linger = 0};
+        ASSERT_EQ(::setsockopt(port.fd.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
+        port.fd.reset();
+        EXPECT_NE(vm->run({"ping", "-c", "3", "-i", "0.2", "-W", "1", "right"}).code, 0);
+        EXPECT_EQ(vm->sh("echo alive").out, "alive\n");
+        EXPECT_EQ(vm->shutdown(), 0);
+        const std::string log = text_of(workdir / "logs/ya-runtime-vm.log");
+        EXPECT_THAT(log, HasSubstr("eth0: 2 frames that were too short or too long were dropped"));
+        EXPECT_THAT(log, HasSubstr("eth0: the other end has gone: Connection reset by peer"));
+    }
 }
 
 TEST_F(NetworkTest, AnEndpointThatCannotBeReachedIsAnErrorToHello) {
