@@ -26,9 +26,11 @@ constexpr uint64_t kWriteFile = 1 << 1;
 constexpr uint64_t kReadFile = 1 << 2;
 constexpr uint64_t kReadDir = 1 << 3;
 constexpr uint64_t kAllVersion2 = (1 << 14) - 1;  // the above, making and removing each type of file, moving between folders
-constexpr uint64_t kTruncate = 1 << 14;           // since version 3
-constexpr uint64_t kIoctlDevice = 1 << 15;        // 5
-constexpr uint64_t kBindTcp = 1 << 0;             // 4
+// Character devices, sockets, FIFOs, block devices, symlinks.
+constexpr uint64_t kMakeSpecial = 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
+constexpr uint64_t kTruncate = 1 << 14;     // since version 3
+constexpr uint64_t kIoctlDevice = 1 << 15;  // 5
+constexpr uint64_t kBindTcp = 1 << 0;       // 4
 constexpr uint64_t kConnectTcp = 1 << 1;
 constexpr uint64_t kScopeAbstractSockets = 1 << 0;  // 6
 constexpr uint64_t kScopeSignals = 1 << 1;
@@ -97,7 +99,7 @@ Confinement::Confinement(const Allowed& allowed) {
     rules_ = create_ruleset(handled);
     allow(rules_.get(), allowed.execute, kExecute | kReadFile);
     allow(rules_.get(), allowed.read, kReadFile | kReadDir);
-    allow(rules_.get(), allowed.read_write, handled.handled_files & ~kExecute & ~kIoctlDevice);
+    allow(rules_.get(), allowed.read_write, handled.handled_files & ~kExecute & ~kIoctlDevice & ~kMakeSpecial);
     allow(rules_.get(), allowed.devices, handled.handled_files & (kReadFile | kWriteFile | kIoctlDevice));
 }
 

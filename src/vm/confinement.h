@@ -12,7 +12,7 @@ namespace vm {
 struct Allowed {
     std::vector<std::filesystem::path> execute;     // files to read and execute
     std::vector<std::filesystem::path> read;        // files and folders to read
-    std::vector<std::filesystem::path> read_write;  // folders in which anything may be done
+    std::vector<std::filesystem::path> read_write;  // folders in which files and folders may be made and changed, but nothing else made
     std::vector<std::filesystem::path> devices;     // devices to read, write and control
 };
 

@@ -41,7 +41,8 @@ protected:
     void TearDown() override { fs::remove_all(folder_); }
 
     vm::Allowed allowed() const {
-        return {.execute = {"/bin/sh", "/bin/cat", "/bin/mv", "/bin/rm", "/lib64/ld-linux-x86-64.so.2"},
+        return {.execute = {"/bin/sh", "/bin/cat", "/bin/mv", "/bin/rm", "/bin/mkdir", "/bin/ln", "/usr/bin/mkfifo",
+                            "/lib64/ld-linux-x86-64.so.2"},
                 .read = {"/lib", "/usr/lib", "/etc/ld.so.cache", folder_ / "open", folder_ / "no-such-folder"},
                 .read_write = {folder_ / "shared"},
                 .devices = {"/dev/null"}};
@@ -69,11 +70,15 @@ TEST_F(Confinement, OpensWhatIsAllowedAlone) {
     EXPECT_NE(run("/usr/bin/id"), 0);
 }
 
-TEST_F(Confinement, AllowsAnythingInTheShare) {
+TEST_F(Confinement, AllowsFilesAndFoldersInTheShare) {
     const std::string shared = folder_ / "shared";
     EXPECT_EQ(run("echo x > " + shared + "/new && cat " + shared + "/new && : > " + shared + "/new"), 0);
     EXPECT_EQ(run("mv " + shared + "/a/file " + shared + "/b/file && rm " + shared + "/b/file"), 0);
     EXPECT_NE(run("mv " + shared + "/new " + folder_.string() + "/open/new"), 0);
+    EXPECT_EQ(run("mkdir " + shared + "/folder && ln " + shared + "/new " + shared + "/folder/link"), 0);
+    // What would lead another process out of the folder, or hold it up.
+    EXPECT_NE(run("ln -s / " + shared + "/symlink"), 0);
+    EXPECT_NE(run("mkfifo " + shared + "/fifo"), 0);
 }
 
 TEST_F(Confinement, LeavesPassedDescriptorsAlone) {
