@@ -19,12 +19,12 @@
 #include "build/convert.h"
 #include "cli/lint_text.h"
 #include "cli/transfer_progress.h"
-#include "gvmi/hash.h"
 #include "gvmi/image.h"
 #include "gvmi/squashfs_reader.h"
 #include "lint/lint.h"
 #include "oci/dockerfile.h"
 #include "oci/image.h"
+#include "registry/describe.h"
 
 namespace cli {
 namespace {
@@ -171,17 +171,18 @@ BuiltImage build_image(const BuildArguments& arguments) {
     const std::string what = "cannot convert " + (arguments.image.empty() ? arguments.dockerfile : arguments.image);
     const nlohmann::json config = base::with_context(what, [&] { return build::container_config(image, arguments.changes); });
     const std::string output = arguments.output.empty() ? default_name(image) : arguments.output;
-    const auto hash = [&](int fd, uint64_t size) {
+    const auto describe = [&](int fd) {
         steps.begin("hashing");
-        std::string hex = gvmi::image_hash(fd, output, [&](uint64_t done) { steps.show(done, size); });
+        registry::Descriptor descriptor =
+            registry::describe_image(fd, output, arguments.chunk_size, [&](uint64_t done, uint64_t size) { steps.show(done, size); });
         steps.end();
-        return hex;
+        return descriptor;
     };
     if (!arguments.force && up_to_date(output, config, arguments.method)) {
         const base::UniqueFd fd = base::open_file(output, O_RDONLY);
-        const std::string hex = hash(fd.get(), std::filesystem::file_size(output));
-        std::cout << output << ": up to date\nimage hash: " << hex << "\n";
-        return {output, hex};
+        const registry::Descriptor descriptor = describe(fd.get());
+        std::cout << output << ": up to date\nimage hash: " << descriptor.sha3 << "\n";
+        return {output, descriptor};
     }
 
     base::AtomicFile file(output);
@@ -191,16 +192,16 @@ BuiltImage build_image(const BuildArguments& arguments) {
     steps.end();
     // Beside the hashing: what the commit waits for.
     (void)::sync_file_range(file.fd(), 0, 0, SYNC_FILE_RANGE_WRITE);
-    const std::string hex = base::with_context(what, [&] { return hash(file.fd(), summary.file_bytes); });
+    const registry::Descriptor descriptor = base::with_context(what, [&] { return describe(file.fd()); });
     file.commit();
     print_summary(output, summary, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    std::cout << "image hash: " << hex << "\n";
+    std::cout << "image hash: " << descriptor.sha3 << "\n";
     if (arguments.times) steps.print_times(std::cerr);
     if (!arguments.no_lint) lint_image(file.fd(), output, arguments, summary);
     if (options.compression.method == gvmi::Method::zstd) {
         std::cerr << "note: providers with today's runtime cannot read zstd; this project's runtime does\n";
     }
-    return {output, hex};
+    return {output, descriptor};
 }
 
 }  // namespace cli

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "build/config.h"
+#include "registry/descriptor.h"
 
 namespace cli {
 
@@ -23,11 +24,12 @@ struct BuildArguments {
     bool times = false;  // tell where the time went
     bool no_lint = false;
     std::set<std::string> lint_off;  // rules' ids
+    uint64_t chunk_size = 0;         // of the descriptor; 0: by the image's size
 };
 
 struct BuiltImage {
     std::string path;
-    std::string hash;
+    std::optional<registry::Descriptor> descriptor;
 };
 
 // Writes the .gvmi and tells on stdout what it did. An interrupted or failed build leaves nothing behind. Throws

@@ -50,9 +50,10 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
         if (cli::is_account_command(push)) return cli::run_account_command(push);
         if (entrypoint_option->count() > 0) arguments.changes.entrypoint = entrypoint;
         if (user_option->count() > 0) arguments.changes.user = user;
+        arguments.chunk_size = push.chunk_size;
         const cli::PushPlan plan = cli::plan_push(push, arguments.image);
-        const cli::BuiltImage built = push.direct_file.empty() ? cli::build_image(arguments) : cli::BuiltImage{push.direct_file, ""};
-        cli::finish_push(push, plan, built.path, built.hash, !arguments.hide_progress);
+        const cli::BuiltImage built = push.direct_file.empty() ? cli::build_image(arguments) : cli::BuiltImage{push.direct_file, {}};
+        cli::finish_push(push, plan, built.path, built.descriptor, !arguments.hide_progress);
         return 0;
     });
 }

@@ -99,8 +99,8 @@ PushPlan plan_push(const PushArguments& arguments, const std::string& image) {
     return plan;
 }
 
-void finish_push(const PushArguments& arguments, const PushPlan& plan, const std::filesystem::path& image, const std::string& image_hash,
-                 bool progress) {
+void finish_push(const PushArguments& arguments, const PushPlan& plan, const std::filesystem::path& image,
+                 const std::optional<registry::Descriptor>& known, bool progress) {
     // What is begun can be gone on with: an interrupt may end the program at once.
     for (const int signal : {SIGINT, SIGTERM, SIGHUP})
         (void)std::signal(signal, SIG_DFL);
@@ -109,7 +109,7 @@ void finish_push(const PushArguments& arguments, const PushPlan& plan, const std
     {
         TransferProgress line("hashing", progress);
         described = registry::described_image(
-            image, arguments.chunk_size, say, [&line](uint64_t done, uint64_t total) { line.show(done, total); }, image_hash);
+            image, arguments.chunk_size, say, [&line](uint64_t done, uint64_t total) { line.show(done, total); }, known);
     }
     if (pushes(arguments)) {
         warn_of_no_image(image);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "registry/descriptor.h"
 #include "registry/reference.h"
 #include "registry/settings.h"
 
@@ -40,9 +41,9 @@ struct PushPlan {
 // `image` is the IMAGE argument, which gives the name with --push alone. Throws base::Error.
 PushPlan plan_push(const PushArguments& arguments, const std::string& image);
 
-// Writes the descriptor beside the image, and pushes it where that was asked for. Throws base::Error.
-// `image_hash` is empty where it is not known.
-void finish_push(const PushArguments& arguments, const PushPlan& plan, const std::filesystem::path& image, const std::string& image_hash,
-                 bool progress);
+// Writes the descriptor (`known`, where it has just been made) beside the image, and pushes it where that was asked for. Throws
+// base::Error.
+void finish_push(const PushArguments& arguments, const PushPlan& plan, const std::filesystem::path& image,
+                 const std::optional<registry::Descriptor>& known, bool progress);
 
 }  // namespace cli

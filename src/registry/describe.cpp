@@ -4,14 +4,16 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
-#include <optional>
+#include <future>
 #include <vector>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/hash.h"
+#include "base/times.h"
 
 namespace registry {
 namespace {
@@ -56,37 +58,60 @@ std::optional<std::string> usable(const std::filesystem::path& path, const struc
     return {};
 }
 
+// Calls f with all blocks of [start, end).
+template <typename F>
+void read_blocks(int fd, const std::string& name, uint64_t start, uint64_t end, F&& f) {
+    std::vector<std::byte> buffer(size_t{1} << 20);
+    for (uint64_t position = start; position < end; position += buffer.size()) {
+        const auto block = std::span(buffer).first(static_cast<size_t>(std::min<uint64_t>(buffer.size(), end - position)));
+        if (base::pread_full(fd, block, position, name) != block.size()) throw base::Error(name + ": it became shorter while it was read");
+        const base::Timed timed(base::Work::hash);
+        f(std::span<const std::byte>(block), position + block.size());
+    }
+}
+
+std::vector<std::string> hash_chunks(int fd, const std::string& name, uint64_t size, uint64_t chunk_size, const std::atomic<bool>& stop) {
+    std::vector<std::string> chunks;
+    for (uint64_t start = 0; start < size && !stop; start += chunk_size) {
+        base::Hasher chunk(base::Hasher::Kind::sha256);
+        read_blocks(fd, name, start, std::min(size, start + chunk_size), [&](auto block, uint64_t) { chunk.update(block); });
+        chunks.push_back(chunk.hex());
+    }
+    return chunks;
+}
+
 }  // namespace
 
-Descriptor describe_image(int fd, const std::string& name, uint64_t chunk_size, const std::function<void(uint64_t, uint64_t)>& progress,
-                          const std::string& sha3) {
+Descriptor describe_image(int fd, const std::string& name, uint64_t chunk_size, const std::function<void(uint64_t, uint64_t)>& progress) {
     Descriptor descriptor;
-    descriptor.size = static_cast<uint64_t>(status_of(fd, name).st_size);
-    descriptor.chunk_size = chunk_size;
-    if ((descriptor.size - 1) / chunk_size >= kMaxChunks) {
-        throw base::Error(name + ": more than " + std::to_string(kMaxChunks) + " chunks of " + std::to_string(chunk_size) + " bytes");
+    const uint64_t size = static_cast<uint64_t>(status_of(fd, name).st_size);
+    descriptor.size = size;
+    descriptor.chunk_size = chunk_size == 0 ? chunk_size_for(size) : chunk_size;
+    if ((size - 1) / descriptor.chunk_size >= kMaxChunks) {
+        throw base::Error(name + ": more than " + std::to_string(kMaxChunks) + " chunks of " + std::to_string(descriptor.chunk_size) +
+                          " bytes");
     }
+    std::atomic<bool> stop = false;
+    std::future<std::vector<std::string>> chunks =
+        std::async(std::launch::async, [&, chunk_size = descriptor.chunk_size] { return hash_chunks(fd, name, size, chunk_size, stop); });
+    // Here the slower of the two.
     base::Hasher whole(base::Hasher::Kind::sha3_224);
-    std::vector<std::byte> buffer(size_t{1} << 20);
-    for (uint64_t start = 0; start < descriptor.size; start += chunk_size) {
-        base::Hasher chunk(base::Hasher::Kind::sha256);
-        const uint64_t end = start + descriptor.chunk_length(descriptor.chunks.size());
-        for (uint64_t position = start; position < end; position += buffer.size()) {
-            const auto block = std::span(buffer).first(static_cast<size_t>(std::min<uint64_t>(buffer.size(), end - position)));
-            if (base::pread_full(fd, block, position, name) != block.size())
-                throw base::Error(name + ": it became shorter while it was read");
-            if (sha3.empty()) whole.update(block);
-            chunk.update(block);
-            progress(position + block.size(), descriptor.size);
-        }
-        descriptor.chunks.push_back(chunk.hex());
+    try {
+        read_blocks(fd, name, 0, size, [&](auto block, uint64_t done) {
+            whole.update(block);
+            progress(done, size);
+        });
+    } catch (...) {
+        stop = true;  // the future's destructor waits for it
+        throw;
     }
-    descriptor.sha3 = sha3.empty() ? whole.hex() : sha3;
+    descriptor.chunks = chunks.get();
+    descriptor.sha3 = whole.hex();
     return descriptor;
 }
 
 DescribedImage described_image(const std::filesystem::path& image, uint64_t chunk_size, const std::function<void(const std::string&)>& say,
-                               const std::function<void(uint64_t, uint64_t)>& progress, const std::string& sha3) {
+                               const std::function<void(uint64_t, uint64_t)>& progress, const std::optional<Descriptor>& known) {
     DescribedImage result{image, image.string() + ".descr.bin", {}, {}};
     const base::UniqueFd fd = base::open_file(image, O_RDONLY | O_NONBLOCK);
     const struct stat status = status_of(fd.get(), image.string());
@@ -99,7 +124,7 @@ DescribedImage described_image(const std::filesystem::path& image, uint64_t chun
         say("Image link (for use in SDK): " + result.descriptor.sha3);
     } else {
         say(" * Writing file descriptor to " + result.descriptor_path.string());
-        result.descriptor = describe_image(fd.get(), image.string(), chunk_size, progress, sha3);
+        result.descriptor = known ? *known : describe_image(fd.get(), image.string(), chunk_size, progress);
         const struct stat after = status_of(fd.get(), image.string());
         if (older(status.st_mtim, after.st_mtim)) throw base::Error(image.string() + ": it changed while it was read");
         base::AtomicFile file(result.descriptor_path);

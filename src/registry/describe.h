@@ -2,17 +2,17 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "registry/descriptor.h"
 
 namespace registry {
 
-// The descriptor of an image that is open as `fd` (messages call it `name`), in one pass over it. `progress` takes bytes done and in all;
-// it may throw. `sha3` is the image's hash where it is known, which saves most of the time. Throws base::Error where the image is empty, no
-// file, or has more than kMaxChunks chunks of that size.
-Descriptor describe_image(int fd, const std::string& name, uint64_t chunk_size, const std::function<void(uint64_t, uint64_t)>& progress,
-                          const std::string& sha3 = "");
+// The descriptor of an image that is open as `fd` (messages call it `name`), by two threads. `chunk_size` 0: chunk_size_for. `progress`
+// takes bytes done and in all; it may throw. Throws base::Error where the image is empty, no file, or has more than kMaxChunks chunks of
+// that size.
+Descriptor describe_image(int fd, const std::string& name, uint64_t chunk_size, const std::function<void(uint64_t, uint64_t)>& progress);
 
 // An image and the descriptor beside it.
 struct DescribedImage {
@@ -23,8 +23,9 @@ struct DescribedImage {
 };
 
 // The descriptor beside `image`: the one that is there, while it is not older than the image and fits its size and the chunk size; else
-// written anew. `chunk_size` 0: chunk_size_for. `say` takes the lines that today's tool prints, which scripts look for. Throws base::Error.
+// written anew: `known`, or what describe_image makes. `say` takes the lines that today's tool prints, which scripts look for. Throws
+// base::Error.
 DescribedImage described_image(const std::filesystem::path& image, uint64_t chunk_size, const std::function<void(const std::string&)>& say,
-                               const std::function<void(uint64_t, uint64_t)>& progress, const std::string& sha3 = "");
+                               const std::function<void(uint64_t, uint64_t)>& progress, const std::optional<Descriptor>& known = {});
 
 }  // namespace registry

@@ -60,6 +60,24 @@ TEST_F(Describe, TheDescriptorIsWrittenBesideTheImage) {
                           " -- image link (for use in SDK): " + described.descriptor.sha3));
 }
 
+TEST_F(Describe, ThatWhichIsKnownIsWritten) {
+    const base::UniqueFd fd = base::open_file(image, O_RDONLY);
+    uint64_t last = 0;
+    const registry::Descriptor known = registry::describe_image(fd.get(), image, 4096, [&last](uint64_t done, uint64_t size) {
+        EXPECT_EQ(size, 10000U);
+        last = done;
+    });
+    EXPECT_EQ(last, 10000U);
+    const auto silent = [](const std::string&) {};
+    const auto not_again = [](uint64_t, uint64_t) { ADD_FAILURE() << "it is hashed again"; };
+    (void)registry::described_image(image, 4096, silent, not_again, known);
+    const std::string bytes = base::read_file(image.string() + ".descr.bin", 10000);
+    fs::remove(image.string() + ".descr.bin");
+    EXPECT_EQ(bytes, serialize(describe().descriptor));
+    EXPECT_THROW((void)registry::describe_image(fd.get(), image, 0, [](uint64_t, uint64_t) { throw base::Error("interrupted"); }),
+                 base::Error);
+}
+
 TEST_F(Describe, ItIsUsedAgainWhileItFits) {
     const std::string sha3 = describe().descriptor.sha3;
     EXPECT_EQ(describe().descriptor.sha3, sha3);
