@@ -112,6 +112,15 @@ class Reproducible(unittest.TestCase):
         self.assertLess(len(self.build(twice)) - len(self.build(once)), 100_000)
 
 
+def written(process, folder):
+    """Bytes of the file that it writes in a folder, which has no name until it is whole."""
+    own = f"/proc/{process.pid}/fd/"
+    try:
+        return max((os.stat(own + fd).st_size for fd in os.listdir(own) if os.readlink(own + fd).startswith(folder + "/")), default=0)
+    except OSError:  # closed or ended meanwhile
+        return 0
+
+
 class Leftovers(unittest.TestCase):
     """What is not finished leaves nothing."""
 
@@ -127,8 +136,7 @@ class Leftovers(unittest.TestCase):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             process = subprocess.Popen([BIN + "/gvmkit-build", "--no-lint", "--compression-method", "xz", "--output", "x.gvmi", self.archive],
                                        cwd=self.work + "/out", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-            while process.poll() is None and not any(os.path.getsize(f"{self.work}/out/{name}") > 1_000_000
-                                                     for name in os.listdir(self.work + "/out")):
+            while process.poll() is None and written(process, self.work + "/out") < 1_000_000:
                 pass
             process.send_signal(number)
             _, errors = process.communicate(timeout=60)
