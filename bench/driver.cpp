@@ -3,10 +3,13 @@
 // bench_driver WORKDIR RUNTIME OPTIONS...
 //   RUNTIME OPTIONS... deploy|start is what a supervisor would call; the image holds tool.c as /bin/tool.
 //
-// start COUNT                 deploys so many VMs one after another, each in a folder of its own below WORKDIR, then starts them all at
-//                             once and lets each run `tool true`. Answers with a list, one of
+// start COUNT [OPTION...]     deploys so many VMs one after another, each in a folder of its own below WORKDIR, then starts them all at
+//                             once, with these options too, and lets each run `tool true`. Answers with a list, one of
 //                             {"folder", "pid", "deploy", "spawned", "hello", "first exit"} per VM: `spawned` is on the clock
 //                             CLOCK_MONOTONIC, the last two are counted from there. What the VM's runtime says is in FOLDER/stderr.
+// network VM INTERFACE ADDRESS PREFIX
+//                             configures a card (0: VPN, 1: INET) of the VM with this number. Answers with the port of its link.
+// ask VM BIN ARG...           lets the VM run the command. Answers with {"took", "code", "out", "err"}.
 // run COUNT OUTPUT BIN ARG... lets the first VM run the command so many times, each of which must write so many bytes. Answers with a
 //                             list: from each request to its final status.
 // end                         shuts all VMs down, and answers with a list: from each request to its answer.
@@ -59,43 +62,63 @@ struct Vm {
     json seen;
 };
 
-// Runs a process to its end and returns the seconds from the request to its final status.
-awaitable<double> run_process(exeunit::Client& client, const std::vector<std::string>& argv, size_t output) {
+struct Seen {
+    double took = 0;  // seconds from the request to the final status
+    int code = -1;
+    size_t bytes = 0;      // on stdout
+    std::string out, err;  // where it is kept
+};
+
+awaitable<Seen> run_process(exeunit::Client& client, const std::vector<std::string>& argv, bool keep) {
     ya_runtime_api::RunProcess process;
     process.set_bin(argv.at(0));
     for (const std::string& argument : argv)
         process.add_args(argument);
     const auto executor = co_await asio::this_coro::executor;
     asio::steady_timer ended(executor, Clock::time_point::max());
-    int code = -1;
-    size_t bytes = 0;
+    Seen seen;
     const auto status = [&](const ya_runtime_api::ProcessStatus& s) {
-        bytes += s.stdout().size();
+        seen.bytes += s.stdout().size();
+        if (keep) seen.out += s.stdout();
+        if (keep) seen.err += s.stderr();
         if (s.running()) return;
-        code = s.return_code();
+        seen.code = s.return_code();
         ended.cancel();
     };
     const Clock::time_point start = Clock::now();
     co_await client.run(std::move(process), status);
     boost::system::error_code cancelled;
-    if (code < 0) co_await ended.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
-    const double took = seconds(Clock::now() - start);
-    if (code != 0) throw base::Error(argv[0] + " ended with " + std::to_string(code));
-    if (bytes != output) throw base::Error(argv[0] + " wrote " + std::to_string(bytes) + " bytes, not " + std::to_string(output));
-    co_return took;
+    if (seen.code < 0) co_await ended.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    seen.took = seconds(Clock::now() - start);
+    co_return seen;
 }
 
 awaitable<void> begin(Vm& vm) {
     co_await vm.client->hello();
     vm.seen["hello"] = seconds(Clock::now() - vm.spawned);
     const std::vector<std::string> nothing{"/bin/tool", "true"};
-    co_await run_process(*vm.client, nothing, 0);
+    if ((co_await run_process(*vm.client, nothing, false)).code != 0) throw base::Error("the first command failed");
     vm.seen["first exit"] = seconds(Clock::now() - vm.spawned);
 }
 
 awaitable<void> repeat(Vm& vm, int count, size_t output, std::vector<std::string> argv, json& took) {
-    for (int i = 0; i < count; i++)
-        took.push_back(co_await run_process(*vm.client, argv, output));
+    for (int i = 0; i < count; i++) {
+        const Seen seen = co_await run_process(*vm.client, argv, false);
+        if (seen.code != 0) throw base::Error(argv[0] + " ended with " + std::to_string(seen.code));
+        if (seen.bytes != output)
+            throw base::Error(argv[0] + " wrote " + std::to_string(seen.bytes) + " bytes, not " + std::to_string(output));
+        took.push_back(seen.took);
+    }
+}
+
+awaitable<void> ask_for(Vm& vm, std::vector<std::string> argv, json& answer) {
+    const Seen seen = co_await run_process(*vm.client, argv, true);
+    answer = {{"took", seen.took}, {"code", seen.code}, {"out", seen.out}, {"err", seen.err}};
+}
+
+awaitable<void> configure(Vm& vm, ya_runtime_api::CreateNetwork request, json& port) {
+    const ya_runtime_api::NetworkEndpoint endpoint = co_await vm.client->network(std::move(request));
+    port = std::stoi(endpoint.udp_datagram().substr(endpoint.udp_datagram().rfind(':') + 1));
 }
 
 awaitable<void> shut_down(Vm& vm, json& took) {
@@ -114,6 +137,8 @@ public:
         std::string command;
         words >> command;
         if (command == "start") return start(words);
+        if (command == "network") return network(words);
+        if (command == "ask") return ask(words);
         if (command == "run") return run(words);
         if (command == "end") return end();
         throw base::Error("unknown command: " + line);
@@ -123,12 +148,13 @@ private:
     json start(std::istream& words) {
         int count = 0;
         words >> count;
+        const std::vector<std::string> options{std::istream_iterator<std::string>(words), {}};
         const size_t first = vms_.size();
         for (int i = 0; i < count; i++)
-            deploy();
+            deploy(options);
         std::vector<awaitable<void>> work;
         for (size_t i = first; i < vms_.size(); i++) {
-            launch(*vms_[i]);
+            launch(*vms_[i], options);
             work.push_back(begin(*vms_[i]));
         }
         finish(std::move(work));
@@ -150,6 +176,36 @@ private:
         return took;
     }
 
+    json network(std::istream& words) {
+        size_t vm = 0;
+        int interface = 0;
+        std::string address;
+        std::string prefix;
+        words >> vm >> interface >> address >> prefix;
+        ya_runtime_api::CreateNetwork request;
+        request.set_interface(static_cast<ya_runtime_api::NetworkInterface>(interface));
+        ya_runtime_api::Network& network = *request.add_networks();
+        network.set_addr(address);
+        network.set_if_addr(address);
+        network.set_mask(prefix);
+        json port;
+        std::vector<awaitable<void>> work;
+        work.push_back(configure(*vms_.at(vm), std::move(request), port));
+        finish(std::move(work));
+        return port;
+    }
+
+    json ask(std::istream& words) {
+        size_t vm = 0;
+        words >> vm;
+        std::vector<std::string> argv{std::istream_iterator<std::string>(words), {}};
+        json answer;
+        std::vector<awaitable<void>> work;
+        work.push_back(ask_for(*vms_.at(vm), std::move(argv), answer));
+        finish(std::move(work));
+        return answer;
+    }
+
     json end() {
         json took = json::array();
         std::vector<awaitable<void>> work;
@@ -164,27 +220,30 @@ private:
         return took;
     }
 
-    std::vector<std::string> call(const char* command) const {
+    std::vector<std::string> call(const char* command, const std::vector<std::string>& options) const {
         std::vector<std::string> argv = runtime_;
+        argv.insert(argv.end(), options.begin(), options.end());
         argv.emplace_back(command);
         return argv;
     }
 
-    void deploy() {
+    void deploy(const std::vector<std::string>& options) {
         auto vm = std::make_unique<Vm>();
         vm->folder = workdir_ / std::to_string(vms_.size());
         std::filesystem::create_directories(vm->folder);
         const Clock::time_point start = Clock::now();
-        exeunit::Launched deploy = exeunit::launch({.argv = call("deploy"), .working_directory = vm->folder, .stderr_fd = STDERR_FILENO});
+        exeunit::Launched deploy =
+            exeunit::launch({.argv = call("deploy", options), .working_directory = vm->folder, .stderr_fd = STDERR_FILENO});
         if (exeunit::wait_for(deploy.child, 60s) != 0) throw base::Error("deploy failed");
         vm->seen = {{"folder", vm->folder.string()}, {"deploy", seconds(Clock::now() - start)}};
         vms_.push_back(std::move(vm));
     }
 
-    void launch(Vm& vm) {
+    void launch(Vm& vm, const std::vector<std::string>& options) {
         const base::UniqueFd errors = base::open_file(vm.folder / "stderr", O_WRONLY | O_CREAT | O_TRUNC);
         vm.spawned = Clock::now();
-        exeunit::Launched launched = exeunit::launch({.argv = call("start"), .working_directory = vm.folder, .stderr_fd = errors.get()});
+        exeunit::Launched launched =
+            exeunit::launch({.argv = call("start", options), .working_directory = vm.folder, .stderr_fd = errors.get()});
         vm.runtime = std::move(launched.child);
         vm.client =
             std::make_unique<exeunit::Client>(io_.get_executor(), std::move(launched.input), std::move(launched.output), exeunit::Events{});

@@ -20,6 +20,11 @@ UNITS = {
     "VMs of 256 MiB that fit": "VMs", "VMs of 256 MiB that fit, all used": "VMs",
     "conversion": "s", "converted": "B",
 }
+for _place in ("root", "host volume", "storage volume", "ram volume"):
+    UNITS |= {f"{_place}, write": "B/s", f"{_place}, read": "B/s", f"{_place}, 4 KiB written and synced": "s", f"{_place}, 4 KiB read": "s"}
+for _card in ("VPN card", "INET card"):
+    UNITS |= {f"{_card}, sent": "B/s", f"{_card}, received": "B/s", f"{_card}, round trip": "s", f"{_card}, CPU per GB sent": "s",
+              f"{_card}, VM to VM, sent": "B/s", f"{_card}, VM to VM, round trip": "s"}
 
 
 def unit_of(name):
@@ -42,7 +47,7 @@ def summary(values):
 
 def shown(unit, value):
     if unit == "s":
-        return f"{value * 1000:,.1f} ms" if value < 1 else f"{value:,.2f} s"
+        return f"{value * 1e6:,.1f} µs" if value < 1e-3 else f"{value * 1000:,.1f} ms" if value < 1 else f"{value:,.2f} s"
     if unit in ("B", "B/s"):
         return f"{value / 1e6:,.{0 if value >= 1e8 else 1}f} M{unit}"
     return f"{value:,.0f} VMs" if unit == "VMs" else f"{value:.2f} {unit}"

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Measures what SPECIFICATION.md promises, each figure beside a reference taken in the same run: a VM as today's tool builds it
-(reference.py), and for the conversion mksquashfs with lzo on the unpacked tree. A promise that is not met is said, and no failure.
+(reference.py); for disks and cards this machine's own, without a VM; for the conversion mksquashfs with lzo on the unpacked tree. A promise
+that is not met is said, and no failure.
 `./dev bench images` has more about conversion, `./dev bench registry` about the registry."""
 
 import argparse
@@ -16,8 +17,10 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../tests/system")]
+import cards  # noqa: E402
 import debian_image  # noqa: E402
 import density  # noqa: E402
+import disks  # noqa: E402
 import docker_archive  # noqa: E402
 import figures  # noqa: E402
 import plot  # noqa: E402
@@ -74,6 +77,18 @@ class Bench:
                 seen["volume read"] += [SIZE / s for s in driver.run(1, f"/bin/tool read {file}")]
             driver.end()
         self.ours |= seen
+
+    def part_disks(self):
+        runs, seconds = self.few(5, 1), 1
+        self.theirs |= disks.measure_host(self.work, runs, seconds)
+        self.ours |= disks.measure_vm(self.machine, runs, seconds)
+
+    def part_cards(self):
+        runs, seconds = self.few(5, 1), 2
+        self.machine.warm()
+        for name in cards.CARDS:
+            self.theirs |= cards.measure_reference(self.build, name, runs, seconds)
+            self.ours |= cards.measure_to_peer(self.machine, name, runs, seconds) | cards.measure_between_vms(self.machine, name, runs, seconds)
 
     def part_idle(self):
         self.ours |= density.measure_one(self.machine, self.few(3, 1))

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Tests of what the bench does with its measurements."""
 
+import json
 import os
 import sys
 import unittest
 from xml.etree import ElementTree
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
+import cards  # noqa: E402
+import disks  # noqa: E402
 import figures  # noqa: E402
 import plot  # noqa: E402
 import starts  # noqa: E402
@@ -26,6 +29,7 @@ class Summaries(unittest.TestCase):
     def test_shown(self):
         self.assertEqual(figures.shown("s", 0.0123), "12.3 ms")
         self.assertEqual(figures.shown("s", 4.321), "4.32 s")
+        self.assertEqual(figures.shown("s", 0.0001234), "123.4 µs")
         self.assertEqual(figures.shown("B/s", 1_234_567_890), "1,235 MB/s")
         self.assertEqual(figures.shown("%", 0.123), "0.12 %")
 
@@ -98,6 +102,33 @@ class Timings(unittest.TestCase):
     def test_typical_is_one_that_was_seen(self):
         seen = [{"steps": [{"what": "a", "took": took}]} for took in (5, 1, 3)]
         self.assertEqual(starts.typical("x", seen), {"name": "x", "steps": [{"what": "a", "took": 3}]})
+
+
+class Cards(unittest.TestCase):
+    def test_round_trip_is_the_median(self):
+        lines = [f"64 bytes from 10.9.0.1: icmp_seq={i} ttl=64 time={time} ms\n" for i, time in enumerate(("0.300", "9", "0.200"))]
+        self.assertAlmostEqual(cards.round_trip("".join(lines) + "rtt min/avg/max/mdev = 0.2/3.1/9/1 ms\n"), 0.0003)
+
+    def test_what_the_receiver_saw(self):
+        self.assertEqual(cards.received('{"end": {"sum_sent": {"bytes": 9, "seconds": 1}, "sum_received": {"bytes": 6, "seconds": 2}}}'), (6, 2))
+        self.assertIsNone(cards.received('{"end": {}, "error": "unable to connect to server: Connection refused"}'))
+        with self.assertRaises(RuntimeError):
+            cards.received('{"end": {}, "error": "control socket has closed unexpectedly"}')
+
+    def test_a_server_that_comes_late_is_waited_for(self):
+        answers = iter(['{"end": {}, "error": "unable to connect to server"}', '{"end": {"sum_received": {"bytes": 6, "seconds": 2}}}'])
+        self.assertEqual(cards.transfer(lambda _: next(answers), 1), 3)
+
+
+class Disks(unittest.TestCase):
+    def test_rates_and_times(self):
+        def ask(command):
+            half = "write" if any(word.endswith("write") for word in command) else "read"
+            return json.dumps({"jobs": [{half: {"bw_bytes": 7, "iops": 4}}]})
+        seen = disks.measure(ask, {"root": "/var"}, 2, 1)
+        self.assertEqual(seen, {"root, write": [7, 7], "root, read": [7, 7], "root, 4 KiB written and synced": [0.25, 0.25],
+                                "root, 4 KiB read": [0.25, 0.25]})
+        self.assertEqual([figures.unit_of(name) for name in seen], ["B/s", "B/s", "s", "s"])
 
 
 class Plot(unittest.TestCase):

@@ -1,6 +1,7 @@
 """VMs of ours to measure: their image, their supervisor (driver.cpp), and what their processes take of the machine."""
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -20,12 +21,22 @@ STATIC_TRUE = "/bin/tool true"
 DYNAMIC_TRUE = "/usr/bin/true"
 
 
-def make_image(build, work):
-    """An image with our static tool, Debian's own `true` with its loader and library, and a volume."""
+def with_libraries(programs):
+    """Paths on this machine by their paths in the image: programs, their loader and their libraries."""
+    files = {"/etc/ld.so.cache": "/etc/ld.so.cache"}
+    for path, source in programs.items():
+        files[path] = source
+        # It fails, with nothing to say, for a static one.
+        listing = subprocess.run(["ldd", source], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
+        for library in re.findall(r"(/\S+) \(0x", listing):
+            files[library] = library
+    return files
+
+
+def make_image(build, image, programs):
+    """An image with our static tool, programs of this machine and a volume."""
     layer = docker_archive.Layer()
-    files = {"/bin/tool": f"{build}/bench/tool", DYNAMIC_TRUE: "/bin/true", "/etc/ld.so.cache": "/etc/ld.so.cache"}
-    for path in re.findall(r"(/\S+) \(0x", subprocess.check_output(["ldd", "/bin/true"], text=True)):
-        files[path] = path
+    files = {"/bin/tool": f"{build}/bench/tool", **with_libraries(programs)}
     folders = set()
     for path in files:
         while (path := os.path.dirname(path)) != "/":
@@ -36,9 +47,10 @@ def make_image(build, work):
         with open(source, "rb") as file:
             layer.add(path[1:], data=file.read(), mode=0o755)
     layer.tar.close()
-    tar, image = work + "/image.tar", work + "/image.gvmi"
+    tar = image + ".tar"
     docker_archive.save(tar, layer.bytes.getvalue(), {"Volumes": {VOLUME: {}}})
-    subprocess.run([f"{build}/bin/gvmkit-build", "--force", "--output", image, tar], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([f"{build}/bin/gvmkit-build", "--force", "--no-lint", "--output", image, tar], check=True, stdout=subprocess.DEVNULL)
+    os.unlink(tar)
     return image
 
 
@@ -48,7 +60,8 @@ class Machine:
 
     def __init__(self, build, work, accelerator):
         self.build, self.work = build, work
-        self.image = make_image(build, work)
+        # Debian's own `true`, for what a dynamic program costs.
+        self.image = make_image(build, work + "/image.gvmi", {DYNAMIC_TRUE: "/bin/true"})
         # What the guests send stays unread here.
         self.vpn = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.vpn.bind(("127.0.0.1", 0))
@@ -60,12 +73,25 @@ class Machine:
         if done.returncode != 0:
             raise RuntimeError(done.stderr)
 
+    @functools.cached_property
+    def measuring_image(self):
+        """One with Debian's programs that measure disks and cards. Where one is missing, what it would measure cannot be."""
+        found = {f"/usr/bin/{name}": shutil.which(name) for name in ("fio", "iperf3", "ping")}
+        if None in found.values():
+            raise RuntimeError("needs the packages fio, iperf3 and iputils-ping")
+        return make_image(self.build, self.work + "/measuring.gvmi", found)
+
     @contextlib.contextmanager
     def vms(self, *options):
         """A Driver; what it started is gone afterwards."""
+        with self.bare_vms("--task-package", self.image, "--vpn-endpoint", f"udp://127.0.0.1:{self.vpn.getsockname()[1]}", *options) as driver:
+            yield driver
+
+    @contextlib.contextmanager
+    def bare_vms(self, *options):
+        """Likewise, of VMs whose options are all given."""
         folder = self.work + "/vms"
-        driver = Driver([f"{self.build}/bench/bench_driver", folder, *self.runtime, "--task-package", self.image,
-                         "--vpn-endpoint", f"udp://127.0.0.1:{self.vpn.getsockname()[1]}", *options])
+        driver = Driver([f"{self.build}/bench/bench_driver", folder, *self.runtime, *options])
         try:
             yield driver
         finally:
@@ -88,8 +114,19 @@ class Driver:
             raise RuntimeError(f"the driver has ended at: {line}")
         return json.loads(answer)
 
-    def start(self, count=1):
-        return self.command(f"start {count}")
+    def start(self, count=1, *options):
+        return self.command(" ".join(["start", str(count), *options]))
+
+    def network(self, vm, interface, address, prefix=24):
+        """Configures the VM's card, and returns the port of its link."""
+        return self.command(f"network {vm} {interface} {address} {prefix}")
+
+    def ask(self, vm, command):
+        """What a command writes to its standard output, in the VM with this number; it may say there why it fails."""
+        answer = self.command(f"ask {vm} {command}")
+        if answer["code"] != 0 and not answer["out"]:
+            raise RuntimeError(f"{command}: {answer}")
+        return answer["out"]
 
     def run(self, count, command, output=0):
         return self.command(f"run {count} {output} {command}")
