@@ -114,10 +114,16 @@ void AgentLoop::take(const agent::Request& request) {
 void AgentLoop::take_setup(uint64_t id, const agent::Setup& setup) {
     if (ground_) return answer(port_, id, bad_request({"the VM has been set up already"}));
     Result<Made> made = set_up(setup);
-    if (made.ok()) ground_ = std::move(made.value.ground);
+    agent::Reply reply;
+    reply.mutable_steps()->Assign(made.value.steps.begin(), made.value.steps.end());
+    if (made.ok()) {
+        ground_ = std::move(made.value.ground);
+        reply.mutable_user()->set_uid(ground_->user.uid);
+        reply.mutable_user()->set_gid(ground_->user.gid);
+    }
     for (const std::string& problem : made.value.problems)
         log(port_, problem);
-    answer(port_, id, made.status, made.value.steps);
+    answer(port_, id, made.status, std::move(reply));
 }
 
 void AgentLoop::take_exec(uint64_t id, const agent::Exec& exec) {

@@ -59,14 +59,14 @@ void send_piece(Port& port, uint64_t process, agent::Stream stream, size_t size)
     port.send(frame, agent::kFrameHeaderBytes + outer_size + inner_size + size);
 }
 
-void answer(Port& port, uint64_t request, const Status& status, const std::vector<agent::Step>& steps) {
+void answer(Port& port, uint64_t request, const Status& status, agent::Reply reply) {
     agent::Message message;
+    *message.mutable_reply() = std::move(reply);
     message.mutable_reply()->set_id(request);
     if (!status.ok()) {
         message.mutable_reply()->mutable_error()->set_code(status.code);
         message.mutable_reply()->mutable_error()->set_message(status.text.substr(0, kMaxErrorText));
     }
-    message.mutable_reply()->mutable_steps()->Assign(steps.begin(), steps.end());
     port.send(message);
 }
 

@@ -2,8 +2,6 @@
 
 #include <sys/types.h>
 
-#include <vector>
-
 #include "init/port.h"
 
 namespace init {
@@ -18,8 +16,8 @@ ssize_t read_piece(int pipe, uint64_t limit);
 // Sends so many of the bytes that read_piece has read as an Output message; they are not copied again.
 void send_piece(Port& port, uint64_t process, agent::Stream stream, size_t size);
 
-// Answers a request.
-void answer(Port& port, uint64_t request, const Status& status, const std::vector<agent::Step>& steps = {});
+// Answers a request; `reply` is what it says beyond that.
+void answer(Port& port, uint64_t request, const Status& status, agent::Reply reply = {});
 
 // A line for the host's log; dropped when the host takes nothing.
 void log(Port& port, std::string_view text);

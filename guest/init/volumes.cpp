@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "init/disks.h"
@@ -21,6 +22,15 @@ constexpr const char* kShareOptions = "trans=virtio,version=9p2000.L,msize=10485
 Status mount_share(const std::string& tag) {
     if (tag.empty()) return {};
     return mount_at(kShare, {tag, "9p", 0, kShareOptions});
+}
+
+// What a volume shall have of the image's directory: it is there to be written by the image's User.
+Volumes::Owner owner_for(const struct stat& st, const Identity& user) {
+    const bool in_group = st.st_gid == user.gid || std::find(user.groups.begin(), user.groups.end(), st.st_gid) != user.groups.end();
+    const mode_t needed = st.st_uid == user.uid ? 0300 : in_group ? 0030 : 0003;
+    const mode_t mode = st.st_mode & 07777;
+    if (user.uid == 0 || (mode & needed) == needed) return {st.st_uid, st.st_gid, mode};
+    return {user.uid, user.gid, mode | 0700};
 }
 
 // What is to be mounted for a volume; the source of a shared one is its folder.
@@ -48,7 +58,7 @@ Volumes::Volumes(int root, const agent::Setup& setup, const Identity& user) : se
         const Opened directory = open_inside(root, volume.path(), O_PATH | O_DIRECTORY);
         struct stat st {};
         if (directory.fd && ::fstat(directory.fd.get(), &st) == 0)
-            owners_.push_back({st.st_uid, st.st_gid, st.st_mode & 07777});
+            owners_.push_back(owner_for(st, user));
         else
             owners_.push_back({user.uid, user.gid, 0755});
     }

@@ -128,12 +128,13 @@ agent::Request make_setup(const SandboxPlan& plan, const gvmi::Config& config) {
     return request;
 }
 
-awaitable<void> set_up(Guest& guest, const SandboxPlan& plan, const gvmi::Config& config, std::vector<agent::Step>& steps) {
-    agent::Request setup = make_setup(plan, config);
+awaitable<void> set_up(const SandboxPlan& plan, Sandbox& sandbox) {
+    agent::Request setup = make_setup(plan, sandbox.config);
     std::string failure;
     try {
-        const agent::Reply reply = co_await guest.request(std::move(setup), kSetupLimit);
-        steps.assign(reply.steps().begin(), reply.steps().end());
+        const agent::Reply reply = co_await sandbox.guest->request(std::move(setup), kSetupLimit);
+        sandbox.steps.assign(reply.steps().begin(), reply.steps().end());
+        sandbox.user = {.uid = reply.user().uid(), .gid = reply.user().gid()};
     } catch (const agent::RequestError& e) {
         failure = e.what();
     }
@@ -154,7 +155,7 @@ awaitable<bool> start_from_template(asio::any_io_executor executor, const Sandbo
     };
     try {
         sandbox.guest = std::make_unique<Guest>(executor, vm::copy(machine), std::move(guarded), &*origin);
-        co_await set_up(*sandbox.guest, plan, sandbox.config, sandbox.steps);
+        co_await set_up(plan, sandbox);
         *alive = true;
         co_return true;
     } catch (const EndedError&) {  // nobody wants this VM any more
@@ -185,7 +186,7 @@ awaitable<void> start_sandbox(asio::any_io_executor executor, const SandboxPlan&
     if (sandbox.restored) co_return;
     sandbox.guest = std::make_unique<Guest>(executor, std::move(machine), std::move(events));
     (void)co_await sandbox.guest->ready(kBootLimit);
-    co_await set_up(*sandbox.guest, plan, sandbox.config, sandbox.steps);
+    co_await set_up(plan, sandbox);
 }
 
 void log_timings(const Sandbox& sandbox) {

@@ -11,6 +11,7 @@
 #include "runtime/guest.h"
 #include "runtime/network.h"
 #include "runtime/options.h"
+#include "runtime/shared_entry.h"
 
 namespace runtime {
 
@@ -29,6 +30,7 @@ struct Sandbox {
     bool restored = false;              // from a template
     std::vector<agent::Step> steps;     // of the guest's setup
     std::vector<base::UniqueFd> disks;  // with counters: those that the VM writes to
+    GuestOwner user;                    // the image's User
 };
 
 // Starts the VM of a deployment, from a template where there is one, and sets it up. `guest` becomes the VM as soon as there is one, so

@@ -28,6 +28,7 @@ constexpr auto kStopLimit = 2500ms;
 constexpr auto kHastyGrace = 300ms;
 constexpr auto kHastyStopLimit = 1200ms;
 constexpr auto kDrainLimit = 500ms;
+constexpr auto kFinishLimit = 500ms;
 
 constexpr const char* kStartEntrypoint = "start-entrypoint";
 constexpr size_t kMaxErrorText = 8 << 10;
@@ -73,7 +74,8 @@ Service::Service(const asio::any_io_executor& executor, Options options, std::ve
       processes_(process_events()),
       console_log_(plan_.options.workdir / "logs/console.log"),
       entrypoint_log_(plan_.options.workdir / "logs/entrypoint.log"),
-      changed_(executor) {}
+      changed_(executor),
+      finished_(executor) {}
 
 ProcessEvents Service::process_events() {
     ProcessEvents events;
@@ -90,6 +92,7 @@ ProcessEvents Service::process_events() {
         log_timings(sandbox_);
         if (entrypoint_ == end.pid) {
             spdlog::info("the entrypoint has ended with code {}", end.code);
+            if (sweep_) asio::co_spawn(executor_, sweep_->process_ended(), asio::detached);
             return;
         }
         api::ProcessStatus status;
@@ -97,7 +100,8 @@ ProcessEvents Service::process_events() {
         status.set_return_code(end.code);
         status.set_stdout(std::move(end.stdout_end));
         status.set_stderr(std::move(end.stderr_end));
-        server_->finish(std::move(status));
+        finishing_++;
+        asio::co_spawn(executor_, finish(std::move(status)), asio::detached);
     };
     return events;
 }
@@ -155,6 +159,7 @@ awaitable<void> Service::stop() {
     }
     log_dropped_frames(plan_.links);
     processes_.on_death({});
+    if (finishing_ > 0) co_await finished_.wait(kFinishLimit);
     // The supervisor kills us when it has the answer, so what processes wrote has to be in the pipe before.
     if (asked) co_await server_->drained(kDrainLimit);
     for (const uint64_t id : shutdowns_) {
@@ -195,12 +200,15 @@ awaitable<void> Service::start_vm() {
     const std::string obstacle = vm::cgroup_obstacle();
     if (!obstacle.empty()) spdlog::info("QEMU has no cgroup of its own: {}", obstacle);
     co_await start_sandbox(executor_, plan_, guest_events(), sandbox_);
+    const std::filesystem::path& workdir = plan_.options.workdir;
+    if (has_host_volume(plan_.deployment.volumes))
+        sweep_ = std::make_unique<VolumeSweep>(executor_, workdir / kVolumesFolder, workdir, sandbox_.user);
 }
 
 awaitable<void> Service::start_entrypoint() {
     ProcessSpec spec = entrypoint_spec(sandbox_.config);
     const std::vector<std::string> command = spec.args;
-    entrypoint_ = co_await processes_.start(*sandbox_.guest, std::move(spec));
+    entrypoint_ = co_await start_process(std::move(spec));
     api::Response response;
     response.set_event(true);
     response.mutable_status()->set_running(true);
@@ -213,6 +221,24 @@ void Service::start_counters() {
                                            [this](const api::Response& response) { server_->send(response); });
     counters_->state("up");
     asio::co_spawn(executor_, counters_->run(*sandbox_.guest, std::chrono::seconds(plan_.options.counters_s)), asio::detached);
+}
+
+awaitable<uint64_t> Service::start_process(ProcessSpec spec) {
+    if (!sweep_) co_return co_await processes_.start(*sandbox_.guest, std::move(spec));
+    co_await sweep_->process_starts();
+    try {
+        co_return co_await processes_.start(*sandbox_.guest, std::move(spec));
+    } catch (...) {
+        asio::co_spawn(executor_, sweep_->process_ended(), asio::detached);
+        throw;
+    }
+}
+
+// What the process has left in the volumes is there for the host before the supervisor knows of its end.
+awaitable<void> Service::finish(api::ProcessStatus status) {
+    if (sweep_) co_await sweep_->process_ended();
+    server_->finish(std::move(status));
+    if (--finishing_ == 0) finished_.notify();
 }
 
 // Waits until the VM is up. Throws base::Error where it is not, or not any more.
@@ -253,7 +279,7 @@ awaitable<void> Service::answer(const api::Request& request, api::Response& resp
         case api::Request::kRun: {
             co_await up();
             ProcessSpec spec = process_spec(request.run());
-            const uint64_t pid = co_await processes_.start(*sandbox_.guest, std::move(spec));
+            const uint64_t pid = co_await start_process(std::move(spec));
             response.mutable_run()->set_pid(pid);
             break;
         }

@@ -15,6 +15,7 @@
 #include "runtime/options.h"
 #include "runtime/processes.h"
 #include "runtime/sandbox.h"
+#include "runtime/volume_sweep.h"
 
 namespace runtime {
 
@@ -32,6 +33,8 @@ private:
     boost::asio::awaitable<void> boot();
     boost::asio::awaitable<void> start_vm();
     boost::asio::awaitable<void> start_entrypoint();
+    boost::asio::awaitable<uint64_t> start_process(ProcessSpec spec);
+    boost::asio::awaitable<void> finish(ya_runtime_api::ProcessStatus status);
     boost::asio::awaitable<void> stop();
     boost::asio::awaitable<void> handle(ya_runtime_api::Request request);
     boost::asio::awaitable<void> answer(const ya_runtime_api::Request& request, ya_runtime_api::Response& response);
@@ -52,11 +55,14 @@ private:
     GuestLog entrypoint_log_;
     uint64_t entrypoint_ = 0;             // its pid
     std::unique_ptr<Counters> counters_;  // where they were asked for
+    std::unique_ptr<VolumeSweep> sweep_;  // none where there is no host volume
+    int finishing_ = 0;                   // processes that have ended and whose final status has not been sent
     bool booted_ = false;                 // well or not
     std::string failure_;                 // why there is no VM
     bool ending_ = false;                 // no request is served any more
     std::vector<uint64_t> shutdowns_;     // requests that are answered when all is over
     Condition changed_;                   // booted_ or ending_ was set
+    Condition finished_;                  // finishing_ is 0
 };
 
 }  // namespace runtime

@@ -160,6 +160,10 @@ VolumePlan plan_volumes(const std::vector<std::string>& image_volumes, std::stri
     return plan;
 }
 
+bool has_host_volume(const VolumePlan& plan) {
+    return std::any_of(plan.volumes.begin(), plan.volumes.end(), [](const Volume& volume) { return volume.kind == Volume::Kind::host; });
+}
+
 void make_volumes(const VolumePlan& plan, const std::filesystem::path& workdir) {
     if (plan.root.kind == Volume::Kind::storage) make_storage(plan.root, workdir);
     for (const Volume& volume : plan.volumes) {

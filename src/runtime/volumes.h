@@ -34,6 +34,8 @@ constexpr std::string_view kVolumesFolder = "volumes";
 // The folder below the workdir that holds the disk images.
 constexpr std::string_view kStorageFolder = "storage";
 
+bool has_host_volume(const VolumePlan& plan);
+
 // What a VM mounts: the image's volumes, changed by --volume-override (exe-unit.md, deploy: JSON text, empty for none), and a root of
 // `root_bytes` on disk unless the override says otherwise. Names are new at each call. Throws base::Error that names the path and the
 // reason.
