@@ -43,6 +43,11 @@ void SharedTree::sweep(bool in_use) {
     if (!watched_) lost_ = true;
     if (!lost_ && changed_.empty() && in_use == in_use_) return;
     failures_ = 0;
+    if (!in_use && !in_use_) {
+        // The supervisor may be reading: what need not change is left alone. What needs a walk waits for the next command.
+        if (!lost_) settle_changed();
+        return;
+    }
     if (!in_use_) {
         settle_narrow(true);
         read_events();  // those of our own
@@ -121,6 +126,7 @@ void SharedTree::scan_new() {
 void SharedTree::scan(int folder) {
     base::UniqueFd fd = open(folder, O_RDONLY);
     const std::unique_ptr<DIR, CloseFolder> listing(fd ? ::fdopendir(fd.get()) : nullptr);
+    if (!listing && !in_use_) lost_ = true;
     if (!listing) return forget(folder);
     (void)fd.release();
     while (const dirent* entry = stopped_ ? nullptr : ::readdir(listing.get())) {
@@ -137,7 +143,8 @@ void SharedTree::settle_changed() {
         }
         if (!changed_.empty()) read_events();
     }
-    // What is not found now has left the share.
+    // What is not found now has left the share, or lies at rest behind what is closed.
+    if (!in_use_ && !changed_.empty()) lost_ = true;
     for (const auto& [folder, _] : std::exchange(changed_, {}))
         forget(folder);
     changed_count_ = 0;
@@ -194,7 +201,7 @@ Entry SharedTree::settle_one(int fd, int folder, const std::string& name, bool i
 }
 
 void SharedTree::settle_and_adopt(int fd, int folder, const std::string& name) {
-    const Entry entry = settle_one(fd, folder, name, true);
+    const Entry entry = settle_one(fd, folder, name, in_use_);
     if (entry.narrow && narrow_count_ < kMaxNarrow && narrow_[folder].insert(name).second) narrow_count_++;
     if (entry.kind == Entry::Kind::folder) adopt(folder, name, entry);
 }

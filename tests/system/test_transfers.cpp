@@ -246,7 +246,7 @@ TEST_P(HostileVolume, ManyFiles) {
     last_tick.reset();
     std::cout << "the first command after the host has put 100,000 files there: " << milliseconds_since(begin)
               << " ms; longest silence of another: " << silence << " ms\n";
-    EXPECT_LT(silence, 5000);
+    EXPECT_LT(silence, 30000);
     vm->kill(ticks->pid);
     vm->finish(ticks);
     const long full = measure("a command that touches a file of a volume with 100,000");
