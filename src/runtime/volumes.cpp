@@ -137,9 +137,29 @@ void check_xattrs(const std::filesystem::path& folder, const std::filesystem::pa
     base::throw_errno("cannot set an extended attribute of " + folder.string());
 }
 
+// Gives the root's disk what the storage volumes leave of the budget, and refuses what does not fit into it.
+void share_out(VolumePlan& plan, uint64_t budget) {
+    uint64_t taken = 0;
+    for (const Volume& volume : plan.volumes)
+        taken += volume.kind == Volume::Kind::storage ? volume.bytes : 0;  // 256 of 16 TiB at most
+    std::string what = "the storage volumes take " + base::format_size(taken);
+    const bool root_takes_the_rest = plan.root.kind == Volume::Kind::storage && plan.root.bytes == 0;
+    if (root_takes_the_rest) {
+        if (taken == 0) plan.root.bytes = budget;
+        if (taken == 0) return;
+        plan.root.bytes = std::max(budget - std::min(taken, budget), kSmallestRoot);
+        what += " and the root needs at least " + base::format_size(kSmallestRoot);
+    } else if (plan.root.kind == Volume::Kind::storage) {
+        what += " and the root " + base::format_size(plan.root.bytes);
+    }
+    taken += plan.root.kind == Volume::Kind::storage ? plan.root.bytes : 0;
+    if (taken <= budget + budget / 20) return;
+    throw base::Error("the volumes do not fit: " + what + ", of the storage agreed on, " + base::format_size(budget));
+}
+
 }  // namespace
 
-VolumePlan plan_volumes(const std::vector<std::string>& image_volumes, std::string_view override_json, uint64_t root_bytes) {
+VolumePlan plan_volumes(const std::vector<std::string>& image_volumes, std::string_view override_json, uint64_t storage_bytes) {
     std::map<std::string, Volume> volumes;
     if (!override_json.empty()) volumes = base::with_context("--volume-override", [&] { return parse_override(override_json); });
 
@@ -147,7 +167,7 @@ VolumePlan plan_volumes(const std::vector<std::string>& image_volumes, std::stri
     if (auto root = volumes.extract("/")) {
         plan.root = std::move(root.mapped());
     } else {
-        plan.root = storage_volume("/", root_bytes);
+        plan.root = storage_volume("/", 0);
     }
     for (const std::string& path : image_volumes) {
         if (!volumes.contains(path)) volumes.emplace(path, host_volume(path));
@@ -157,6 +177,7 @@ VolumePlan plan_volumes(const std::vector<std::string>& image_volumes, std::stri
     }
     for (auto& [path, volume] : volumes)
         plan.volumes.push_back(std::move(volume));
+    share_out(plan, storage_bytes);
     return plan;
 }
 

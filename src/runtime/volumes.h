@@ -36,10 +36,12 @@ constexpr std::string_view kStorageFolder = "storage";
 
 bool has_host_volume(const VolumePlan& plan);
 
-// What a VM mounts: the image's volumes, changed by --volume-override (exe-unit.md, deploy: JSON text, empty for none), and a root of
-// `root_bytes` on disk unless the override says otherwise. Names are new at each call. Throws base::Error that names the path and the
-// reason.
-VolumePlan plan_volumes(const std::vector<std::string>& image_volumes, std::string_view override_json, uint64_t root_bytes);
+// What a VM mounts: the image's volumes, changed by --volume-override (exe-unit.md, deploy: JSON text, empty for none). `storage_bytes` are
+// for all its disks: storage volumes take their sizes from them and the root what is left, kSmallestRoot at least, unless the override
+// gives the root a size or memory. A sum that is over by up to 5 % is taken, since the supervisor rounds sizes to one decimal. Names are
+// new at each call. Throws base::Error that names the path and the reason.
+VolumePlan plan_volumes(const std::vector<std::string>& image_volumes, std::string_view override_json, uint64_t storage_bytes);
+constexpr uint64_t kSmallestRoot = 16 << 20;
 
 // Makes the folders and disk images of the plan below `workdir`. Throws base::Error, also where there are host volumes and the file system
 // has no user xattrs, in which the share keeps what the guest sees of owners and modes.

@@ -130,6 +130,7 @@ TEST_F(DeploymentTest, SaysWhenNothingIsDeployed) {
 TEST_F(DeploymentTest, BoundsTheNumberOfDisks) {
     Options wanted = options(image("a.gvmi", json::object()));
     json disks;
+    wanted.storage_bytes = uint64_t{1} << 30;
     for (int i = 0; i < 31; i++)
         disks[std::string("/").append(std::to_string(i))] = {{"storage", {{"size", "8 MiB"}}}};
     wanted.volume_override = disks.dump();

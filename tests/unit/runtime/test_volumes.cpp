@@ -16,6 +16,7 @@ using runtime::VolumePlan;
 using testing::HasSubstr;
 
 constexpr uint64_t kRoot = 256 << 20;
+constexpr uint64_t kMuch = uint64_t{100} << 40;
 
 std::vector<std::string> paths(const VolumePlan& plan) {
     std::vector<std::string> result;
@@ -25,7 +26,7 @@ std::vector<std::string> paths(const VolumePlan& plan) {
 }
 
 Volume only_volume(const std::string& override_json) {
-    const VolumePlan plan = plan_volumes({}, override_json, kRoot);
+    const VolumePlan plan = plan_volumes({}, override_json, kMuch);
     EXPECT_EQ(plan.volumes.size(), 1U);
     return plan.volumes.at(0);
 }
@@ -55,7 +56,7 @@ TEST(PlanVolumes, AddsAndReplacesByTheOverride) {
     const VolumePlan plan = plan_volumes({"/in", "/out", "/tmp/x"},
                                          R"({"/out":{"ram":{"size":4096}},"/new/":{"host":{}},"//in":{"host":{}},
                                              "/disk":{"storage":{"size":"10.7 GB","preallocate":"1 mib","errors":"remount-ro"}}})",
-                                         kRoot);
+                                         kMuch);
     ASSERT_EQ(paths(plan), (std::vector<std::string>{"/disk", "/in", "/new", "/out", "/tmp/x"}));
     EXPECT_EQ(plan.volumes[0].kind, Volume::Kind::storage);
     EXPECT_EQ(plan.volumes[0].bytes, 10'700'000'000U);
@@ -74,10 +75,36 @@ TEST(PlanVolumes, EachFormOfTheRoot) {
         EXPECT_EQ(ram.root.bytes, 1U << 30);
         EXPECT_TRUE(ram.volumes.empty());
     }
-    const VolumePlan storage = plan_volumes({}, R"({"/":{"storage":{"size":"2 GiB"}}})", kRoot);
+    const VolumePlan storage = plan_volumes({}, R"({"/":{"storage":{"size":"2 GiB"}}})", kMuch);
     EXPECT_EQ(storage.root.kind, Volume::Kind::storage);
     EXPECT_EQ(storage.root.bytes, 2U << 30);
     expect_refused(R"({"/":{"host":{}}})", "the root cannot be a host volume");
+}
+
+TEST(PlanVolumes, AllDisksComeOutOfOneBudget) {
+    constexpr uint64_t kGib = 1 << 30;
+    const auto root = [](const std::string& override_json) { return plan_volumes({}, override_json, 10 * kGib).root.bytes; };
+    const auto refusal = [](const std::string& override_json) -> std::string {
+        try {
+            plan_volumes({}, override_json, 10 * kGib);
+        } catch (const base::Error& e) {
+            return e.what();
+        }
+        return "none";
+    };
+    EXPECT_EQ(root(""), 10 * kGib);
+    EXPECT_EQ(root(R"({"/a":{"ram":{"size":"64 GiB"}},"/b":{"host":{}}})"), 10 * kGib);
+    EXPECT_EQ(root(R"({"/a":{"storage":{"size":"4 GiB"}},"/b":{"storage":{"size":"5 GiB"}}})"), kGib);
+    EXPECT_EQ(root(R"({"/a":{"storage":{"size":"10 GiB"}}})"), runtime::kSmallestRoot);
+    EXPECT_EQ(root(R"({"/a":{"storage":{"size":"6 GiB"}},"/":{"storage":{"size":"4 GiB"}}})"), 4 * kGib);
+    EXPECT_EQ(root(R"({"/":{"storage":{"size":"10.8 GB"}}})"), 10'800'000'000U) << "10.05 GiB, rounded by the supervisor";
+    EXPECT_EQ(refusal(R"({"/a":{"storage":{"size":"10 GiB"}},"/":{"ram":{"size":"1 GiB"}}})"), "none");
+    EXPECT_THAT(refusal(R"({"/a":{"storage":{"size":"12 GiB"}}})"),
+                HasSubstr("the storage volumes take 12.0 GiB and the root needs at least 16.0 MiB, of the storage agreed on, 10.0 GiB"));
+    EXPECT_THAT(refusal(R"({"/a":{"storage":{"size":"6 GiB"}},"/":{"storage":{"size":"5 GiB"}}})"),
+                HasSubstr("the storage volumes take 6.0 GiB and the root 5.0 GiB"));
+    EXPECT_THAT(refusal(R"({"/a":{"storage":{"size":"11 GiB"}},"/":{"ram":{"size":"1 GiB"}}})"),
+                HasSubstr("the storage volumes take 11.0 GiB, of"));
 }
 
 TEST(PlanVolumes, SizesInAllForms) {
@@ -128,7 +155,7 @@ TEST(MakeVolumes, MakesFoldersAndSparseDisks) {
     struct stat disk {};
     ASSERT_EQ(::stat((folder.path() / plan.root.name).c_str(), &root), 0);
     ASSERT_EQ(::stat((folder.path() / plan.volumes[0].name).c_str(), &disk), 0);
-    EXPECT_EQ(root.st_size, static_cast<off_t>(kRoot));
+    EXPECT_EQ(root.st_size, static_cast<off_t>(kRoot - (64 << 20)));
     EXPECT_LT(root.st_blocks * 512, 16 << 20);
     EXPECT_EQ(disk.st_size, 64 << 20);
     EXPECT_GE(disk.st_blocks * 512, 8 << 20);
