@@ -30,7 +30,8 @@ def stat_of(pid):
 
 
 def processes():
-    return {int(name): stat_of(name) for name in os.listdir("/proc") if name.isdigit() and stat_of(name)}
+    stats = {int(name): stat_of(name) for name in os.listdir("/proc") if name.isdigit()}
+    return {pid: stat for pid, stat in stats.items() if stat}
 
 
 def uses(pid, folder):
@@ -137,9 +138,11 @@ class Rounds:
         os.waitpid(supervisor, 0)
         return f"{victim} after {moment:.3f} s of {'a boot' if boots else 'a restored VM'}", groups
 
+    def living(self, groups):
+        return {pid: state for pid, (state, _, group) in processes().items() if pid != os.getpid() and (group in groups or uses(pid, self.t.work))}
+
     def left(self, groups, before):
-        found = [f"process {pid} ({state})" for pid, (state, _, group) in processes().items()
-                 if pid != os.getpid() and (group in groups or uses(pid, self.t.work))]
+        found = [f"process {pid} ({state})" for pid, state in self.living(groups).items()]
         found += [f"socket {line.strip()}" for line in lines_with("/proc/net/unix", self.t.work)]
         found += [f"mount {line.strip()}" for line in lines_with("/proc/self/mounts", self.t.work)]
         found += [f"cgroup {path}" for path in cgroups() - before if "ya-runtime-vm" in path or "gvmkit" in path]
@@ -160,6 +163,8 @@ class Rounds:
             if left:
                 failures += 1
                 print(f"FAILED  round {number}: {what}: {'; '.join(left)}", flush=True)
+                for pid in self.living(groups):
+                    os.kill(pid, signal.SIGKILL)
         print(f"{count} rounds, {failures} left something; killed: {self.victims}", flush=True)
         return failures
 
