@@ -158,10 +158,11 @@ class Runtime:
     def until(self, condition, what, deadline=DEADLINE):
         end = time.monotonic() + deadline
         while not condition():
+            self.check()
             if time.monotonic() > end:
                 raise Failure(f"{what}: nothing within {deadline} s")
             if self.closed:
-                raise Failure(f"{what}: the runtime has closed its output ({'; '.join(self.violations) or self.stderr()[-300:]})")
+                raise Failure(f"{what}: the runtime has closed its output ({self.stderr()[-300:]})")
             self.pump()
 
     def serve(self, seconds):
