@@ -1,4 +1,5 @@
-"""A TCP proxy before a registry that knows what passes: bytes of uploads, and which chunk which client sent and had confirmed."""
+"""A TCP proxy before a registry that knows what passes: bytes of uploads, and which chunk which client sent and had confirmed. What goes to
+clients it can hold back."""
 
 import contextlib
 import re
@@ -18,6 +19,8 @@ class Proxy:
         self.bytes = 0    # from clients to the registry
         self.client = 0   # the number of the client whose connections come now
         self.events = []  # ("sent" or "stored", chunk number, client) and ("killed", None, client), in order
+        self.room = threading.Condition()
+        self.left = float("inf")  # bytes that may still pass to clients
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         self.thread = threading.Thread(target=self.accept, daemon=True)
@@ -27,6 +30,12 @@ class Proxy:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         self.thread.join(10)
+
+    def allow(self, bytes_to_clients):
+        """So many, to the next 256 KiB, pass from now on; then clients wait."""
+        with self.room:
+            self.left = bytes_to_clients
+            self.room.notify_all()
 
     def client_killed(self):
         """What connects from now on is the next client."""
@@ -43,17 +52,23 @@ class Proxy:
     def serve(self, connection, client):
         pending = []
         with contextlib.suppress(OSError), connection, socket.create_connection(self.target) as server:
-            answers = threading.Thread(target=self.pump, args=(server, connection, lambda data: self.answer(data, pending, client)), daemon=True)
+            answers = threading.Thread(target=self.pump, args=(server, connection, lambda data: self.answer(data, pending, client), self.take), daemon=True)
             answers.start()
             self.pump(connection, server, lambda data: self.request(data, pending, client))
             answers.join()
 
+    def take(self, count):
+        with self.room:
+            self.room.wait_for(lambda: self.left > 0)
+            self.left -= count
+
     @staticmethod
-    def pump(source, target, look):
+    def pump(source, target, look, take=lambda count: None):
         tail = b""
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 18):
                 tail = look(tail + data)
+                take(len(data))
                 target.sendall(data)
         for end in (source, target):
             with contextlib.suppress(OSError):
