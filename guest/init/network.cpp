@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -155,7 +156,9 @@ Status prepare_cards() {
 
 Status name_cards(const google::protobuf::RepeatedPtrField<agent::Card>& cards) {
     std::map<std::string, CardFound> present = cards_by_mac();
-    if (present.size() < static_cast<size_t>(cards.size())) {
+    const bool all =
+        std::all_of(cards.begin(), cards.end(), [&](const agent::Card& card) { return present.contains(mac_text(card.mac())); });
+    if (!all) {
         // A restored VM may have a card that the saved one had not.
         if (Status status = bind_slots(); !status.ok()) return status;
         present = cards_by_mac();
