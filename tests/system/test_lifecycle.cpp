@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/mount.h>
+#include <sys/xattr.h>
 
 #include <charconv>
 #include <csignal>
@@ -194,6 +195,26 @@ protected:
 
     fs::path small_;
 };
+
+TEST_F(FullHost, FailsWritesToVolumesLikewise) {
+    if (::setxattr(small_.c_str(), "user.test", "1", 1, 0) < 0)
+        GTEST_SKIP() << "this kernel's tmpfs has no user attributes, which a host volume needs";
+    const std::vector<std::string> options{"--workdir", small_, "--storage-gib", "1"};
+    std::vector<std::string> of_deploy = options;
+    of_deploy.insert(of_deploy.end(),
+                     {"--volume-override", R"({"/disk":{"storage":{"size":"500 MiB","errors":"continue"}},"/host":{"host":{}}})"});
+    deploy(of_deploy);
+    auto runtime = start(options);
+    const Process refused = runtime->sh("dd if=/dev/zero of=/host/file bs=1M count=100; rm /host/file");
+    EXPECT_THAT(refused.err, HasSubstr("No space left on device"));
+    const Process failed = runtime->sh("dd if=/dev/zero of=/disk/file bs=1M count=100 conv=fsync");
+    EXPECT_EQ(failed.code, 1);
+    EXPECT_THAT(failed.err, HasSubstr("rror"));
+    EXPECT_EQ(runtime->sh("echo alive").out, "alive\n");
+    EXPECT_THAT(text_of(workdir / "stderr.txt"),
+                ContainsRegex("the VM's disk storage.*: write failed: No space left on device; the host's disk is full"));
+    EXPECT_EQ(runtime->shutdown(), 0);
+}
 
 TEST_F(FullHost, FailsTheCommandAndNotTheVm) {
     const std::vector<std::string> options{"--workdir", small_, "--storage-gib", "1"};

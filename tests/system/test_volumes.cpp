@@ -1,7 +1,9 @@
 // What a VM mounts, seen from both sides (guest.md, File systems; exe-unit.md, deploy).
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include <fstream>
+#include <map>
 
 #include "fixture.h"
 
@@ -86,6 +88,90 @@ TEST_F(VolumesTest, TheRootsDiskLivesAsLongAsItsVm) {
         says(*vm, "test ! -e /made; touch /made");
         EXPECT_EQ(vm->shutdown(), 0);
     }
+}
+
+// Each kind below each other one; what lies below is seen by nobody on the host but in its own folder.
+TEST_F(VolumesTest, VolumesBelowVolumes) {
+    const auto deployment =
+        deploy({"--volume-override",
+                R"({"/h":{"host":{}},"/h/h":{"host":{}},"/h/h/s":{"storage":{"size":"16 MiB"}},"/s":{"storage":{"size":"16 MiB"}},
+                                        "/s/r":{"ram":{"size":"1 MiB"}},"/s/r/h":{"host":{}},"/s/h":{"host":{}}})"});
+    ASSERT_EQ(deployment["vols"].size(), 4U);
+    const auto vm = start();
+    says(*vm, "for d in /h /h/h /h/h/s /s /s/r /s/r/h /s/h; do echo $d > $d/file; done");
+    EXPECT_EQ(says(*vm, "cat /h/file /h/h/file /h/h/s/file /s/file /s/r/file /s/r/h/file /s/h/file"),
+              "/h\n/h/h\n/h/h/s\n/s\n/s/r\n/s/r/h\n/s/h\n");
+    for (const char* path : {"/h", "/h/h", "/s/r/h", "/s/h"})
+        EXPECT_EQ(text_of(folder_of(deployment, path) / "file"), std::string(path) + "\n");
+    EXPECT_FALSE(fs::exists(folder_of(deployment, "/h") / "h/file"));
+    EXPECT_EQ(vm->shutdown(), 0);
+}
+
+TEST_F(VolumesTest, AVolumeInThePlaceOfAFileIsAnAnswerToHello) {
+    for (const char* kind : {R"({"host":{}})", R"({"ram":{"size":"1m"}})"}) {
+        deploy({"--volume-override", std::string(R"({"/opt/bin/answer":)") + kind + "}"});
+        const auto vm = launch();
+        try {
+            vm->hello();
+            ADD_FAILURE() << kind;
+        } catch (const exeunit::RequestError& e) {
+            EXPECT_THAT(e.what(), HasSubstr("/opt/bin/answer: Not a directory"));
+        }
+        EXPECT_EQ(vm->shutdown(), 0);
+    }
+}
+
+TEST_F(VolumesTest, TheUserMayWriteInEachVolume) {
+    task_package = image("user-unknown-uid");  // 4242; the image's /data is another's, 0750
+    deploy({"--volume-override",
+            R"({"/data":{"host":{}},"/new":{"host":{}},"/disk":{"storage":{"size":"16 MiB"}},"/ram":{"ram":{"size":"1 MiB"}}})"});
+    const auto vm = start();
+    EXPECT_EQ(says(*vm, "for v in data new disk ram; do echo x > /$v/x; stat -c '%a %u' /$v; done"),
+              "750 4242\n755 4242\n755 4242\n755 4242\n");
+    EXPECT_EQ(vm->shutdown(), 0);
+}
+
+// Bytes that a file of the host takes, which may have no name any more.
+uint64_t allocated(const fs::path& path) {
+    struct stat st {};
+    EXPECT_EQ(::stat(path.c_str(), &st), 0) << path;
+    return static_cast<uint64_t>(st.st_blocks) * 512;
+}
+
+// What the guest frees is the host's again, both on the root's disk, which only QEMU has, and on a storage volume.
+TEST_F(VolumesTest, FreedSpaceReturnsToTheHost) {
+    constexpr uint64_t kWritten = 100 << 20;
+    deploy({"--storage-gib", "0.5", "--volume-override", R"({"/disk":{"storage":{"size":"200 MiB"}}})"});
+    const auto vm = start({"--storage-gib", "0.5"});
+    std::map<std::string, fs::path> found;  // by the name that they had; QEMU has each several times
+    for (const auto& fd : fs::directory_iterator("/proc/" + std::to_string(vm->qemu_pid()) + "/fd")) {
+        std::error_code ignored;
+        const std::string target = fs::read_symlink(fd, ignored);
+        if (target.starts_with((workdir / "storage").string())) found[target] = fd;
+    }
+    ASSERT_EQ(found.size(), 2U);
+    std::vector<fs::path> disks;
+    std::vector<uint64_t> empty;
+    for (const auto& [_, disk] : found) {
+        disks.push_back(disk);
+        empty.push_back(allocated(disk));
+    }
+    says(*vm, "for d in /root /disk; do dd if=/dev/urandom of=$d/big bs=1M count=100 conv=fsync 2>&1; done");
+    for (size_t i = 0; i < 2; i++)
+        EXPECT_GE(allocated(disks[i]), kWritten);
+    says(*vm, "rm /root/big /disk/big; sync");
+    vm->until([&] { return allocated(disks[0]) < empty[0] + kWritten / 10 && allocated(disks[1]) < empty[1] + kWritten / 10; }, 20s);
+    EXPECT_EQ(vm->shutdown(), 0);
+}
+
+TEST_F(VolumesTest, DeployRefusesWhatDoesNotFitAndSaysTheNumbers) {
+    const Output refused = run_program({program("ya-runtime-vm"), "--workdir", workdir, "--task-package", task_package, "--storage-gib",
+                                        "1", "--volume-override", R"({"/disk":{"storage":{"size":"2.1 GB"}}})", "deploy", "--"});
+    EXPECT_NE(refused.code, 0);
+    EXPECT_EQ(refused.out, "");
+    EXPECT_THAT(refused.err,
+                HasSubstr("the storage volumes take 2.0 GiB and the root needs at least 16.0 MiB, of the storage agreed on, 1.0 GiB"));
+    EXPECT_FALSE(fs::exists(workdir / "storage"));
 }
 
 TEST_F(VolumesTest, SeveralImagesAreOneRoot) {
