@@ -194,3 +194,26 @@ def contained(t):
             expect(not mode & (stat.S_ISUID | stat.S_ISGID), f"{name} is {stat.filemode(mode)}")
             found += 1
     expect(found >= 3, f"only {found} names are there")
+
+
+@case("T4", "the rwx bits that the guest gave are those that the host packs, never a setuid bit")
+def permission_bits(t):
+    deployment = t.deploy(more=override({"/v": {"host": {}}}))
+    t.start(deployment).says("cd /v; mkdir -m 750 dir; for m in 755 640 600 4711; do echo $m > dir/$m; chmod $m dir/$m; done; mkdir dir/'odd\nname'")
+    folder = os.path.join(deployment.volumes["/v"], "dir")
+    found = {name: oct(stat.S_IMODE(os.lstat(os.path.join(folder, name)).st_mode)) for name in ("755", "640", "600", "4711", ".")}
+    equal(found, {"755": "0o755", "640": "0o640", "600": "0o600", "4711": "0o711", ".": "0o750"}, "the modes on the host")
+
+
+@case("T5", "private files, programs and symlinks that the host puts into a volume work in the VM")
+def from_the_host(t):
+    deployment = t.deploy("configured")
+    vm = t.start(deployment)
+    folder = deployment.volumes["/golem/output"]
+    for name, mode, text in (("private", 0o600, "for you\n"), ("program", 0o755, "#!/bin/sh\necho it runs\n")):
+        with open(os.path.join(folder, name), "w", encoding="ascii") as file:
+            file.write(text)
+        os.chmod(os.path.join(folder, name), mode)
+    os.symlink("private", os.path.join(folder, "link"))
+    equal(vm.says("id -u; cd /golem/output; cat private link; readlink link; ./program; echo more >> private; cat private"),
+          "1000\nfor you\nfor you\nprivate\nit runs\nfor you\nmore\n", "what the image's user sees and does")
