@@ -333,7 +333,7 @@ TEST_F(Template, IsNotTriedAgainForADayWhereItDidNotWork) {
 }
 
 TEST_F(Template, IsMadeByTheSelfTest) {
-    const Output output = run_program({program("ya-runtime-vm"), "--accel", "tcg", "--cache-dir", cache(), "test"});
+    const Output output = run_program({program("ya-runtime-vm"), "--accel", "tcg", "--cache-dir", cache(), "--test-timeout", "60", "test"});
     EXPECT_EQ(output.code, 0) << output.err;
     EXPECT_THAT(output.err, HasSubstr("VMs like this one start from a template now"));
     EXPECT_THAT(templates(), SizeIs(1));
