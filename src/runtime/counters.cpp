@@ -45,11 +45,10 @@ Counters::Counters(const asio::any_io_executor& executor, std::vector<base::Uniq
     : executor_(executor), disks_(std::move(disks)), volumes_(std::move(volumes)), send_(std::move(send)) {}
 
 awaitable<void> Counters::run(Guest& guest, std::chrono::seconds interval) {
-    constexpr auto kLimit = std::chrono::minutes(10);
     constexpr int kRest = 50;  // looking at many files must not become what this machine does
     asio::steady_timer timer(executor_);
     auto next_look = std::chrono::steady_clock::now();
-    while (co_await count_traffic(guest, kLimit)) {
+    while (co_await count_traffic(guest)) {
         const auto begin = std::chrono::steady_clock::now();
         if (begin >= next_look) {
             below_volumes_ = co_await allocated_below(executor_, volumes_);
@@ -63,16 +62,15 @@ awaitable<void> Counters::run(Guest& guest, std::chrono::seconds interval) {
 }
 
 awaitable<void> Counters::last(Guest& guest) {
-    constexpr auto kLimit = std::chrono::milliseconds(500);
-    if (co_await count_traffic(guest, kLimit)) count_storage();
+    if (co_await count_traffic(guest)) count_storage();
 }
 
 // False once there is no VM to ask. What a guest says of its traffic may only grow.
-awaitable<bool> Counters::count_traffic(Guest& guest, std::chrono::steady_clock::duration limit) {
+awaitable<bool> Counters::count_traffic(Guest& guest) {
     agent::Request request;
     request.mutable_count_traffic();
     try {
-        const agent::Reply reply = co_await guest.request(std::move(request), limit);
+        const agent::Reply reply = co_await guest.request(std::move(request));
         received_ = std::max(received_, reply.traffic().received());
         given_ = std::max(given_, reply.traffic().sent());
     } catch (const base::Error&) {  // the VM has ended, which others say

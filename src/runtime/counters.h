@@ -36,14 +36,14 @@ public:
     // the executor runs.
     boost::asio::awaitable<void> run(Guest& guest, std::chrono::seconds interval);
 
-    // The last figures of a VM that is about to be shut down, by what is cheap to ask.
+    // The last figures of a VM, by what is cheap to ask. The guest answers in order: what is asked before its shutdown is told before it.
     boost::asio::awaitable<void> last(Guest& guest);
 
     // "up", or "died" with a reason; the VM's disks are let go of then.
     void state(const std::string& name, const std::string& reason = {});
 
 private:
-    boost::asio::awaitable<bool> count_traffic(Guest& guest, std::chrono::steady_clock::duration limit);
+    boost::asio::awaitable<bool> count_traffic(Guest& guest);
     void count_storage();
     void send(const char* name, uint64_t bytes);
 

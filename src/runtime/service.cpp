@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 #include <utility>
 
@@ -152,7 +154,10 @@ void Service::end(const std::string& reason) {
 awaitable<void> Service::stop() {
     const bool asked = !shutdowns_.empty();
     if (booted_ && failure_.empty()) {
-        if (counters_) co_await counters_->last(*sandbox_.guest);
+        if (counters_) {
+            asio::co_spawn(executor_, counters_->last(*sandbox_.guest), asio::detached);
+            co_await asio::post(executor_, asio::use_awaitable);  // until it has asked
+        }
         co_await stop_sandbox(sandbox_, asked ? kGrace : kHastyGrace, asked ? kStopLimit : kHastyStopLimit);
     } else if (sandbox_.guest) {
         co_await sandbox_.guest->end();

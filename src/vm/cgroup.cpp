@@ -71,7 +71,7 @@ fs::path parent_for_child(const fs::path& mount) {
         if (::access((mount / "cgroup.type").c_str(), F_OK) == 0) throw base::Error("the container's cgroup has processes of its own");
         return mount;
     }
-    const fs::path parent = group.parent_path();
+    fs::path parent = group.parent_path();
     if (!is_delegated(parent)) throw base::Error("the cgroup above this process was not delegated to this user");
     if (::access(parent.c_str(), W_OK) < 0) base::throw_errno("cannot write to " + parent.string());
     const std::string limit = text_of(group / "memory.max");
