@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -29,6 +28,7 @@ awaitable<uint64_t> allocated_below(asio::any_io_executor executor, fs::path fol
     constexpr unsigned kAtOnce = 256;
     uint64_t sum = 0;
     unsigned seen = 0;
+    asio::steady_timer turn(executor);
     std::error_code error;
     // Follows no symlinks, and what a supervisor or guest changes meanwhile at most makes a number wrong.
     fs::recursive_directory_iterator entry(folder, fs::directory_options::skip_permission_denied, error);
@@ -36,7 +36,10 @@ awaitable<uint64_t> allocated_below(asio::any_io_executor executor, fs::path fol
         struct stat status {};
         if (::lstat(entry->path().c_str(), &status) == 0) sum += allocated(status);
         entry.increment(error);
-        if (++seen % kAtOnce == 0) co_await asio::post(executor, asio::use_awaitable);
+        if (++seen % kAtOnce == 0) {
+            turn.expires_after(std::chrono::seconds(0));
+            co_await turn.async_wait(asio::use_awaitable);
+        }
     }
     co_return sum;
 }
@@ -48,7 +51,9 @@ awaitable<void> Counters::run(Guest& guest, std::chrono::seconds interval) {
     constexpr int kRest = 50;  // looking at many files must not become what this machine does
     asio::steady_timer timer(executor_);
     auto next_look = std::chrono::steady_clock::now();
-    while (co_await count_traffic(guest)) {
+    for (;;) {
+        const bool alive = co_await count_traffic(guest);
+        if (!alive) co_return;
         const auto begin = std::chrono::steady_clock::now();
         if (begin >= next_look) {
             below_volumes_ = co_await allocated_below(executor_, volumes_);
@@ -62,7 +67,8 @@ awaitable<void> Counters::run(Guest& guest, std::chrono::seconds interval) {
 }
 
 awaitable<void> Counters::last(Guest& guest) {
-    if (co_await count_traffic(guest)) count_storage();
+    const bool alive = co_await count_traffic(guest);
+    if (alive) count_storage();
 }
 
 // False once there is no VM to ask. What a guest says of its traffic may only grow.

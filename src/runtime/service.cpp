@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 #include <utility>
@@ -156,7 +156,8 @@ awaitable<void> Service::stop() {
     if (booted_ && failure_.empty()) {
         if (counters_) {
             asio::co_spawn(executor_, counters_->last(*sandbox_.guest), asio::detached);
-            co_await asio::post(executor_, asio::use_awaitable);  // until it has asked
+            asio::steady_timer turn(executor_, 0s);
+            co_await turn.async_wait(asio::use_awaitable);  // until it has asked
         }
         co_await stop_sandbox(sandbox_, asked ? kGrace : kHastyGrace, asked ? kStopLimit : kHastyStopLimit);
     } else if (sandbox_.guest) {

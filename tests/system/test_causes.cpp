@@ -12,7 +12,6 @@ namespace system_test {
 namespace {
 
 using testing::HasSubstr;
-using testing::StartsWith;
 
 // /dev with what a container has of it, in the mount namespace that this runs in; then argv as an ordinary user.
 constexpr const char* kWithoutKvm = R"(set -e
