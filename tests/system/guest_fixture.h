@@ -63,8 +63,7 @@ protected:
         const fs::path tar = work_ / "tree.tar";
         check_program({"tar", "--owner=0", "--group=0", "--numeric-owner", "-C", tree, "--exclude=./data", "-cf", tar, "."});
         check_program({"tar", "--owner=1000", "--group=50", "--numeric-owner", "--mode=0750", "-C", tree, "-rf", tar, "./data"});
-        check_program({"/bin/sh", "-c", "exec sqfstar -quiet -no-progress -root-mode 0711 -root-uid 0 -root-gid 0 \"$1\" < \"$2\"", "sh",
-                       image(name), tar});
+        check_program({"/bin/sh", "-c", "exec sqfstar -quiet -no-progress -root-mode 0711 \"$1\" < \"$2\"", "sh", image(name), tar});
     }
 
     static fs::path image(const std::string& name) { return work_ / (name + ".sqfs"); }
