@@ -1,5 +1,7 @@
 // ya-runtime-dbg: runs an image locally, as a provider would (cli.md).
+#include <algorithm>
 #include <map>
+#include <string_view>
 
 #include "cli/common.h"
 #include "dbg/session.h"
@@ -10,8 +12,11 @@ int main(int argc, char** argv) {
                   "ya-runtime-dbg -t hello.gvmi --exec 'uname -r' -- --cpu-cores 2\n"
                   "Each line is a process of its own, so `cd` does not last; Ctrl-C is for the command, Ctrl-\\ kills it, Ctrl-D or exit "
                   "ends the VM.\n"
-                  "The exit code is the last command's.");
+                  "The exit code is the last command's. What comes after -- are the runtime's own arguments.");
     dbg::Options options;
+    // Taken off here: to CLI11 a -- that follows an option of several values only says that these are over.
+    char** const mark = std::find(argv, argv + argc, std::string_view("--"));
+    if (mark != argv + argc) options.runtime_arguments.assign(mark + 1, argv + argc);
     app.add_option("-r,--runtime", options.runtime, "The runtime to start [ya-runtime-vm beside this program]");
     app.add_option("-w,--workdir", options.workdir, "Folder for the VM's files, made if missing [a temporary one, removed at the end]");
     app.add_option("-t,--task-package", options.task_package, "The image to deploy");
@@ -25,8 +30,7 @@ int main(int argc, char** argv) {
     app.add_flag("!--no-deploy", options.deploy, "Start what was deployed in the workdir before");
     app.add_option("--deploy-arg", options.deploy_arguments, "Arguments after `deploy`");
     app.add_option("--start-arg", options.start_arguments, "Arguments after `start`");
-    app.add_option("runtime-args", options.runtime_arguments, "Arguments for the runtime, after --");
-    return cli::run(app, argc, argv, [&options] {
+    return cli::run(app, static_cast<int>(mark - argv), argv, [&options] {
         dbg::complete(options);
         return dbg::run_session(options);
     });

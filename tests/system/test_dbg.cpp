@@ -173,8 +173,8 @@ TEST_F(DbgTest, RuntimeArgumentsGoBeforeTheSubCommandAndOthersBehind) {
     std::ofstream(spy) << "#!/bin/sh\necho \"$@\" >> calls\ncase \"$*\" in *deploy*) echo '{}' ;; esac\nexit 0\n";
     fs::permissions(spy, fs::perms::owner_all);
     task_package = image("plain");
-    const Output output = run_program({program("ya-runtime-dbg"), "-r", "spy", "-w", workdir, "-t", task_package, "--deploy-arg", "d1",
-                                       "d2", "--start-arg=-s", "--exec", "true", "--", "--cpu-cores", "2"});
+    const Output output = run_program({program("ya-runtime-dbg"), "-r", "spy", "-w", workdir, "-t", task_package, "--start-arg=-s",
+                                       "--exec", "true", "--deploy-arg", "d1", "d2", "--", "--cpu-cores", "2"});
     EXPECT_EQ(output.code, 1);  // it ends at once, which is no VM
     const std::string common = "--workdir " + workdir.string() + " --task-package " + task_package.string() + " --cpu-cores 2 ";
     EXPECT_EQ(text_of(workdir / "calls"), common + "deploy d1 d2\n" + common + "start -s\n");
