@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/size.h"
+#include "base/temporary_folder.h"
 #include "base/timings.h"
 #include "cli/common.h"
 #include "runtime/accelerator.h"
@@ -24,7 +25,6 @@
 #include "runtime/self_test.h"
 #include "runtime/service.h"
 #include "runtime/templates.h"
-#include "runtime/temporary_folder.h"
 
 namespace {
 
@@ -225,7 +225,7 @@ int serve_supervisor(const CommandLine& line) {
 }
 
 int run_one_command(CommandLine line, bool workdir_given) {
-    std::optional<runtime::TemporaryFolder> temporary;
+    std::optional<base::TemporaryFolder> temporary;
     if (!workdir_given) line.options.workdir = temporary.emplace().path();
     asio::io_context context(1);
     std::exception_ptr failure;

@@ -5,6 +5,8 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "base/remove_tree.h"
 
 namespace dbg {
 namespace fs = std::filesystem;
@@ -25,8 +27,12 @@ Workdir::Workdir(const fs::path& wanted) : path_(wanted), temporary_(wanted.empt
 }
 
 Workdir::~Workdir() {
-    std::error_code ignored;
-    if (temporary_) fs::remove_all(path_, ignored);
+    if (!temporary_) return;
+    try {
+        base::remove_tree(path_);
+    } catch (const base::Error& e) {
+        spdlog::warn("the temporary folder stays: {}", e.what());
+    }
 }
 
 }  // namespace dbg

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/json.h"
-#include "runtime/remove_tree.h"
+#include "base/remove_tree.h"
 #include "vm/machine.h"
 
 namespace runtime {
@@ -62,8 +62,8 @@ void save(const Deployment& deployment, const std::filesystem::path& workdir) {
 // Takes away all that deploy makes in a workdir; the record first, so that nothing half taken away can be started.
 void take_away(const std::filesystem::path& workdir) {
     if (::unlink((workdir / kFile).c_str()) < 0 && errno != ENOENT) base::throw_errno("cannot remove " + (workdir / kFile).string());
-    remove_tree(workdir / kVolumesFolder);
-    remove_tree(workdir / kStorageFolder);
+    base::remove_tree(workdir / kVolumesFolder);
+    base::remove_tree(workdir / kStorageFolder);
 }
 
 // RFC 1123, as far as sethostname and /etc/hosts ask for it.

@@ -21,7 +21,7 @@ namespace {
 constexpr auto kHalfDead = std::chrono::milliseconds(500);
 
 std::string seconds(std::chrono::steady_clock::duration time) {
-    return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(time).count()) + " s";
+    return fmt::format("{} s", std::chrono::duration<double>(time).count());
 }
 
 }  // namespace

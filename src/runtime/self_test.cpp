@@ -10,11 +10,11 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/size.h"
+#include "base/temporary_folder.h"
 #include "runtime/accelerator.h"
 #include "runtime/host.h"
 #include "runtime/run_command.h"
 #include "runtime/templates.h"
-#include "runtime/temporary_folder.h"
 
 namespace runtime {
 namespace asio = boost::asio;
@@ -57,7 +57,7 @@ asio::awaitable<std::string> self_test(asio::any_io_executor executor, Options o
     check_installed(image);
     // So that the VMs of this shape start fast from now on, and this test shows that they do.
     co_await try_make_template(executor, options, plan.accelerator);
-    const TemporaryFolder folder(options.workdir);
+    const base::TemporaryFolder folder(options.workdir);
     options.workdir = folder.path();
     options.images = {image};
     options.volume_override = kOverride;

@@ -183,7 +183,7 @@ awaitable<void> Service::boot() {
         if (!arguments_.empty()) co_await start_entrypoint();
         spdlog::info("the VM is up");
         if (plan_.options.counters_s > 0) start_counters();
-    } catch (const base::Error& e) {
+    } catch (const std::exception& e) {  // also the standard library's: a hello without an answer would hang the supervisor
         spdlog::error("{}", e.what());
         failure_ = e.what();
     }

@@ -35,6 +35,8 @@ public:
     mode_t type() const { return mode_ & S_IFMT; }
     // What QEMU needs to read and write the entry and its attributes; also what it creates entries with.
     mode_t needed() const { return type() == S_IFDIR ? 0700 : 0600; }
+    // What an archiver of the host's needs.
+    mode_t readable() const { return needed() & 0500; }
 
     void set_mode(mode_t mode) {
         if (mode == this->mode()) return;
@@ -88,7 +90,7 @@ std::optional<mode_t> agree(Inode& inode, const GuestOwner& owner) {
         inode.set_number(kAgreed, *guest & kBits);
         return *guest & kBits;
     }
-    if (host == agreed || host == (agreed | inode.needed())) return agreed;
+    if (host == agreed || host == (agreed | inode.needed()) || host == (agreed | inode.readable())) return agreed;
     inode.set_number(kMode, (*guest & ~kBits) | (host & kBits));
     inode.set_number(kAgreed, host & kBits);
     return host & kBits;
@@ -99,7 +101,7 @@ Entry settle_inode(base::UniqueFd fd, const struct stat& st, const EntryRules& r
     const std::optional<mode_t> bits = agree(inode, rules.owner);
     Entry entry{.kind = Entry::Kind::other, .inode = st.st_ino};
     if (bits) {
-        inode.set_mode(rules.in_use ? *bits | inode.needed() : *bits);
+        inode.set_mode(*bits | (rules.in_use ? inode.needed() : inode.readable()));
         entry.narrow = (*bits & inode.needed()) != inode.needed();
     }
     if (inode.type() == S_IFDIR) {
@@ -114,6 +116,23 @@ void set_number(int file, const char* name, uint32_t number) {
     if (::fsetxattr(file, name, &value, sizeof value, 0) < 0) base::throw_errno("cannot set an attribute");
 }
 
+// Puts what is staged in the place of the link. Exchanged, since the host may have put something else there meanwhile, which must stay.
+void replace_link(int link, int folder, const std::string& name, int staging) {
+    const auto exchange = [&] { return ::renameat2(staging, kStaged, folder, name.c_str(), RENAME_EXCHANGE); };
+    if (exchange() < 0) {
+        if (errno == ENOENT) return;
+        // Not every file system can exchange.
+        if (errno != EINVAL || ::renameat(staging, kStaged, folder, name.c_str()) < 0)
+            base::throw_errno("cannot replace the symbolic link");
+        return;
+    }
+    struct stat expected {};
+    struct stat found {};
+    const bool known = ::fstat(link, &expected) == 0 && ::fstatat(staging, kStaged, &found, AT_SYMLINK_NOFOLLOW) == 0;
+    if (!known || found.st_ino != expected.st_ino) (void)exchange();
+    (void)::unlinkat(staging, kStaged, 0);
+}
+
 // Puts in place of a symbolic link of the host's the file that is one for the guest. It is made where the guest does not see it.
 void take_over_link(int link, int folder, const std::string& name, const EntryRules& rules) {
     char target[PATH_MAX];
@@ -126,7 +145,7 @@ void take_over_link(int link, int folder, const std::string& name, const EntryRu
     set_number(file.get(), kUid, rules.owner.uid);
     set_number(file.get(), kGid, rules.owner.gid);
     set_number(file.get(), kMode, S_IFLNK | kBits);
-    if (::renameat(rules.staging, kStaged, folder, name.c_str()) < 0) base::throw_errno("cannot replace the symbolic link");
+    replace_link(link, folder, name, rules.staging);
 }
 
 }  // namespace

@@ -39,7 +39,8 @@ struct Entry {
 // - Neither: nothing is written. What was agreed last is kept in an attribute that the guest neither sees nor can set.
 //
 // QEMU is an ordinary user on most hosts and cannot open what its own mode forbids; so the owner's rw (of a folder: rwx) stay set while the
-// entry is `in_use`. Works on what is under the name at one moment, and never follows or opens it. Throws base::SystemError.
+// entry is `in_use`. At rest the owner's r (of a folder: rx) do, for the host's archivers. Works on what is under the name at one moment,
+// and never follows or opens it. Throws base::SystemError.
 Entry settle(int folder, const std::string& name, const EntryRules& rules);
 
 }  // namespace runtime

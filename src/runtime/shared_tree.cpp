@@ -68,8 +68,9 @@ void SharedTree::sweep(bool in_use) {
 void SharedTree::read_events() {
     alignas(inotify_event) char buffer[64 << 10];
     for (;;) {
-        const ssize_t size = watched_ ? ::read(events_.get(), buffer, sizeof buffer) : 0;
+        const ssize_t size = events_ ? ::read(events_.get(), buffer, sizeof buffer) : 0;
         if (size <= 0) return;
+        if (!watched_) continue;  // the ends of the watches that were given up, with which the queue would stay readable
         for (const char* at = buffer; at < buffer + size;) {
             const auto* event = reinterpret_cast<const inotify_event*>(at);
             at += sizeof(inotify_event) + event->len;

@@ -164,6 +164,15 @@ TEST_F(Lifecycle, AnIdleVmUsesNoCpuToSpeakOf) {
     EXPECT_EQ(runtime->shutdown(), 0);
 }
 
+TEST_F(Lifecycle, HelloIsAnsweredWhateverIsWrongWithTheWorkdir) {
+    deploy();
+    fs::remove_all(workdir / "storage");
+    fs::create_symlink("storage", workdir / "storage");  // the standard library's own exception
+    const auto runtime = launch();
+    EXPECT_THAT(hello_error(*runtime), HasSubstr("storage"));
+    EXPECT_EQ(runtime->shutdown(), 0);
+}
+
 TEST_F(Lifecycle, TheRootTakesWhatItWasGivenAndRefusesMore) {
     const std::vector<std::string> size{"--mem-gib", "0.25", "--storage-gib", "3"};
     deploy(size);

@@ -14,7 +14,7 @@
 #include <optional>
 #include <string>
 
-#include "runtime/temporary_folder.h"
+#include "base/temporary_folder.h"
 
 namespace share_test {
 
@@ -80,7 +80,7 @@ protected:
     fs::path volume;
 
 private:
-    runtime::TemporaryFolder folder_;
+    base::TemporaryFolder folder_;
 };
 
 }  // namespace share_test

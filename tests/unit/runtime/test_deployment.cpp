@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "runtime/temporary_folder.h"
+#include "base/temporary_folder.h"
 
 namespace {
 
@@ -43,7 +43,7 @@ protected:
         return names;
     }
 
-    runtime::TemporaryFolder folder;
+    base::TemporaryFolder folder;
 };
 
 TEST_F(DeploymentTest, AnswersAsTheSupervisorExpects) {

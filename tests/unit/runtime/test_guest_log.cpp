@@ -2,12 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include "runtime/temporary_folder.h"
+#include "base/temporary_folder.h"
 
 namespace {
 
 TEST(GuestLog, TakesBoundedSpace) {
-    const runtime::TemporaryFolder folder;
+    const base::TemporaryFolder folder;
     runtime::GuestLog log(folder.path() / "console.log");
     const std::string block(1 << 20, 'x');
     for (int i = 0; i < 40; i++)

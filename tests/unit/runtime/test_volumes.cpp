@@ -6,7 +6,7 @@
 #include <sys/xattr.h>
 
 #include "base/error.h"
-#include "runtime/temporary_folder.h"
+#include "base/temporary_folder.h"
 
 namespace {
 
@@ -146,7 +146,7 @@ TEST(PlanVolumes, BoundsTheirNumber) {
 }
 
 TEST(MakeVolumes, MakesFoldersAndSparseDisks) {
-    const runtime::TemporaryFolder folder;
+    const base::TemporaryFolder folder;
     const VolumePlan plan =
         plan_volumes({"/in"}, R"({"/disk":{"storage":{"size":"64 MiB","preallocate":"8 MiB"}},"/ram":{"ram":{"size":1}}})", kRoot);
     make_volumes(plan, folder.path());

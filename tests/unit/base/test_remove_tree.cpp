@@ -1,4 +1,4 @@
-#include "runtime/remove_tree.h"
+#include "base/remove_tree.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -10,15 +10,15 @@
 
 #include "base/error.h"
 #include "base/fd.h"
-#include "runtime/temporary_folder.h"
+#include "base/temporary_folder.h"
 
 namespace {
 
 namespace fs = std::filesystem;
-using runtime::remove_tree;
+using base::remove_tree;
 
 TEST(RemoveTree, RemovesFilesFoldersAndNothing) {
-    const runtime::TemporaryFolder folder;
+    const base::TemporaryFolder folder;
     EXPECT_NO_THROW(remove_tree(folder.path() / "missing"));
     std::ofstream(folder.path() / "file") << "x";
     remove_tree(folder.path() / "file");
@@ -31,7 +31,7 @@ TEST(RemoveTree, RemovesFilesFoldersAndNothing) {
 }
 
 TEST(RemoveTree, FollowsNoSymlink) {
-    const runtime::TemporaryFolder folder;
+    const base::TemporaryFolder folder;
     fs::create_directories(folder.path() / "outside/kept");
     fs::create_directories(folder.path() / "a/b");
     fs::create_symlink(folder.path() / "outside", folder.path() / "a/link");
@@ -45,7 +45,7 @@ TEST(RemoveTree, FollowsNoSymlink) {
 }
 
 TEST(RemoveTree, FoldersThatKeepTheirOwnerOutAndLeftoversOfItself) {
-    const runtime::TemporaryFolder folder;
+    const base::TemporaryFolder folder;
     fs::create_directories(folder.path() / "a/b/c/d");
     fs::create_directories(folder.path() / "a/.removed-0/x/y");
     std::ofstream(folder.path() / "a/.removed-1") << "x";
@@ -58,7 +58,7 @@ TEST(RemoveTree, FoldersThatKeepTheirOwnerOutAndLeftoversOfItself) {
 // Deeper than a path is long and a process has descriptors.
 TEST(RemoveTree, AnyDepth) {
     constexpr int kDepth = 5000;
-    const runtime::TemporaryFolder folder;
+    const base::TemporaryFolder folder;
     base::UniqueFd at = base::open_file(folder.path(), O_RDONLY | O_DIRECTORY);
     for (int i = 0; i < kDepth; i++) {
         ASSERT_EQ(::mkdirat(at.get(), "d", 0755), 0);

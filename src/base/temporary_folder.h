@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-namespace runtime {
+namespace base {
 
 // A new folder, removed with all that is in it.
 class TemporaryFolder {
@@ -19,4 +19,4 @@ private:
     std::filesystem::path path_;
 };
 
-}  // namespace runtime
+}  // namespace base

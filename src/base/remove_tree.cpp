@@ -1,4 +1,4 @@
-#include "runtime/remove_tree.h"
+#include "base/remove_tree.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 
-namespace runtime {
+namespace base {
 namespace {
 
 struct CloseFolder {
@@ -24,10 +24,10 @@ using Folder = std::unique_ptr<DIR, CloseFolder>;
 Folder open_folder(int parent, const char* name) {
     // A folder whose mode keeps even its owner out is opened all the same.
     (void)::fchmodat(parent, name, S_IRWXU, 0);
-    base::UniqueFd fd(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd) base::throw_errno(std::string("cannot open ") + name);
+    UniqueFd fd(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd) throw_errno(std::string("cannot open ") + name);
     Folder folder(::fdopendir(fd.get()));
-    if (!folder) base::throw_errno(std::string("cannot read ") + name);
+    if (!folder) throw_errno(std::string("cannot read ") + name);
     (void)fd.release();
     return folder;
 }
@@ -50,7 +50,7 @@ void empty_folder(int top, const char* name, uint64_t& counter) {
         (void)::fchmodat(fd, entry, S_IRWXU, 0);  // a folder that cannot be written cannot be moved either
         // A name may be taken by what an interrupted removal has moved.
         while (::renameat(fd, entry, top, (".removed-" + std::to_string(counter++)).c_str()) < 0) {
-            if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) base::throw_errno(std::string("cannot remove ") + entry);
+            if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) throw_errno(std::string("cannot remove ") + entry);
         }
     }
 }
@@ -59,7 +59,7 @@ void empty_folder(int top, const char* name, uint64_t& counter) {
 
 void remove_tree(const std::filesystem::path& path) {
     if (::unlink(path.c_str()) == 0 || errno == ENOENT) return;
-    base::with_context("cannot remove " + path.string(), [&path] {
+    with_context("cannot remove " + path.string(), [&path] {
         const Folder top = open_folder(AT_FDCWD, path.c_str());
         const int fd = ::dirfd(top.get());
         uint64_t counter = 0;
@@ -71,11 +71,11 @@ void remove_tree(const std::filesystem::path& path) {
                 found = true;
                 if (::unlinkat(fd, name, 0) == 0) continue;
                 empty_folder(fd, name, counter);
-                if (::unlinkat(fd, name, AT_REMOVEDIR) < 0) base::throw_errno(std::string("cannot remove ") + name);
+                if (::unlinkat(fd, name, AT_REMOVEDIR) < 0) throw_errno(std::string("cannot remove ") + name);
             }
         }
-        if (::rmdir(path.c_str()) < 0) base::throw_errno("cannot remove the folder");
+        if (::rmdir(path.c_str()) < 0) throw_errno("cannot remove the folder");
     });
 }
 
-}  // namespace runtime
+}  // namespace base

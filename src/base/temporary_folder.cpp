@@ -1,0 +1,26 @@
+#include "base/temporary_folder.h"
+
+#include <cstdlib>
+#include <string>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/remove_tree.h"
+
+namespace base {
+
+TemporaryFolder::TemporaryFolder(const std::filesystem::path& parent) {
+    std::string path = (parent / "gvmkit-XXXXXX").string();
+    if (!::mkdtemp(path.data())) throw_errno("cannot make a folder in " + parent.string());
+    path_ = path;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+    try {
+        remove_tree(path_);
+    } catch (const Error& e) {
+        spdlog::warn("{}", e.what());
+    }
+}
+
+}  // namespace base
