@@ -83,10 +83,11 @@ class Hostile(Bench):
     def install(self, script, data):
         folder = os.path.join(self.folder(), "bin")
         os.makedirs(os.path.join(folder, "runtime"))
-        os.link(self.real, os.path.join(folder, "ya-runtime-vm"))
+        # Copies: a link would change the times of the real ones, by which templates are known.
+        shutil.copy(self.real, os.path.join(folder, "ya-runtime-vm"))
         files = os.path.join(os.path.dirname(self.real), "runtime")
         for name in ("vmlinux", "self-test.gvmi"):
-            os.link(os.path.join(files, name), os.path.join(folder, "runtime", name))
+            shutil.copy(os.path.join(files, name), os.path.join(folder, "runtime", name))
         with open(os.path.join(folder, "runtime/initramfs"), "wb") as file:
             file.write(initramfs.make(script, {**FILES, "data": data}))
         self.runtime = os.path.join(folder, "ya-runtime-vm")
