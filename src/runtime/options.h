@@ -24,7 +24,7 @@ struct Options {
     std::string inet_endpoint;             // likewise
     std::vector<std::string> pci_devices;  // of the host, as find_host_device takes them
     AcceleratorChoice accelerator = AcceleratorChoice::automatic;
-    unsigned counters_s = 0;     // how often the supervisor is told what the VM has used; 0: never
+    unsigned counters_s = 0;              // how often the supervisor is told what the VM has used; 0: never
     bool templates = true;                // start VMs from templates, and make those that are missing
     std::filesystem::path cache_dir;      // empty: nothing is remembered
     std::filesystem::path runtime_files;  // the folder of vmlinux, initramfs, self-test.gvmi, and what a provider adds

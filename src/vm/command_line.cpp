@@ -77,8 +77,8 @@ std::string kernel_arguments(const Machine& machine, uint64_t tsc_khz) {
     // reboot=t: without ACPI a triple fault is how a guest ends its VM. no_timer_check: the check is for broken boards, and on a busy host
     // an emulated timer may be too late for it, which is a panic.
     std::string text = "console=ttyS0 panic=-1 reboot=t no_timer_check dummy.numdummies=0 quiet";
-    // Emulated, its own measurement mostly fails; and its watchdog, which has only the ticks to compare with, takes ticks that are late on a
-    // busy host for a bad counter. Either leaves it with a clock of 10 ms, with which TCP is fifty times slower too.
+    // Emulated, its own measurement mostly fails; and its watchdog, which has only the ticks to compare with, takes ticks that are late on
+    // a busy host for a bad counter. Either leaves it with a clock of 10 ms, with which TCP is fifty times slower too.
     if (tsc_khz != 0) text += fmt::format(" tsc_early_khz={} tsc=reliable", tsc_khz);
     for (unsigned slot = 0; slot < kSlots && !has_pci(machine); slot++)
         text += fmt::format(" virtio_mmio.device=512@{:#x}:{}", 0xfeb00000 + 512 * slot, 5 + slot);

@@ -38,7 +38,9 @@ TEST(CommandLine, DescribesTheMachine) {
     EXPECT_THAT(text, HasSubstr("memory-backend-file,id=memory,size=256M,mem-path=/proc/self/fd/12,share=on"));
     EXPECT_THAT(text, HasSubstr("-kernel /runtime/vmlinux -initrd /runtime/initramfs "));
     EXPECT_THAT(text, HasSubstr("-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"));
-    EXPECT_THAT(text, HasSubstr("quiet tsc_early_khz=2596122 tsc=reliable virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 "));
+    EXPECT_THAT(
+        text,
+        HasSubstr("quiet tsc_early_khz=2596122 tsc=reliable virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 "));
     EXPECT_THAT(text, HasSubstr("virtio_mmio.device=512@0xfeb00e00:12"));
     EXPECT_THAT(text, HasSubstr("-chardev socket,id=agent,fd=3 -device virtio-serial-device,bus=virtio-mmio-bus.0,id=ports,max_ports=2"));
     EXPECT_THAT(text, HasSubstr("-chardev socket,id=qmp,fd=4 -mon chardev=qmp,mode=control"));
