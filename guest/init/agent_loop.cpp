@@ -99,10 +99,9 @@ void AgentLoop::take(const agent::Request& request) {
             return answer(port_, id, status);
         }
         case agent::Request::kCountTraffic: {
-            agent::Message message;
-            message.mutable_reply()->set_id(id);
-            *message.mutable_reply()->mutable_traffic() = count_traffic();
-            return port_.send(message);
+            agent::Reply reply;
+            *reply.mutable_traffic() = count_traffic();
+            return answer(port_, id, {}, std::move(reply));
         }
         case agent::Request::kShutdown:
             return shut_down(id, request.shutdown().grace_ms());

@@ -66,14 +66,22 @@ std::string read_file(const std::filesystem::path& path, size_t limit) {
     return text;
 }
 
+std::string read_file_if_any(const std::filesystem::path& path, size_t limit) {
+    try {
+        return read_file(path, limit);
+    } catch (const Error&) {
+        return {};
+    }
+}
+
 std::pair<UniqueFd, UniqueFd> socket_pair() {
     int fds[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) throw_errno("cannot make a socket pair");
     return {UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
-UniqueFd copy_of(const UniqueFd& fd) {
-    UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
+UniqueFd copy_of(const UniqueFd& fd, int lowest) {
+    UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, lowest));
     if (!copy) throw_errno("cannot copy a descriptor");
     return copy;
 }

@@ -52,12 +52,16 @@ size_t pread_full(int fd, std::span<std::byte> buffer, uint64_t offset, const st
 
 // The whole of a file of at most `limit` bytes. Throws Error when it is longer or cannot be read.
 std::string read_file(const std::filesystem::path& path, size_t limit);
+// The same; empty then.
+std::string read_file_if_any(const std::filesystem::path& path, size_t limit);
 
 // Connected stream sockets (AF_UNIX, close-on-exec). Throws SystemError.
 std::pair<UniqueFd, UniqueFd> socket_pair();
 
-// Another descriptor of the same open file, close-on-exec. Throws SystemError.
-UniqueFd copy_of(const UniqueFd& fd);
+// Another descriptor of the same open file, close-on-exec, by a number from `lowest` on. Throws SystemError.
+UniqueFd copy_of(const UniqueFd& fd, int lowest = 3);
+// The `lowest` for what a child uses before its exec: out of the way of the numbers that its own descriptors get.
+constexpr int kBeyondChildren = 256;
 
 // An empty file in memory (memfd), close-on-exec; `name` shows in /proc alone. Throws SystemError.
 UniqueFd memory_file(const char* name);

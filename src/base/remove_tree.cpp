@@ -1,34 +1,28 @@
 #include "base/remove_tree.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/folders.h"
 
 namespace base {
 namespace {
-
-struct CloseFolder {
-    void operator()(DIR* folder) const { ::closedir(folder); }
-};
-using Folder = std::unique_ptr<DIR, CloseFolder>;
 
 Folder open_folder(int parent, const char* name) {
     // A folder whose mode keeps even its owner out is opened all the same.
     (void)::fchmodat(parent, name, S_IRWXU, 0);
     UniqueFd fd(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) throw_errno(std::string("cannot open ") + name);
-    Folder folder(::fdopendir(fd.get()));
+    Folder folder = read_folder(std::move(fd));
     if (!folder) throw_errno(std::string("cannot read ") + name);
-    (void)fd.release();
     return folder;
 }
 

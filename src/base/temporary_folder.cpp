@@ -9,8 +9,8 @@
 
 namespace base {
 
-TemporaryFolder::TemporaryFolder(const std::filesystem::path& parent) {
-    std::string path = (parent / "gvmkit-XXXXXX").string();
+TemporaryFolder::TemporaryFolder(const std::filesystem::path& parent, const char* prefix) {
+    std::string path = (parent / prefix).string() + "XXXXXX";
     if (!::mkdtemp(path.data())) throw_errno("cannot make a folder in " + parent.string());
     path_ = path;
 }

@@ -4,11 +4,12 @@
 
 namespace base {
 
-// A new folder, removed with all that is in it.
+// A new folder, removed with all that is in it; where that fails the log says so.
 class TemporaryFolder {
 public:
-    // In the system's temporary folder ($TMPDIR, else /tmp) unless told otherwise. Throws base::SystemError.
-    explicit TemporaryFolder(const std::filesystem::path& parent = std::filesystem::temp_directory_path());
+    // In the system's temporary folder ($TMPDIR, else /tmp) unless told otherwise, with a name that begins with `prefix`. Throws
+    // base::SystemError.
+    explicit TemporaryFolder(const std::filesystem::path& parent = std::filesystem::temp_directory_path(), const char* prefix = "gvmkit-");
     ~TemporaryFolder();
     TemporaryFolder(const TemporaryFolder&) = delete;
     TemporaryFolder& operator=(const TemporaryFolder&) = delete;

@@ -1,5 +1,6 @@
 #include <string>
 
+#include "base/log.h"
 #include "cli/build_image.h"
 #include "cli/common.h"
 #include "cli/lint_text.h"
@@ -10,6 +11,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     cli::BuildArguments arguments;
     std::string entrypoint;
     std::string user;
+    base::log_to_stderr("gvmkit-build");
     CLI::App app("Turns a container image into a .gvmi file that a Golem provider runs.");
     cli::describe(app, "gvmkit-build -o python.gvmi python.tar");
     app.add_option(

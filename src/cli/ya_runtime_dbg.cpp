@@ -3,10 +3,12 @@
 #include <map>
 #include <string_view>
 
+#include "base/log.h"
 #include "cli/common.h"
 #include "dbg/session.h"
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside of run only a wrong option throws
+    base::log_to_stderr("ya-runtime-dbg");
     CLI::App app("Runs commands in a VM on this machine, exactly as a provider would: one with --exec, else each line of standard input.");
     cli::describe(app,
                   "ya-runtime-dbg -t hello.gvmi --exec 'uname -r' -- --cpu-cores 2\n"

@@ -1,23 +1,23 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
+
+#include "base/temporary_folder.h"
 
 namespace dbg {
 
-// The folder that a VM's files go to: the one asked for, made if it is missing, or a temporary one that the destructor removes.
+// The folder that a VM's files go to: the one asked for, made if it is missing, or a temporary one that is removed with it.
 class Workdir {
 public:
     // An empty path asks for a temporary folder. Throws base::Error.
     explicit Workdir(const std::filesystem::path& wanted);
-    ~Workdir();
-    Workdir(const Workdir&) = delete;
-    Workdir& operator=(const Workdir&) = delete;
 
     const std::filesystem::path& path() const { return path_; }
 
 private:
     std::filesystem::path path_;
-    bool temporary_;
+    std::optional<base::TemporaryFolder> temporary_;
 };
 
 }  // namespace dbg

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/subprocess.h"
+#include "base/temporary_folder.h"
 #include "oci/docker_archive.h"
 #include "oci/files.h"
 #include "oci/parse.h"
@@ -18,21 +19,6 @@ namespace oci {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct TemporaryFolder {
-    fs::path path;
-    TemporaryFolder() {
-        std::string name = (fs::temp_directory_path() / "gvmkit.XXXXXX").string();
-        if (::mkdtemp(name.data()) == nullptr) base::throw_errno("cannot make a folder in " + fs::temp_directory_path().string());
-        path = name;
-    }
-    ~TemporaryFolder() {
-        std::error_code error;
-        fs::remove_all(path, error);
-    }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-};
 
 std::string choose_builder() {
     if (!base::find_program("docker").empty() && run_tool({"docker", "version"}).code == 0) return "docker";
@@ -62,9 +48,9 @@ void run_shown(const std::vector<std::string>& argv, const OpenOptions& options)
 
 Image build_dockerfile(const fs::path& folder, const std::string& name, const std::string& wanted, const OpenOptions& options) {
     const std::string builder = wanted.empty() ? choose_builder() : wanted;
-    const TemporaryFolder work;
-    const std::string id_file = work.path / "id";
-    const std::string archive = work.path / "image.tar";
+    const base::TemporaryFolder work;
+    const std::string id_file = work.path() / "id";
+    const std::string archive = work.path() / "image.tar";
     std::vector<std::string> build = {builder, "build", "--platform", options.platform, "--iidfile", id_file};
     if (!name.empty()) build.insert(build.end(), {"--tag", name});
     build.push_back(folder.string());

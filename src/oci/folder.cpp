@@ -1,6 +1,5 @@
 #include "oci/folder.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -15,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/folders.h"
 
 namespace oci {
 namespace {
@@ -28,16 +28,11 @@ struct Directory {
     size_t next = 0;
 };
 
-struct CloseDir {
-    void operator()(DIR* dir) const { ::closedir(dir); }
-};
-
 std::vector<std::string> names_in(int fd) {
     base::UniqueFd copy(::openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!copy) base::throw_errno("cannot read it");
-    const std::unique_ptr<DIR, CloseDir> dir(::fdopendir(copy.get()));
+    const base::Folder dir = base::read_folder(std::move(copy));
     if (!dir) base::throw_errno("cannot read it");
-    (void)copy.release();
     std::vector<std::string> names;
     errno = 0;
     while (const dirent* entry = ::readdir(dir.get())) {

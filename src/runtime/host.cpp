@@ -41,11 +41,7 @@ constexpr std::array<Hypervisor, 8> kHypervisors{{
 constexpr Hypervisor kUnknown{"", "a hypervisor that is not known here", "turn nested virtualization on where it is managed"};
 
 std::string text_of(const Host& host, const fs::path& path) {
-    try {
-        return base::read_file(host.root / path, kTextLimit);
-    } catch (const base::Error&) {
-        return {};
-    }
+    return base::read_file_if_any(host.root / path, kTextLimit);
 }
 
 bool has_word(const std::string& text, std::string_view word) {
@@ -206,12 +202,10 @@ void raise_descriptor_limit() {
 uint64_t available_memory(const Host& host) {
     constexpr std::string_view kKey = "MemAvailable:";
     const std::string info = text_of(host, "proc/meminfo");
-    uint64_t kib = UINT64_MAX >> 10;
-    if (const size_t at = info.find(kKey); at != std::string::npos) {
-        const size_t digit = info.find_first_not_of(' ', at + kKey.size());
-        std::from_chars(info.data() + digit, info.data() + info.size(), kib);
-    }
-    return std::min(kib << 10, left_in_cgroups(host));
+    std::optional<uint64_t> kib;
+    if (const size_t at = info.find(kKey); at != std::string::npos)
+        kib = number_in(info.substr(std::min(info.find_first_not_of(' ', at + kKey.size()), info.size())));
+    return std::min(kib.value_or(UINT64_MAX >> 10) << 10, left_in_cgroups(host));
 }
 
 }  // namespace runtime

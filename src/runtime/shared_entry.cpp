@@ -111,11 +111,6 @@ Entry settle_inode(base::UniqueFd fd, const struct stat& st, const EntryRules& r
     return entry;
 }
 
-void set_number(int file, const char* name, uint32_t number) {
-    const uint32_t value = htole32(number);
-    if (::fsetxattr(file, name, &value, sizeof value, 0) < 0) base::throw_errno("cannot set an attribute");
-}
-
 // Puts what is staged in the place of the link. Exchanged, since the host may have put something else there meanwhile, which must stay.
 void replace_link(int link, int folder, const std::string& name, int staging) {
     const auto exchange = [&] { return ::renameat2(staging, kStaged, folder, name.c_str(), RENAME_EXCHANGE); };
@@ -142,9 +137,10 @@ void take_over_link(int link, int folder, const std::string& name, const EntryRu
     const base::UniqueFd file(::openat(rules.staging, kStaged, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!file) base::throw_errno("cannot make a file for a symbolic link");
     base::write_all(file.get(), std::string_view(target, static_cast<size_t>(size)), kStaged);
-    set_number(file.get(), kUid, rules.owner.uid);
-    set_number(file.get(), kGid, rules.owner.gid);
-    set_number(file.get(), kMode, S_IFLNK | kBits);
+    Inode staged(file.get(), {});
+    staged.set_number(kUid, rules.owner.uid);
+    staged.set_number(kGid, rules.owner.gid);
+    staged.set_number(kMode, S_IFLNK | kBits);
     replace_link(link, folder, name, rules.staging);
 }
 

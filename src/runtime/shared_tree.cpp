@@ -1,6 +1,5 @@
 #include "runtime/shared_tree.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -9,10 +8,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <tuple>
 
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/log.h"
 #include "base/quote.h"
 
@@ -21,10 +20,6 @@ namespace {
 
 constexpr uint32_t kEvents = IN_CREATE | IN_ATTRIB | IN_MOVED_TO | IN_ONLYDIR;
 constexpr size_t kMaxChanged = 50'000;  // names in memory; more are cheaper to find by a walk
-
-struct CloseFolder {
-    void operator()(DIR* folder) const { ::closedir(folder); }
-};
 
 }  // namespace
 
@@ -125,11 +120,9 @@ void SharedTree::scan_new() {
 
 // Settles all that is directly in a folder.
 void SharedTree::scan(int folder) {
-    base::UniqueFd fd = open(folder, O_RDONLY);
-    const std::unique_ptr<DIR, CloseFolder> listing(fd ? ::fdopendir(fd.get()) : nullptr);
+    const base::Folder listing = base::read_folder(open(folder, O_RDONLY));
     if (!listing && !in_use_) lost_ = true;
     if (!listing) return forget(folder);
-    (void)fd.release();
     while (const dirent* entry = stopped_ ? nullptr : ::readdir(listing.get())) {
         if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0)
             settle_and_adopt(::dirfd(listing.get()), folder, entry->d_name);

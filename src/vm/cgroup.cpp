@@ -24,15 +24,9 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kPrefix = "ya-runtime-vm-";  // then our process number, '-' and a count
 constexpr size_t kTextLimit = 64 << 10;
-// Our descriptors from here on are in no child's way.
-constexpr int kDescriptorFloor = 256;
 
 std::string text_of(const fs::path& file) {
-    try {
-        return base::read_file(file, kTextLimit);
-    } catch (const base::Error&) {
-        return {};
-    }
+    return base::read_file_if_any(file, kTextLimit);
 }
 
 // Ours in the unified hierarchy, "/" at its top; empty: none.
@@ -123,8 +117,7 @@ std::string cgroup_obstacle(const fs::path& mount) {
 Cgroup::Cgroup(const Limits& limits, const fs::path& mount) {
     try {
         path_ = make_group(parent_for_child(mount), limits);
-        const base::UniqueFd low = base::open_file(path_ / "cgroup.procs", O_WRONLY);
-        processes_.reset(::fcntl(low.get(), F_DUPFD_CLOEXEC, kDescriptorFloor));
+        processes_ = base::copy_of(base::open_file(path_ / "cgroup.procs", O_WRONLY), base::kBeyondChildren);
     } catch (const base::Error& e) {
         spdlog::debug("no cgroup is made: {}", e.what());
     }

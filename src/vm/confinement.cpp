@@ -46,9 +46,6 @@ struct __attribute__((packed)) PathBeneath {
     int32_t folder;
 };
 
-// Our descriptors from here on are in no child's way.
-constexpr int kDescriptorFloor = 256;
-
 // 0: none. Version 1 counts as none: it forbids each rename from one folder to another, which programs in a share need.
 long landlock_version() {
     const long version = ::syscall(kCreateRuleset, nullptr, 0, kAskVersion);
@@ -66,11 +63,9 @@ RulesetAttributes everything(long version) {
 
 base::UniqueFd create_ruleset(const RulesetAttributes& handled) {
     // A kernel of an older version takes the longer structure too, as long as what it does not know is zero.
-    base::UniqueFd low(static_cast<int>(::syscall(kCreateRuleset, &handled, sizeof handled, 0)));
+    const base::UniqueFd low(static_cast<int>(::syscall(kCreateRuleset, &handled, sizeof handled, 0)));
     if (!low) base::throw_errno("cannot make a Landlock ruleset");
-    base::UniqueFd rules(::fcntl(low.get(), F_DUPFD_CLOEXEC, kDescriptorFloor));
-    if (!rules) base::throw_errno("cannot make a Landlock ruleset");
-    return rules;
+    return base::copy_of(low, base::kBeyondChildren);
 }
 
 void allow(int rules, const std::vector<std::filesystem::path>& paths, uint64_t access) {

@@ -11,6 +11,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/temporary_folder.h"
 
 namespace {
 
@@ -21,13 +22,6 @@ using testing::HasSubstr;
 // A machine of files and CPUID leaves of our own.
 class HostTest : public testing::Test {
 protected:
-    void SetUp() override {
-        std::string name = fs::temp_directory_path() / "host-XXXXXX";
-        ASSERT_NE(::mkdtemp(name.data()), nullptr);
-        root_ = name;
-    }
-    void TearDown() override { fs::remove_all(root_); }
-
     void write(const std::string& path, const std::string& text) {
         fs::create_directories((root_ / path).parent_path());
         std::ofstream(root_ / path) << text;
@@ -48,7 +42,8 @@ protected:
                 .root = root_};
     }
 
-    fs::path root_;
+    const base::TemporaryFolder folder_;
+    const fs::path root_ = folder_.path();
     std::map<uint32_t, CpuidRegisters> leaves_;
 };
 

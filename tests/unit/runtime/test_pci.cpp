@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "base/temporary_folder.h"
 
 namespace {
 
@@ -19,9 +20,7 @@ using testing::HasSubstr;
 class PciTest : public testing::Test {
 protected:
     void SetUp() override {
-        std::string name = fs::temp_directory_path() / "pci-XXXXXX";
-        ASSERT_NE(::mkdtemp(name.data()), nullptr);
-        host_.root = name;
+        host_.root = folder_.path();
         device("0000:00:01.0", "0x060400", "pcieport");
         device("0000:01:00.0", "0x030000", "vfio-pci");
         device("0000:01:00.1", "0x040300", "vfio-pci");
@@ -29,7 +28,6 @@ protected:
         for (const char* file : {"vfio", "12"})
             std::ofstream(host_.root / "dev/vfio" / file) << "";
     }
-    void TearDown() override { fs::remove_all(host_.root); }
 
     fs::path path(const std::string& address) const { return host_.root / "sys/bus/pci/devices" / address; }
 
@@ -55,6 +53,7 @@ protected:
         }
     }
 
+    const base::TemporaryFolder folder_;
     runtime::Host host_;
 };
 
