@@ -11,7 +11,7 @@ import time
 import reference
 import vms
 
-# The cards by the names of their figures: option, number in the protocol, MTU (runtime/network.cpp).
+# The cards by the names of their figures: option, number in the protocol, MTU (runtime/network/links.cpp).
 CARDS = {"VPN card": ("--vpn-endpoint", 0, 1220), "INET card": ("--inet-endpoint", 1, 65280)}
 OURS, THEIRS = "10.9.0.2", "10.9.0.1"
 ANSWER_S = 30

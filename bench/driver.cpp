@@ -62,21 +62,21 @@ struct Vm {
     json seen;
 };
 
-struct Seen {
+struct RunResult {
     double took = 0;  // seconds from the request to the final status
     int code = -1;
     size_t bytes = 0;      // on stdout
     std::string out, err;  // where it is kept
 };
 
-awaitable<Seen> run_process(exeunit::Client& client, const std::vector<std::string>& argv, bool keep) {
+awaitable<RunResult> run_process(exeunit::Client& client, const std::vector<std::string>& argv, bool keep) {
     ya_runtime_api::RunProcess process;
     process.set_bin(argv.at(0));
     for (const std::string& argument : argv)
         process.add_args(argument);
     const auto executor = co_await asio::this_coro::executor;
     asio::steady_timer ended(executor, Clock::time_point::max());
-    Seen seen;
+    RunResult seen;
     const auto status = [&](const ya_runtime_api::ProcessStatus& s) {
         seen.bytes += s.stdout().size();
         if (keep) seen.out += s.stdout();
@@ -103,7 +103,7 @@ awaitable<void> begin(Vm& vm) {
 
 awaitable<void> repeat(Vm& vm, int count, size_t output, std::vector<std::string> argv, json& took) {
     for (int i = 0; i < count; i++) {
-        const Seen seen = co_await run_process(*vm.client, argv, false);
+        const RunResult seen = co_await run_process(*vm.client, argv, false);
         if (seen.code != 0) throw base::Error(argv[0] + " ended with " + std::to_string(seen.code));
         if (seen.bytes != output)
             throw base::Error(argv[0] + " wrote " + std::to_string(seen.bytes) + " bytes, not " + std::to_string(output));
@@ -112,7 +112,7 @@ awaitable<void> repeat(Vm& vm, int count, size_t output, std::vector<std::string
 }
 
 awaitable<void> ask_for(Vm& vm, std::vector<std::string> argv, json& answer) {
-    const Seen seen = co_await run_process(*vm.client, argv, true);
+    const RunResult seen = co_await run_process(*vm.client, argv, true);
     answer = {{"took", seen.took}, {"code", seen.code}, {"out", seen.out}, {"err", seen.err}};
 }
 

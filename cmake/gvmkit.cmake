@@ -1,16 +1,19 @@
 # gvmkit_library(NAME SOURCES FILE... [PROTO FILE] [DEPENDS TARGET...])
 #
-# One library per folder of src/. Its headers are reached as "NAME/header.h" through an include directory that holds NAME alone, so a
-# folder can include only what it is linked with: a wrong include fails to build.
-function(gvmkit_library NAME)
+# One library per folder of src/; NAME is the folder ("runtime/volumes"), the target's name has '_' for '/'. Its headers are reached as
+# "NAME/header.h" through an include directory that holds NAME alone, so a folder can include only what it is linked with: a wrong include
+# fails to build.
+function(gvmkit_library FOLDER)
   cmake_parse_arguments(ARG "" "PROTO" "SOURCES;DEPENDS" ${ARGN})
+  string(REPLACE "/" "_" NAME ${FOLDER})
   set(include ${PROJECT_BINARY_DIR}/include/${NAME})
-  file(MAKE_DIRECTORY ${include})
-  file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${include}/${NAME} SYMBOLIC)
+  get_filename_component(parent ${include}/${FOLDER} DIRECTORY)
+  file(MAKE_DIRECTORY ${parent})
+  file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${include}/${FOLDER} SYMBOLIC)
   add_library(${NAME} STATIC ${ARG_SOURCES})
   target_include_directories(${NAME} PUBLIC ${include})
   if(ARG_PROTO)
-    gvmkit_proto(${NAME} ${NAME} ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_PROTO})
+    gvmkit_proto(${NAME} ${FOLDER} ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_PROTO})
     target_link_libraries(${NAME} PUBLIC protobuf::libprotobuf-lite)
   endif()
   target_link_libraries(${NAME} PUBLIC ${ARG_DEPENDS})

@@ -112,7 +112,7 @@ void AgentLoop::take(const agent::Request& request) {
 
 void AgentLoop::take_setup(uint64_t id, const agent::Setup& setup) {
     if (ground_) return answer(port_, id, bad_request({"the VM has been set up already"}));
-    Result<Made> made = set_up(setup);
+    Result<SetupResult> made = set_up(setup);
     agent::Reply reply;
     reply.mutable_steps()->Assign(made.value.steps.begin(), made.value.steps.end());
     if (made.ok()) {

@@ -8,7 +8,7 @@
 
 namespace init {
 
-// Drivers of PCI devices that come with the provider (exe-unit.md, GPUs); in a VM without PCI these do nothing.
+// Drivers of PCI devices that come with the provider (docs/spec/exe-unit.md, GPUs); in a VM without PCI these do nothing.
 
 // Where the initramfs has the driver's files mounted, if there are any.
 constexpr const char* kDriverFolder = "/driver";

@@ -20,7 +20,7 @@ constexpr const char* kHosts =
     "ff00::\tip6-mcastprefix\n"
     "ff02::1\tip6-allnodes\n"
     "ff02::2\tip6-allrouters\n";
-// The only ones that the supervisor's filter lets through (exe-unit.md, Networking).
+// The only ones that the supervisor's filter lets through (docs/spec/exe-unit.md, Networking).
 constexpr const char* kNameServers = "nameserver 1.1.1.1\nnameserver 8.8.8.8\n";
 
 Status replace(int directory, const char* name, std::string_view text) {

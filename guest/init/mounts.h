@@ -23,7 +23,7 @@ Status mount_on(int directory, std::string_view name, const Mount& mount);
 // /proc, /sys and /dev of the initramfs: what init itself works with.
 Status mount_early();
 
-// The new root's /proc, /sys, /dev and what belongs below them (guest.md, File systems), as in a container run by Docker.
+// The new root's /proc, /sys, /dev and what belongs below them (docs/spec/guest.md, File systems), as in a container run by Docker.
 Status mount_system(int root);
 
 }  // namespace init

@@ -96,8 +96,8 @@ Result<Identity> furnish(int root, const agent::Setup& setup, Stopwatch& watch, 
 
 }  // namespace
 
-Result<Made> set_up(const agent::Setup& setup) {
-    Made made;
+Result<SetupResult> set_up(const agent::Setup& setup) {
+    SetupResult made;
     Stopwatch watch(made.steps);
     if (Status status = add_seed(setup.seed()); !status.ok()) return status;
     if (Status status = set_clock(setup.wall_clock_ns()); !status.ok()) return status;
@@ -118,7 +118,7 @@ Result<Made> set_up(const agent::Setup& setup) {
     watch.lap("network cards named");
     if (Status status = switch_root(root.value.get()); !status.ok()) return status;
 
-    Ground& ground = made.ground;
+    ProcessDefaults& ground = made.ground;
     ground.environment = environment(setup.env(), user.value.home, setup.hostname());
     ground.path = value_of(ground.environment, "PATH");
     ground.work_dir = setup.working_dir().empty() ? "/" : setup.working_dir();

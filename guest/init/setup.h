@@ -9,20 +9,20 @@
 namespace init {
 
 // What every process of the image gets.
-struct Ground {
+struct ProcessDefaults {
     Identity user;
     std::vector<std::string> environment;  // "K=V"
     std::string path;                      // PATH's value in it
     std::string work_dir;
 };
 
-struct Made {
-    Ground ground;
+struct SetupResult {
+    ProcessDefaults ground;
     std::vector<agent::Step> steps;     // where the time went
     std::vector<std::string> problems;  // what the image did not allow but is no reason not to start
 };
 
-// Makes the VM that guest.md describes. After an error the VM is of no use.
-Result<Made> set_up(const agent::Setup& setup);
+// Makes the VM that docs/spec/guest.md describes. After an error the VM is of no use.
+Result<SetupResult> set_up(const agent::Setup& setup);
 
 }  // namespace init

@@ -1,5 +1,5 @@
-// Folder init: the guest's only program, init and agent in one. It makes what guest.md promises of a VM and runs what the host asks for
-// over the agent channel (agent.proto). Without exceptions and RTTI: what can fail returns a Status or a Result.
+// Folder init: the guest's only program, init and agent in one. It makes what docs/spec/guest.md promises of a VM and runs what the host
+// asks for over the agent channel (agent.proto). Without exceptions and RTTI: what can fail returns a Status or a Result.
 #pragma once
 
 #include <initializer_list>

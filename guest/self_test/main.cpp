@@ -1,5 +1,5 @@
-// The program of the self-test image (exe-unit.md, test): looks at its VM from inside and writes to each kind of volume. Says on standard
-// error what is wrong; the exit code says the same. Of a GPU it prints what the provider offers, as JSON. The other side is
+// The program of the self-test image (docs/spec/exe-unit.md, test): looks at its VM from inside and writes to each kind of volume. Says on
+// standard error what is wrong; the exit code says the same. Of a GPU it prints what the provider offers, as JSON. The other side is
 // src/runtime/self_test.cpp.
 
 #include <fcntl.h>

@@ -200,7 +200,7 @@ awaitable<Ready> Client::State::ready(std::chrono::steady_clock::duration deadli
 awaitable<Reply> Client::State::request(Request request) {
     if (closed_) throw ChannelError(*closed_);
     if (request.ByteSizeLong() > kMaxRequestBytes - 16)  // room for the id
-        throw RequestError(Error::BAD_REQUEST, "the request is longer than 4 MiB");
+        throw GuestError(Error::BAD_REQUEST, "the request is longer than 4 MiB");
     const uint64_t id = ++last_id_;
     request.set_id(id);
     const auto waiter = std::make_shared<Waiter>(socket_.get_executor());
@@ -213,7 +213,7 @@ awaitable<Reply> Client::State::request(Request request) {
     write();
     (void)co_await waiter->timer.async_wait(kQuietly);
     if (waiter->reply.has_error())
-        throw RequestError(waiter->reply.error().code(), printable(waiter->reply.error().message(), kMaxErrorText));
+        throw GuestError(waiter->reply.error().code(), printable(waiter->reply.error().message(), kMaxErrorText));
     if (waiter->done) co_return waiter->reply;
     if (closed_) throw ChannelError(*closed_);
     throw boost::system::system_error(asio::error::operation_aborted);  // whoever waited does not want to any more

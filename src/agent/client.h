@@ -17,9 +17,9 @@
 namespace agent {
 
 // The guest answered a request with an error.
-class RequestError : public base::Error {
+class GuestError : public base::Error {
 public:
-    RequestError(agent::Error::Code code, const std::string& message) : base::Error(message), code_(code) {}
+    GuestError(agent::Error::Code code, const std::string& message) : base::Error(message), code_(code) {}
     agent::Error::Code code() const { return code_; }
 
 private:
@@ -57,7 +57,7 @@ public:
     // Instead of `ready`: the guest was saved after its Ready, and has been restored.
     void assume_ready();
 
-    // Sends a request and waits for its reply; the client numbers it. The texts in a reply are the guest's. Throws RequestError,
+    // Sends a request and waits for its reply; the client numbers it. The texts in a reply are the guest's. Throws GuestError,
     // ChannelError. Many may be under way. The events of a process come only after whoever awaits its Exec has run on, up to its next
     // suspension.
     boost::asio::awaitable<Reply> request(Request request);

@@ -11,7 +11,8 @@
 
 namespace base {
 
-// A program to start. It stays in our process group and session: the supervisor bills the CPU time of its group (exe-unit.md, Processes).
+// A program to start. It stays in our process group and session: the supervisor bills the CPU time of its group (docs/spec/exe-unit.md,
+// Processes).
 struct Command {
     std::vector<std::string> argv;           // argv[0] is a path, or a name that is looked up in our PATH
     std::vector<std::string> environment;    // exactly this, "K=V"

@@ -16,9 +16,9 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "base/times.h"
-#include "build/convert.h"
 #include "cli/lint_text.h"
 #include "cli/transfer_progress.h"
+#include "convert/convert.h"
 #include "gvmi/image.h"
 #include "gvmi/squashfs_reader.h"
 #include "lint/lint.h"
@@ -29,7 +29,7 @@
 namespace cli {
 namespace {
 
-// "<name>-<tag>-<first 10 hex digits of the image id>.gvmi" (gvmi.md); the names come from a stranger's image.
+// "<name>-<tag>-<first 10 hex digits of the image id>.gvmi" (docs/spec/gvmi.md); the names come from a stranger's image.
 std::string default_name(const oci::Image& image) {
     std::string name = image.name + "-" + image.tag + "-" + image.id.substr(0, 10) + ".gvmi";
     const auto plain = [](char c) {
@@ -125,7 +125,7 @@ private:
 };
 
 // One line: entries, size before and after, seconds; and what a squashfs could not hold.
-void print_summary(const std::string& output, const build::Summary& summary, double seconds) {
+void print_summary(const std::string& output, const convert::Summary& summary, double seconds) {
     std::cout << output << ": " << summary.inodes << " inodes, " << base::format_size(summary.data_bytes) << " of files in "
               << base::format_size(summary.file_bytes) << ", " << seconds_text(seconds);
     if (summary.clamped_times > 0) std::cout << ", " << summary.clamped_times << " times before 1970 or after 2106 clamped";
@@ -149,7 +149,7 @@ oci::Image open(const BuildArguments& arguments, Steps& steps) {
 }
 
 // To stderr, as what is not the result.
-void lint_image(int fd, const std::string& output, const BuildArguments& arguments, const build::Summary& summary) {
+void lint_image(int fd, const std::string& output, const BuildArguments& arguments, const convert::Summary& summary) {
     base::with_context("cannot look into " + output, [&] {
         const gvmi::Image image = gvmi::read_image(fd, output);
         gvmi::SquashfsReader reader(fd);
@@ -161,7 +161,7 @@ void lint_image(int fd, const std::string& output, const BuildArguments& argumen
 }  // namespace
 
 BuiltImage build_image(const BuildArguments& arguments) {
-    build::Options options;
+    convert::Options options;
     options.compression = compression(arguments);
     options.workers = std::max(1U, std::thread::hardware_concurrency());
     const auto start = std::chrono::steady_clock::now();
@@ -169,7 +169,7 @@ BuiltImage build_image(const BuildArguments& arguments) {
     Steps steps(!arguments.hide_progress);
     const oci::Image image = open(arguments, steps);
     const std::string what = "cannot convert " + (arguments.image.empty() ? arguments.dockerfile : arguments.image);
-    const nlohmann::json config = base::with_context(what, [&] { return build::container_config(image, arguments.changes); });
+    const nlohmann::json config = base::with_context(what, [&] { return convert::container_config(image, arguments.changes); });
     const std::string output = arguments.output.empty() ? default_name(image) : arguments.output;
     const auto describe = [&](int fd) {
         steps.begin("hashing");
@@ -188,7 +188,7 @@ BuiltImage build_image(const BuildArguments& arguments) {
     base::AtomicFile file(output);
     options.progress = [&steps](uint64_t done, uint64_t total) { steps.show(done, total); };
     steps.begin("converting");
-    const build::Summary summary = base::with_context(what, [&] { return build::convert(image, config, file.fd(), output, options); });
+    const convert::Summary summary = base::with_context(what, [&] { return convert::convert(image, config, file.fd(), output, options); });
     steps.end();
     // Beside the hashing: what the commit waits for.
     (void)::sync_file_range(file.fd(), 0, 0, SYNC_FILE_RANGE_WRITE);

@@ -4,12 +4,12 @@
 #include <set>
 #include <string>
 
-#include "build/config.h"
+#include "convert/config.h"
 #include "registry/descriptor.h"
 
 namespace cli {
 
-// gvmkit-build's options that have to do with the image (cli.md).
+// gvmkit-build's options that have to do with the image (docs/spec/cli.md).
 struct BuildArguments {
     std::string image;       // IMAGE; with --dockerfile the name of what is built, and may be empty
     std::string dockerfile;  // the folder of a Dockerfile, or empty
@@ -18,7 +18,7 @@ struct BuildArguments {
     std::string platform = "linux/amd64";
     bool force = false;
     bool hide_progress = false;
-    build::Changes changes;
+    convert::Changes changes;
     std::string method = "gzip";
     std::optional<int> level;
     bool times = false;  // tell where the time went

@@ -1,4 +1,4 @@
-// The options of gvmkit-build that have to do with a registry (cli.md), and what they do.
+// The options of gvmkit-build that have to do with a registry (docs/spec/cli.md), and what they do.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -41,7 +41,7 @@ std::string path_of(const ServedFile& file) {
 template <typename F>
 const ServedFile& find(const std::vector<ServedFile>& files, F matches) {
     const auto found = std::find_if(files.begin(), files.end(), matches);
-    if (found == files.end()) throw server::RequestError(kNotFound, "there is no such image");
+    if (found == files.end()) throw server::HttpError(kNotFound, "there is no such image");
     return *found;
 }
 
@@ -50,7 +50,7 @@ const ServedFile& asked_for(const server::Request& request, const std::vector<Se
         return find(files, [&](const ServedFile& file) { return file.tag == *tag || file.tag == *tag + ":latest"; });
     }
     const auto hash = request.query("hash");
-    if (!hash) throw server::RequestError(kBadRequest, "neither tag nor hash is given");
+    if (!hash) throw server::HttpError(kBadRequest, "neither tag nor hash is given");
     return find(files, [&](const ServedFile& file) { return file.sha3 == *hash; });
 }
 
@@ -96,7 +96,7 @@ std::unique_ptr<server::Exchange> route_files(const server::Request& request, co
                                               const server::PublicUrls& urls) {
     constexpr unsigned kNotAllowed = 405;
     if (request.method != "GET" && request.method != "HEAD") {
-        throw server::RequestError(kNotAllowed, "images are only read here");
+        throw server::HttpError(kNotAllowed, "images are only read here");
     }
     return server::answer([&request, &files, &urls] { return respond(request, files, urls); });
 }

@@ -21,8 +21,8 @@ struct ServedFile {
 // Opens and hashes a .gvmi. Throws base::Error.
 ServedFile open_served_file(const std::string& path);
 
-// As much of a registry's interface (spec registry.md) as resolving and downloading need: /v1/image/info and /v1/image/download by tag and
-// hash, /image.<sha3>.link, and the files as /download/<sha3>/NAME. `files` outlives the answers.
+// As much of a registry's interface (docs/spec/registry.md) as resolving and downloading need: /v1/image/info and /v1/image/download by tag
+// and hash, /image.<sha3>.link, and the files as /download/<sha3>/NAME. `files` outlives the answers.
 std::unique_ptr<registry::server::Exchange> route_files(const registry::server::Request& request, const std::vector<ServedFile>& files,
                                                         const registry::server::PublicUrls& urls);
 

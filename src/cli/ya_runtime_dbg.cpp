@@ -1,4 +1,4 @@
-// ya-runtime-dbg: runs an image locally, as a provider would (cli.md).
+// ya-runtime-dbg: runs an image locally, as a provider would (docs/spec/cli.md).
 #include <algorithm>
 #include <map>
 #include <string_view>

@@ -19,7 +19,7 @@
 #include "cli/common.h"
 #include "runtime/accelerator.h"
 #include "runtime/deployment.h"
-#include "runtime/offer.h"
+#include "runtime/make_offer.h"
 #include "runtime/options.h"
 #include "runtime/run_command.h"
 #include "runtime/self_test.h"

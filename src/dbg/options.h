@@ -10,7 +10,7 @@ namespace dbg {
 
 enum class ExecMode { shell, exec };
 
-// What ya-runtime-dbg's command line says (cli.md).
+// What ya-runtime-dbg's command line says (docs/spec/cli.md).
 struct Options {
     std::filesystem::path runtime;  // empty: ya-runtime-vm beside this program
     std::filesystem::path workdir;  // empty: a temporary folder, removed at the end

@@ -147,7 +147,7 @@ private:
             std::make_unique<exeunit::Client>(io_.get_executor(), std::move(runtime_.input), std::move(runtime_.output), std::move(events));
         try {
             co_await client_->hello(options_.protocol);
-        } catch (const exeunit::RequestError& e) {
+        } catch (const exeunit::ResponseError& e) {
             log_.show();
             throw base::Error(std::string("the VM did not start: ") + e.what());
         }
@@ -193,7 +193,7 @@ private:
             if (process.args().empty()) co_return 0;
             try {
                 co_return co_await run_process(process);
-            } catch (const exeunit::RequestError& e) {
+            } catch (const exeunit::ResponseError& e) {
                 if (shell_.empty() || e.code() != api::Error::NOT_FOUND) throw;
             }
             shell_ = shell_ == "sh" ? "" : "sh";

@@ -81,7 +81,7 @@ public:
             co_await pending->done.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
         }
         if (!pending->response) throw PipeError(failure_);
-        if (pending->response->has_error()) throw RequestError(pending->response->error().code(), pending->response->error().message());
+        if (pending->response->has_error()) throw ResponseError(pending->response->error().code(), pending->response->error().message());
         co_return std::move(*pending->response);
     }
 

@@ -16,9 +16,9 @@ namespace exeunit {
 namespace api = ya_runtime_api;
 
 // The runtime answered a request with an error.
-class RequestError : public base::Error {
+class ResponseError : public base::Error {
 public:
-    RequestError(api::Error::Code code, const std::string& message) : base::Error(message), code_(code) {}
+    ResponseError(api::Error::Code code, const std::string& message) : base::Error(message), code_(code) {}
     api::Error::Code code() const { return code_; }
 
 private:
@@ -49,7 +49,7 @@ public:
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
-    // Each throws RequestError and PipeError; none has a deadline.
+    // Each throws ResponseError and PipeError; none has a deadline.
     boost::asio::awaitable<std::string> hello(std::string version = "0.1.0");             // the protocol's; returns the runtime's
     boost::asio::awaitable<uint64_t> run(api::RunProcess process, StatusHandler status);  // returns the pid; the last status is not running
     boost::asio::awaitable<void> kill(uint64_t pid, int signal);

@@ -1,4 +1,4 @@
-// Folder exeunit: the protobuf pipe between a supervisor and a runtime (exe-unit.md, "start: the pipe"): its messages
+// Folder exeunit: the protobuf pipe between a supervisor and a runtime (docs/spec/exe-unit.md, "start: the pipe"): its messages
 // (ya_runtime_api.proto), the frames they travel in, the runtime's end (Server) and the supervisor's (Client). It knows nothing of VMs.
 #pragma once
 

@@ -14,8 +14,8 @@ namespace exeunit {
 enum class Stream { out, err };
 
 // The output of processes on its way to the pipe, one lane per process. Each stream and each process keeps its order (rules 2 and 3 of
-// exe-unit.md); the processes take turns event by event, so that a flood of one does not delay another's line. The order between a
-// process's two streams is not kept, as it is lost in their pipes anyway.
+// docs/spec/exe-unit.md); the processes take turns event by event, so that a flood of one does not delay another's line. The order between
+// a process's two streams is not kept, as it is lost in their pipes anyway.
 class Lanes {
 public:
     // The most output that one event carries, in bytes: the supervisor copies its whole buffer at each read of 8 KiB.

@@ -1,4 +1,5 @@
-// Folder gvmi: the .gvmi file format (gvmi.md): the trailer, the container configuration, the squashfs inside and its compressors.
+// Folder gvmi: the .gvmi file format (docs/spec/gvmi.md): the trailer, the container configuration, the squashfs inside and its
+// compressors.
 #pragma once
 
 #include <cstdint>
@@ -33,12 +34,12 @@ struct Image {
     std::string compressor;       // "gzip", or a number where it is not one of squashfs 4.0's
     uint32_t block_size = 0;
     uint32_t inodes = 0;
-    uint64_t trailer_offset = 0;  // S of gvmi.md: where the CRC stands
+    uint64_t trailer_offset = 0;  // S of docs/spec/gvmi.md: where the CRC stands
     Config config;
 };
 
-// Reads the trailer and the squashfs superblock of a file that a stranger made; each defect of gvmi.md's list has a message of its own.
-// Throws base::Error: "PATH: not a .gvmi image: …".
+// Reads the trailer and the squashfs superblock of a file that a stranger made; each defect of docs/spec/gvmi.md's list has a message of
+// its own. Throws base::Error: "PATH: not a .gvmi image: …".
 Image read_image(const std::filesystem::path& path);
 Image read_image(int fd, const std::string& name);
 

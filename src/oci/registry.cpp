@@ -30,7 +30,7 @@ fs::path cache_folder() {
 }
 
 // skopeo's reasons in plainer words, with its own behind.
-[[noreturn]] void fail(const Said& said) {
+[[noreturn]] void fail(const ToolOutput& said) {
     const std::string reason = last_words(said.errors);
     const auto says = [&said](const char* text) { return said.errors.find(text) != std::string::npos; };
     if (says("unauthorized") || says("authentication required") || says("denied")) {
@@ -47,7 +47,7 @@ fs::path cache_folder() {
 std::string skopeo(const std::vector<std::string>& arguments, const std::function<void()>& wait) {
     std::vector<std::string> argv = {"skopeo"};
     argv.insert(argv.end(), arguments.begin(), arguments.end());
-    Said said = run_tool(argv, wait);
+    ToolOutput said = run_tool(argv, wait);
     if (said.code != 0) fail(said);
     return std::move(said.output);
 }

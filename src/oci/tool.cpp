@@ -27,7 +27,7 @@ std::string content(int fd, size_t limit, bool last) {
 
 }  // namespace
 
-Said run_tool(const std::vector<std::string>& argv, const std::function<void()>& wait) {
+ToolOutput run_tool(const std::vector<std::string>& argv, const std::function<void()>& wait) {
     constexpr int kIntervalMs = 200;
     constexpr size_t kMaxOutput = size_t{16} << 20;
     constexpr size_t kMaxErrors = size_t{64} << 10;
@@ -41,7 +41,7 @@ Said run_tool(const std::vector<std::string>& argv, const std::function<void()>&
         if (::poll(&ended, 1, kIntervalMs) < 0 && errno != EINTR) base::throw_errno("cannot wait for " + argv[0]);
         if (wait && ended.revents == 0) wait();
     }
-    Said said;
+    ToolOutput said;
     said.code = base::exit_code(child.wait());
     said.output = content(output.get(), kMaxOutput, false);
     said.errors = content(errors.get(), kMaxErrors, true);

@@ -7,7 +7,7 @@
 namespace oci {
 
 // What a program that ended said.
-struct Said {
+struct ToolOutput {
     int code = 0;        // the exit code, or 128 + the signal
     std::string output;  // standard output, at most 16 MiB
     std::string errors;  // standard error, of which the last 64 KiB
@@ -15,7 +15,7 @@ struct Said {
 
 // Runs a program with our environment and nothing on stdin. `wait` is called five times a second while it runs and may throw: the program
 // is then killed. Throws base::SystemError when it cannot be started. Call it from the main thread (base::spawn).
-Said run_tool(const std::vector<std::string>& argv, const std::function<void()>& wait = {});
+ToolOutput run_tool(const std::vector<std::string>& argv, const std::function<void()>& wait = {});
 
 // The last line of an error text that says something: what a program died of.
 std::string last_words(const std::string& errors);

@@ -26,7 +26,7 @@ struct ImageInfo {
     uint64_t size = 0;
 };
 
-// The requests of spec registry.md, over one connection; one thread at a time. All throw base::Error that names the request; a
+// The requests of docs/spec/registry.md, over one connection; one thread at a time. All throw base::Error that names the request; a
 // TransientError only after the tries that the options allow. Answers are a stranger's and are checked.
 class Api {
 public:

@@ -1,5 +1,5 @@
-// Folder registry: images on the network (spec registry.md): the upload descriptor, the client that pushes, pulls and resolves; server/ is
-// the registry itself.
+// Folder registry: images on the network (docs/spec/registry.md): the upload descriptor, the client that pushes, pulls and resolves;
+// server/ is the registry itself.
 #pragma once
 
 #include <cstddef>
@@ -35,7 +35,8 @@ Descriptor parse_descriptor(std::span<const std::byte> bytes);
 // The descriptor's bytes. Throws base::Error where parse_descriptor would.
 std::string serialize(const Descriptor& descriptor);
 
-// The chunk size that uploaders choose for an image of so many bytes (registry.md), doubled where it would give more than kMaxChunks.
+// The chunk size that uploaders choose for an image of so many bytes (docs/spec/registry.md), doubled where it would give more than
+// kMaxChunks.
 uint64_t chunk_size_for(uint64_t image_size);
 
 // Whether `text` is `digits` lower-case hex digits: of a SHA-256 64, of a SHA3-224 56.

@@ -7,7 +7,7 @@
 
 namespace registry {
 
-// What a payload manifest (spec registry.md; docs/manifest.schema.json) says of itself.
+// What a payload manifest (docs/spec/registry.md; docs/manifest.schema.json) says of itself.
 struct ManifestMetadata {
     std::string name = {};
     std::string description = {};

@@ -5,7 +5,7 @@
 
 namespace registry {
 
-// The name of an image in a registry, USER/REPOSITORY:TAG (cli.md).
+// The name of an image in a registry, USER/REPOSITORY:TAG (docs/spec/cli.md).
 struct Reference {
     std::string user;  // empty where a name has none
     std::string repository;

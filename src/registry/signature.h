@@ -6,7 +6,7 @@
 
 namespace registry {
 
-// What goes to a provider with a manifest (spec registry.md), all Base64.
+// What goes to a provider with a manifest (docs/spec/registry.md), all Base64.
 struct SignedManifest {
     std::string manifest;              // of the JSON text: this text is what is signed
     std::string signature;             // of the raw signature

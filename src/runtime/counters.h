@@ -24,7 +24,7 @@ constexpr const char* kStorageCounter = "golem.usage.storage.used-mib";
 // Bytes of disk below a folder; other coroutines get their turn while it looks. What cannot be read counts nothing.
 boost::asio::awaitable<uint64_t> allocated_below(boost::asio::any_io_executor executor, std::filesystem::path folder);
 
-// What a supervisor that asked for it (--counters) is told while the VM runs: runtime status events (exe-unit.md).
+// What a supervisor that asked for it (--counters) is told while the VM runs: runtime status events (docs/spec/exe-unit.md).
 class Counters {
 public:
     using Send = std::function<void(const ya_runtime_api::Response&)>;  // called on the executor's thread

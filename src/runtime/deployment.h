@@ -6,7 +6,7 @@
 
 #include "gvmi/image.h"
 #include "runtime/options.h"
-#include "runtime/volumes.h"
+#include "runtime/volumes/volume_plan.h"
 
 namespace runtime {
 
@@ -21,7 +21,7 @@ struct Deployment {
 // away once the images have been found good. Throws base::Error, whose text a requestor reads; nothing is left half made then.
 Deployment deploy(const Options& options);
 
-// The answer that the supervisor expects on standard output (exe-unit.md, deploy).
+// The answer that the supervisor expects on standard output (docs/spec/exe-unit.md, deploy).
 std::string deploy_answer(const Deployment& deployment);
 
 // Throws base::Error where nothing was deployed.

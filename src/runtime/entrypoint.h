@@ -9,7 +9,8 @@
 
 namespace runtime {
 
-// The image's Entrypoint followed by Cmd, argv[0] its base name (exe-unit.md, start arguments). Throws base::Error where both are empty.
+// The image's Entrypoint followed by Cmd, argv[0] its base name (docs/spec/exe-unit.md, start arguments). Throws base::Error where both are
+// empty.
 ProcessSpec entrypoint_spec(const gvmi::Config& config);
 
 // The start output that tells the supervisor of the entrypoint: JSON text.

@@ -7,9 +7,9 @@
 #include <sstream>
 #include <utility>
 
+#include "base/event.h"
 #include "base/log.h"
 #include "base/timings.h"
-#include "runtime/condition.h"
 #include "vm/qemu.h"
 
 namespace runtime {
@@ -18,7 +18,7 @@ using asio::awaitable;
 namespace {
 
 // How long one end of a VM may outlive the other: QEMU a broken channel, and what is still in the channel QEMU.
-constexpr auto kHalfDead = std::chrono::milliseconds(500);
+constexpr auto kChannelGrace = std::chrono::milliseconds(500);
 
 std::string seconds(std::chrono::steady_clock::duration time) {
     return fmt::format("{} s", std::chrono::duration<double>(time).count());
@@ -127,7 +127,7 @@ private:
         channel_end_.notify();
         if (dead_) return;
         // Mostly QEMU's own end is a moment away, and says more.
-        kill_timer_.expires_after(kHalfDead);
+        kill_timer_.expires_after(kChannelGrace);
         kill_timer_.async_wait([self = shared_from_this(), reason](const boost::system::error_code& error) {
             if (!error && !self->dead_) self->kill_for(reason);
         });
@@ -139,12 +139,12 @@ private:
     }
 
     static awaitable<void> watch(std::shared_ptr<State> self) {
-        const vm::Ending ending = co_await self->qemu_->ended();
-        if (!self->channel_closed_ && !self->ending_) co_await self->channel_end_.wait(kHalfDead);
-        self->bury(ending);
+        const vm::ExitReason ending = co_await self->qemu_->ended();
+        if (!self->channel_closed_ && !self->ending_) co_await self->channel_end_.wait(kChannelGrace);
+        self->on_exit(ending);
     }
 
-    void bury(const vm::Ending& ending) {
+    void on_exit(const vm::ExitReason& ending) {
         dead_ = true;
         kill_timer_.cancel();
         reason_ = killed_for_.empty() ? ending.reason : killed_for_;
@@ -163,8 +163,8 @@ private:
     GuestEvents events_;
     std::unique_ptr<vm::Qemu> qemu_;
     std::optional<agent::Client> agent_;
-    Condition death_;        // dead_ was set
-    Condition channel_end_;  // channel_closed_ was set
+    base::Event death_;        // dead_ was set
+    base::Event channel_end_;  // channel_closed_ was set
     asio::steady_timer kill_timer_;
     std::string killed_for_;
     std::string reason_;

@@ -43,7 +43,7 @@ public:
     // ready in time; it is killed then.
     boost::asio::awaitable<agent::Ready> ready(std::chrono::steady_clock::duration limit);
 
-    // Throws agent::RequestError (the guest's answer), EndedError, base::Error where the VM died.
+    // Throws agent::GuestError (the guest's answer), EndedError, base::Error where the VM died.
     boost::asio::awaitable<agent::Reply> request(agent::Request request);
     // The same; the VM is killed where it has not answered in time.
     boost::asio::awaitable<agent::Reply> request(agent::Request request, std::chrono::steady_clock::duration limit);

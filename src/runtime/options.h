@@ -1,5 +1,5 @@
-// Folder runtime: what `ya-runtime-vm` does (exe-unit.md): deployments and their volumes, the running sandbox and its processes, networks,
-// the provider's look at the machine, and the service that answers a supervisor.
+// Folder runtime: what `ya-runtime-vm` does (docs/spec/exe-unit.md): deployments and their volumes, the running sandbox and its processes,
+// networks, the provider's look at the machine, and the service that answers a supervisor.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace runtime {
 
 enum class AcceleratorChoice { automatic, kvm, tcg };
 
-// What the command line and the environment say (exe-unit.md, cli.md).
+// What the command line and the environment say (docs/spec/exe-unit.md, docs/spec/cli.md).
 struct Options {
     std::filesystem::path workdir;              // W; the current directory where it is not given
     std::vector<std::filesystem::path> images;  // --task-package, the topmost layer first

@@ -7,7 +7,7 @@
 #include "agent/frame.h"
 #include "base/error.h"
 #include "exeunit/lanes.h"
-#include "runtime/request_error.h"
+#include "exeunit/request_error.h"
 
 namespace runtime {
 using boost::asio::awaitable;
@@ -44,7 +44,7 @@ awaitable<uint64_t> Processes::start(Guest& guest, ProcessSpec spec) {
     exec.set_credit(granted);
     try {
         if (exec.ByteSizeLong() > kMaxExec)
-            throw RequestError(ya_runtime_api::Error::BAD_REQUEST, "cannot run " + program + ": " + base::errno_text(E2BIG));
+            throw exeunit::RequestError(ya_runtime_api::Error::BAD_REQUEST, "cannot run " + program + ": " + base::errno_text(E2BIG));
         (void)co_await guest.request(std::move(request));
     } catch (...) {
         processes_.erase(pid);
@@ -56,10 +56,10 @@ awaitable<uint64_t> Processes::start(Guest& guest, ProcessSpec spec) {
 
 awaitable<void> Processes::kill(Guest& guest, uint64_t pid, int signal) {
     if (signal < 0 || signal > SIGRTMAX)
-        throw RequestError(ya_runtime_api::Error::BAD_REQUEST, std::to_string(signal) + " is not a signal");
+        throw exeunit::RequestError(ya_runtime_api::Error::BAD_REQUEST, std::to_string(signal) + " is not a signal");
     const auto process = processes_.find(pid);
     if (process == processes_.end() || !process->second.running)
-        throw RequestError(ya_runtime_api::Error::NOT_FOUND, "no process with the pid " + std::to_string(pid) + " is running");
+        throw exeunit::RequestError(ya_runtime_api::Error::NOT_FOUND, "no process with the pid " + std::to_string(pid) + " is running");
     agent::Request request;
     request.mutable_kill()->set_process(pid);
     request.mutable_kill()->set_signal(signal == 0 ? SIGKILL : signal);
@@ -120,7 +120,7 @@ void Processes::send(uint64_t pid, Process& process, agent::Stream stream, std::
     events_.output(pid, stream, std::move(data));
 }
 
-// The exception that rule 3 of exe-unit.md allows: a requestor sees nothing else.
+// The exception that rule 3 of docs/spec/exe-unit.md allows: a requestor sees nothing else.
 void Processes::note(uint64_t pid, Process& process, const std::string& text) {
     std::string line;
     if (process.mid_line) line += '\n';

@@ -47,10 +47,10 @@ public:
     explicit Processes(ProcessEvents events) : events_(std::move(events)) {}
 
     // Starts a process and returns its pid. Its events come only after whoever awaits this has run on, up to its next suspension. Throws
-    // agent::RequestError (no such file…), base::Error where the VM died.
+    // agent::GuestError (no such file…), base::Error where the VM died.
     boost::asio::awaitable<uint64_t> start(Guest& guest, ProcessSpec spec);
 
-    // Signals the process's whole group; 0 is SIGKILL. Throws RequestError (NOT_FOUND for a pid that does not run), base::Error.
+    // Signals the process's whole group; 0 is SIGKILL. Throws exeunit::RequestError (NOT_FOUND for a pid that does not run), base::Error.
     boost::asio::awaitable<void> kill(Guest& guest, uint64_t pid, int signal);
 
     void on_output(Guest& guest, const agent::Output& output);

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/condition.h"
+#include "base/event.h"
 #include "runtime/processes.h"
 #include "runtime/sandbox.h"
 
@@ -39,7 +39,7 @@ private:
     uint64_t pid_ = 0;
     bool interrupted_ = false;
     std::optional<int> code_;
-    Condition ended_;  // code_ was set
+    base::Event ended_;  // code_ was set
 };
 
 }  // namespace runtime

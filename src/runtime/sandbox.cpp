@@ -13,7 +13,8 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/timings.h"
-#include "runtime/pci.h"
+#include "runtime/host/limits.h"
+#include "runtime/host/pci.h"
 #include "runtime/start_turn.h"
 #include "runtime/templates.h"
 
@@ -135,7 +136,7 @@ awaitable<void> set_up(const SandboxPlan& plan, Sandbox& sandbox) {
         const agent::Reply reply = co_await sandbox.guest->request(std::move(setup), kSetupLimit);
         sandbox.steps.assign(reply.steps().begin(), reply.steps().end());
         sandbox.user = {.uid = reply.user().uid(), .gid = reply.user().gid()};
-    } catch (const agent::RequestError& e) {
+    } catch (const agent::GuestError& e) {
         failure = e.what();
     }
     if (!failure.empty()) throw base::Error("the VM cannot be set up: " + failure);

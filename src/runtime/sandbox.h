@@ -9,9 +9,9 @@
 #include "gvmi/image.h"
 #include "runtime/deployment.h"
 #include "runtime/guest.h"
-#include "runtime/network.h"
+#include "runtime/network/links.h"
 #include "runtime/options.h"
-#include "runtime/shared_entry.h"
+#include "runtime/volumes/mapped_entry.h"
 
 namespace runtime {
 

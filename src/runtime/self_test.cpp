@@ -12,7 +12,7 @@
 #include "base/size.h"
 #include "base/temporary_folder.h"
 #include "runtime/accelerator.h"
-#include "runtime/host.h"
+#include "runtime/host/limits.h"
 #include "runtime/run_command.h"
 #include "runtime/templates.h"
 

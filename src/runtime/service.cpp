@@ -12,8 +12,8 @@
 #include "agent/log_filter.h"
 #include "base/log.h"
 #include "base/timings.h"
+#include "exeunit/request_error.h"
 #include "runtime/accelerator.h"
-#include "runtime/request_error.h"
 #include "runtime/templates.h"
 #include "vm/cgroup.h"
 
@@ -200,7 +200,7 @@ awaitable<void> Service::start_vm() {
         if (argument != kStartEntrypoint) throw base::Error("start: unknown argument '" + argument + "'");
     }
     plan_.deployment = load_deployment(plan_.options.workdir);
-    plan_.links = open_links(executor_, plan_.options);
+    plan_.links = open_links(executor_, plan_.options.vpn_endpoint, plan_.options.inet_endpoint);
     plan_.accelerator = co_await choose_accelerator(executor_, plan_.options, false);
     if (ending_) throw base::Error("the VM is being shut down");
     const std::string obstacle = vm::cgroup_obstacle();
@@ -208,7 +208,7 @@ awaitable<void> Service::start_vm() {
     co_await start_sandbox(executor_, plan_, guest_events(), sandbox_);
     const std::filesystem::path& workdir = plan_.options.workdir;
     if (has_host_volume(plan_.deployment.volumes))
-        sweep_ = std::make_unique<VolumeSweep>(executor_, workdir / kVolumesFolder, workdir, sandbox_.user);
+        sweep_ = std::make_unique<ShareSync>(executor_, workdir / kVolumesFolder, workdir, sandbox_.user);
 }
 
 awaitable<void> Service::start_entrypoint() {
@@ -266,9 +266,9 @@ awaitable<void> Service::handle(api::Request request) {
     response.set_id(request.id());
     try {
         co_await answer(request, response);
-    } catch (const RequestError& e) {
+    } catch (const exeunit::RequestError& e) {
         set_error(response, e.code(), e.what());
-    } catch (const agent::RequestError& e) {
+    } catch (const agent::GuestError& e) {
         set_error(response, code_of(e.code()), e.what());
     } catch (const std::exception& e) {
         set_error(response, api::Error::INTERNAL, e.what());
@@ -299,7 +299,7 @@ awaitable<void> Service::answer(const api::Request& request, api::Response& resp
             co_await configure(request.network(), response);
             break;
         default:
-            throw RequestError(api::Error::BAD_REQUEST, "unknown or empty command");
+            throw exeunit::RequestError(api::Error::BAD_REQUEST, "unknown or empty command");
     }
 }
 
@@ -308,7 +308,7 @@ awaitable<void> Service::configure(const api::CreateNetwork& request, api::Respo
                                    [&request](const Link& candidate) { return candidate.interface == request.interface(); });
     if (link == plan_.links.end()) {
         const char* name = request.interface() == api::INET ? "INET" : "VPN";
-        throw RequestError(api::Error::BAD_REQUEST, std::string("the VM was started without a card for ") + name);
+        throw exeunit::RequestError(api::Error::BAD_REQUEST, std::string("the VM was started without a card for ") + name);
     }
     agent::Request message;
     *message.mutable_network() = network_request(request, *link);

@@ -6,21 +6,21 @@
 #include <string>
 #include <vector>
 
+#include "base/event.h"
 #include "base/fd.h"
 #include "exeunit/server.h"
-#include "runtime/condition.h"
 #include "runtime/counters.h"
 #include "runtime/entrypoint.h"
 #include "runtime/guest_log.h"
 #include "runtime/options.h"
 #include "runtime/processes.h"
 #include "runtime/sandbox.h"
-#include "runtime/volume_sweep.h"
+#include "runtime/volumes/share_sync.h"
 
 namespace runtime {
 
-// `start`: a session with a supervisor over its pipe (exe-unit.md, "start: the pipe"). Construct it before the io_context runs, and keep it
-// until that does not run any more.
+// `start`: a session with a supervisor over its pipe (docs/spec/exe-unit.md, "start: the pipe"). Construct it before the io_context runs,
+// and keep it until that does not run any more.
 class Service {
 public:
     // `arguments` are those behind `start`: "start-entrypoint" runs the image's entrypoint once the VM is up.
@@ -55,14 +55,14 @@ private:
     GuestLog entrypoint_log_;
     uint64_t entrypoint_ = 0;             // its pid
     std::unique_ptr<Counters> counters_;  // where they were asked for
-    std::unique_ptr<VolumeSweep> sweep_;  // none where there is no host volume
+    std::unique_ptr<ShareSync> sweep_;    // none where there is no host volume
     int finishing_ = 0;                   // processes that have ended and whose final status has not been sent
     bool booted_ = false;                 // well or not
     std::string failure_;                 // why there is no VM
     bool ending_ = false;                 // no request is served any more
     std::vector<uint64_t> shutdowns_;     // requests that are answered when all is over
-    Condition changed_;                   // booted_ or ending_ was set
-    Condition finished_;                  // finishing_ is 0
+    base::Event changed_;                 // booted_ or ending_ was set
+    base::Event finished_;                // finishing_ is 0
 };
 
 }  // namespace runtime

@@ -44,7 +44,7 @@ awaitable<std::string> try_out(asio::any_io_executor executor, vm::Machine machi
         agent::Request request;
         request.mutable_kill()->set_process(1);  // there is none, and the agent says so
         (void)co_await guest.request(std::move(request), kLimit);
-    } catch (const agent::RequestError&) {
+    } catch (const agent::GuestError&) {
         co_return "";
     } catch (const base::Error& e) {
         co_return e.what();

@@ -109,7 +109,7 @@ void add_kernel(Arguments& arguments, const Machine& machine, uint64_t tsc_khz) 
     add(arguments, "-append", kernel_arguments(machine, tsc_khz));
 }
 
-void add_channels(Arguments& arguments, const Machine& machine, const Surroundings& around) {
+void add_channels(Arguments& arguments, const Machine& machine, const InheritedFds& around) {
     add(arguments, "-chardev", fmt::format("socket,id=qmp,fd={}", around.qmp));
     add(arguments, "-mon", "chardev=qmp,mode=control");
     add(arguments, "-chardev", fmt::format("socket,id=console,fd={}", around.console));
@@ -187,12 +187,12 @@ void add_cards(Arguments& arguments, const Machine& machine, const std::array<in
 
 }  // namespace
 
-std::vector<std::string> command_line(const Machine& machine, const Surroundings& around, Beginning beginning) {
+std::vector<std::string> command_line(const Machine& machine, const InheritedFds& around, StartMode beginning) {
     check(machine);
-    if (has_pci(machine) && beginning == Beginning::restored) throw base::Error("a VM with PCI devices boots");
+    if (has_pci(machine) && beginning == StartMode::restore) throw base::Error("a VM with PCI devices boots");
     Arguments arguments;
     add_base(arguments, machine, around.memory);
-    if (beginning == Beginning::boot) {
+    if (beginning == StartMode::boot) {
         add_kernel(arguments, machine, around.tsc_khz);
     } else {
         add(arguments, "-incoming", "defer");

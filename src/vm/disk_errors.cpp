@@ -5,7 +5,7 @@
 #include <cerrno>
 
 #include "base/error.h"
-#include "vm/tail.h"
+#include "vm/console_tail.h"
 
 namespace vm {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 // A text that may come from a QEMU that is not ours any more.
 std::string text_of(const nlohmann::json& data, const char* key) {
     const auto value = data.find(key);
-    Tail tail;
+    ConsoleTail tail;
     if (value != data.end() && value->is_string()) tail.append(value->get<std::string>().substr(0, 200));
     return tail.text();
 }

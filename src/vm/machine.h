@@ -31,7 +31,7 @@ struct Share {
 };
 constexpr const char* kShareTag = "volumes";  // by which the guest mounts it
 
-// The supervisor's end of a virtio-net card (exe-unit.md, Networking).
+// The supervisor's end of a virtio-net card (docs/spec/exe-unit.md, Networking).
 struct Card {
     enum class Kind { udp, tcp } kind = Kind::udp;
     base::UniqueFd socket;  // udp: bound and connected; tcp: connected

@@ -25,9 +25,9 @@
 #include "vm/cgroup.h"
 #include "vm/command_line.h"
 #include "vm/confinement.h"
+#include "vm/console_tail.h"
 #include "vm/disk_errors.h"
 #include "vm/qmp.h"
-#include "vm/tail.h"
 #include "vm/tsc.h"
 
 namespace vm {
@@ -88,7 +88,7 @@ Cgroup::Limits limits_of(const Machine& machine) {
     return {.memory_bytes = machine.memory_bytes + own, .tasks = machine.cores + 256};
 }
 
-base::Child spawn_qemu(const Machine& machine, const Channels& channels, const base::UniqueFd& memory, Beginning beginning,
+base::Child spawn_qemu(const Machine& machine, const Channels& channels, const base::UniqueFd& memory, StartMode beginning,
                        const Cgroup& cgroup) {
     const std::string program = find_qemu();
     const Confinement confinement(files_of(program, machine));
@@ -104,7 +104,7 @@ base::Child spawn_qemu(const Machine& machine, const Channels& channels, const b
         command.fds.emplace_back(fd.get(), number);
         return number++;
     };
-    Surroundings around{.agent = pass(channels.agent.second),
+    InheritedFds around{.agent = pass(channels.agent.second),
                         .qmp = pass(channels.qmp.second),
                         .console = pass(channels.console.second),
                         .memory = pass(memory),
@@ -151,7 +151,7 @@ public:
         collect(self, self->errors_);
     }
 
-    static asio::awaitable<Ending> ended(std::shared_ptr<State> self) {
+    static asio::awaitable<ExitReason> ended(std::shared_ptr<State> self) {
         while (!self->ending_)
             co_await self->done_.async_wait(kAwait);
         co_return *self->ending_;
@@ -199,7 +199,7 @@ public:
 private:
     struct Stream {
         asio::posix::stream_descriptor descriptor;
-        Tail text = {};
+        ConsoleTail text = {};
         std::array<char, 4096> block = {};
         std::function<void(std::string_view)> sink = {};
     };
@@ -283,7 +283,7 @@ private:
     }
 
     void set_ending(int wait_status) {
-        ending_ = describe_ending(wait_status, console_.text.text(), errors_.text.text());
+        ending_ = describe_exit(wait_status, console_.text.text(), errors_.text.text());
         if (!restore_error_.empty() && WIFSIGNALED(wait_status)) ending_->reason = restore_error_;
         if (killed_) ending_->reason = "the VM was stopped";
         if (internal_error_) ending_->reason = "this host's KVM cannot run the VM's kernel (KVM internal error)";
@@ -311,7 +311,7 @@ private:
     DiskErrors disk_errors_;
     bool internal_error_ = false;
     bool killed_ = false;  // by us
-    std::optional<Ending> ending_;
+    std::optional<ExitReason> ending_;
 };
 
 Qemu::Qemu(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -328,7 +328,7 @@ std::unique_ptr<Qemu> Qemu::start(const asio::any_io_executor& executor, Machine
     base::UniqueFd memory = make_memory(held.memory_bytes);
     base::UniqueFd devices = origin ? origin->devices() : base::UniqueFd();
     Cgroup cgroup(limits_of(held));
-    base::Child child = spawn_qemu(held, channels, memory, origin ? Beginning::restored : Beginning::boot, cgroup);
+    base::Child child = spawn_qemu(held, channels, memory, origin ? StartMode::restore : StartMode::boot, cgroup);
     base::timings().mark("QEMU spawned");
     // Beside QEMU, which has enough to do until it is told to go on from there.
     if (origin) {
@@ -361,7 +361,7 @@ asio::awaitable<SavedVm> Qemu::save() {
     return State::save(state_);
 }
 
-asio::awaitable<Ending> Qemu::ended() {
+asio::awaitable<ExitReason> Qemu::ended() {
     return State::ended(state_);
 }
 

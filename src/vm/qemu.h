@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "base/fd.h"
-#include "vm/ending.h"
+#include "vm/exit_reason.h"
 #include "vm/machine.h"
 #include "vm/template_file.h"
 
@@ -41,7 +41,7 @@ public:
     boost::asio::awaitable<SavedVm> save();
 
     // Completes when the process has ended, with the console drained; may be awaited by one.
-    boost::asio::awaitable<Ending> ended();
+    boost::asio::awaitable<ExitReason> ended();
 
     // SIGKILL; `ended` then completes.
     void kill();

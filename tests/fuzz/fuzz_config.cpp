@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "build/config.h"
+#include "convert/config.h"
 #include "gvmi/image.h"
 #include "oci/parse.h"
 
@@ -22,10 +22,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         oci::Image image;
         image.id = std::string(64, '0');
         image.config = base::parse_json(text);
-        build::Changes changes;
+        convert::Changes changes;
         changes.env = {"A=1"};
         changes.volumes = {"/v"};
-        const nlohmann::json config = build::container_config(image, changes);
+        const nlohmann::json config = convert::container_config(image, changes);
         // What was made is what a reader takes, unchanged.
         if (gvmi::parse_config(config).json != config || gvmi::make_trailer(config).empty()) std::abort();
     });

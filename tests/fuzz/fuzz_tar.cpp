@@ -11,8 +11,8 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/hash.h"
-#include "build/convert.h"
-#include "build/tree.h"
+#include "convert/convert.h"
+#include "convert/tree.h"
 #include "oci/stream.h"
 #include "oci/tar.h"
 
@@ -74,7 +74,7 @@ void add_layer(oci::Image& image, const std::string& blob) {
 bool is_small(const oci::Image& image) {
     constexpr uint64_t kSmall = uint64_t{16} << 20;
     uint64_t total = 0;
-    build::Tree tree;
+    convert::Tree tree;
     for (size_t i = 0; i < image.layers.size(); i++) {
         oci::TarReader reader(oci::open_layer(image.layers[i]));
         oci::TarEntry entry;
@@ -99,9 +99,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         add_layer(image, fix ? with_checksums(content.substr(cut)) : content.substr(cut));
         if (!is_small(image)) return 0;
         const base::UniqueFd fd(::memfd_create("image", MFD_CLOEXEC));
-        build::Options options;
+        convert::Options options;
         options.compression.level = 1;
-        build::convert(image, nlohmann::json::object(), fd.get(), "image", options);
+        convert::convert(image, nlohmann::json::object(), fd.get(), "image", options);
     } catch (const base::Error&) {
         // refused
     }

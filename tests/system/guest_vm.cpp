@@ -114,10 +114,10 @@ void GuestVm::kill(uint64_t process, int signal) {
     request(std::move(message));
 }
 
-agent::RequestError GuestVm::refused(const agent::Exec& exec) {
+agent::GuestError GuestVm::refused(const agent::Exec& exec) {
     try {
         begin(exec);
-    } catch (const agent::RequestError& error) {
+    } catch (const agent::GuestError& error) {
         return error;
     }
     ADD_FAILURE() << exec.bin() << " was not refused";

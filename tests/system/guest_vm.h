@@ -67,7 +67,7 @@ public:
     void request(agent::Request request);
 
     static agent::Exec exec(const std::vector<std::string>& argv);
-    // Starts a process; throws agent::RequestError where it does not run.
+    // Starts a process; throws agent::GuestError where it does not run.
     std::shared_ptr<Process> begin(agent::Exec exec, bool grant = true);
     std::shared_ptr<Process> begin(const std::vector<std::string>& argv) { return begin(exec(argv)); }
     // Runs it to its end.
@@ -77,7 +77,7 @@ public:
     void finish(const std::shared_ptr<Process>& process);
     void kill(uint64_t process, int signal);
     // What the guest answers to an Exec that fails.
-    agent::RequestError refused(const agent::Exec& exec);
+    agent::GuestError refused(const agent::Exec& exec);
 
     // Serves the channel until the condition holds; base::Error at the deadline.
     void until(const std::function<bool()>& condition, std::chrono::steady_clock::duration deadline = kDeadline);

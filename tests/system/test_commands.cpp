@@ -1,4 +1,4 @@
-// The command line of ya-runtime-vm (exe-unit.md, cli.md), as its callers write it.
+// The command line of ya-runtime-vm (docs/spec/exe-unit.md, docs/spec/cli.md), as its callers write it.
 #include <gmock/gmock.h>
 
 #include <fstream>
@@ -110,7 +110,7 @@ TEST_F(CommandsTest, StartWithoutDeployAndWithWrongArgumentsAreAnswersToHello) {
     const auto error_of = [](Runtime& vm) -> std::string {
         try {
             vm.hello();
-        } catch (const exeunit::RequestError& e) {
+        } catch (const exeunit::ResponseError& e) {
             EXPECT_EQ(vm.shutdown(), 0);
             return e.what();
         }

@@ -1,4 +1,5 @@
-// Runtime status events (exe-unit.md, "start: the pipe"): what a VM has used, and what becomes of it; for a supervisor that asks for them.
+// Runtime status events (docs/spec/exe-unit.md, "start: the pipe"): what a VM has used, and what becomes of it; for a supervisor that asks
+// for them.
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <sys/socket.h>

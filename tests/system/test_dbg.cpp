@@ -1,4 +1,4 @@
-// The local debugger: driven through pipes as a script would, and at a terminal as a person would (cli.md, ya-runtime-dbg).
+// The local debugger: driven through pipes as a script would, and at a terminal as a person would (docs/spec/cli.md, ya-runtime-dbg).
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <poll.h>

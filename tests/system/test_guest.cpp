@@ -33,7 +33,7 @@ TEST_F(Guest, RefusesWhatCannotBeRunAndSaysWhy) {
     const auto refusal = [&](const char* bin, const char* work_dir = "") {
         agent::Exec exec = GuestVm::exec({bin});
         exec.set_work_dir(work_dir);
-        const agent::RequestError error = vm->refused(exec);
+        const agent::GuestError error = vm->refused(exec);
         return std::pair(error.code(), std::string(error.what()));
     };
     using agent::Error;
@@ -102,7 +102,7 @@ TEST_F(Guest, UnknownUserFailsTheSetupAndIsNamed) {
     try {
         vm.set_up(setup);
         FAIL();
-    } catch (const agent::RequestError& error) {
+    } catch (const agent::GuestError& error) {
         EXPECT_THAT(error.what(), HasSubstr("its /etc/passwd has no user \"nobody-knows\""));
     }
 }
@@ -143,7 +143,7 @@ TEST_F(Guest, KillsTheWholeGroupAndKnowsItsProcesses) {
     const auto code_of = [&](uint64_t number, int signal) {
         try {
             vm->kill(number, signal);
-        } catch (const agent::RequestError& error) {
+        } catch (const agent::GuestError& error) {
             return static_cast<int>(error.code());
         }
         return -1;

@@ -79,7 +79,7 @@ TEST_F(Guest, AMissingDiskIsNamed) {
     try {
         vm.set_up(GuestVm::setup("absent"));
         FAIL();
-    } catch (const agent::RequestError& error) {
+    } catch (const agent::GuestError& error) {
         EXPECT_STREQ(error.what(), "there is no disk with the serial \"absent\"");
     }
 }
@@ -185,7 +185,7 @@ TEST_F(Guest, ASymlinkInTheImageDoesNotLeadAVolumeOut) {
     try {
         vm.set_up(setup);
         FAIL();
-    } catch (const agent::RequestError& error) {
+    } catch (const agent::GuestError& error) {
         EXPECT_STREQ(error.what(), "cannot look up /loop/volume: Too many levels of symbolic links");
     }
 }
@@ -248,7 +248,7 @@ TEST_F(Guest, NamesAndConfiguresCards) {
     const auto refusal = [&](const agent::Request& bad) {
         try {
             vm->request(bad);
-        } catch (const agent::RequestError& error) {
+        } catch (const agent::GuestError& error) {
             EXPECT_EQ(error.code(), agent::Error::BAD_REQUEST);
             return std::string(error.what());
         }

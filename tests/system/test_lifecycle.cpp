@@ -36,7 +36,7 @@ std::vector<pid_t> our_qemus() {
 std::string hello_error(Runtime& runtime) {
     try {
         runtime.hello();
-    } catch (const exeunit::RequestError& e) {
+    } catch (const exeunit::ResponseError& e) {
         return e.what();
     }
     return "no error";
@@ -74,7 +74,7 @@ TEST_F(Lifecycle, TheDeathOfAVmIsToldToThoseWhoWait) {
     try {
         runtime->sh("true");
         ADD_FAILURE() << "a command ran in a dead VM";
-    } catch (const exeunit::RequestError& e) {
+    } catch (const exeunit::ResponseError& e) {
         EXPECT_THAT(e.what(), HasSubstr("the VM died: QEMU was killed by signal 9"));
     }
     EXPECT_THAT(log(), HasSubstr("the last words"));

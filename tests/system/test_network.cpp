@@ -1,4 +1,4 @@
-// Two VMs on one network, joined by frames that the test carries as a supervisor does (exe-unit.md, "Networking").
+// Two VMs on one network, joined by frames that the test carries as a supervisor does (docs/spec/exe-unit.md, "Networking").
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <poll.h>
@@ -150,7 +150,7 @@ protected:
     static api::Error::Code refused(Runtime& vm, const api::CreateNetwork& request) {
         try {
             vm.wait(vm.client().network(request));
-        } catch (const exeunit::RequestError& e) {
+        } catch (const exeunit::ResponseError& e) {
             return e.code();
         }
         throw base::Error("the request was not refused");
@@ -373,7 +373,7 @@ TEST_F(NetworkTest, AnEndpointThatCannotBeReachedIsAnErrorToHello) {
     try {
         vm->hello();
         FAIL();
-    } catch (const exeunit::RequestError& e) {
+    } catch (const exeunit::ResponseError& e) {
         EXPECT_THAT(e.what(), HasSubstr("cannot connect the card eth0"));
     }
     EXPECT_EQ(vm->shutdown(), 0);

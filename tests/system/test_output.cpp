@@ -1,4 +1,4 @@
-// No byte lost, none invented, in order, before the final status; and the runtime small all the while (exe-unit.md, rule 3).
+// No byte lost, none invented, in order, before the final status; and the runtime small all the while (docs/spec/exe-unit.md, rule 3).
 #include <gmock/gmock.h>
 
 #include <boost/asio/steady_timer.hpp>

@@ -1,4 +1,4 @@
-// What a command is given and how its end is told (exe-unit.md, rules 1 to 7; guest.md, "A process").
+// What a command is given and how its end is told (docs/spec/exe-unit.md, rules 1 to 7; docs/spec/guest.md, "A process").
 #include <gmock/gmock.h>
 
 #include "fixture.h"
@@ -27,7 +27,7 @@ protected:
     std::string refusal(const std::vector<std::string>& argv, api::Error::Code code, const RunOptions& options = {}) {
         try {
             (void)vm->begin(argv, options);
-        } catch (const exeunit::RequestError& e) {
+        } catch (const exeunit::ResponseError& e) {
             EXPECT_EQ(e.code(), code) << e.what();
             return e.what();
         }
@@ -142,7 +142,7 @@ TEST_F(ProcessTest, UserThatTheImageDoesNotKnowIsAnError) {
     try {
         vm->hello();
         ADD_FAILURE() << "started";
-    } catch (const exeunit::RequestError& e) {
+    } catch (const exeunit::ResponseError& e) {
         EXPECT_THAT(e.what(), HasSubstr("nobody-knows"));
     }
 }

@@ -1,5 +1,5 @@
-// Host volumes and what a supervisor does with them (exe-unit.md, "TRANSFER and the volume"): what the guest writes is what an archiver of
-// the host packs, what it unpacks works in the guest, and nothing leads out.
+// Host volumes and what a supervisor does with them (docs/spec/exe-unit.md, "TRANSFER and the volume"): what the guest writes is what an
+// archiver of the host packs, what it unpacks works in the guest, and nothing leads out.
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 

@@ -1,4 +1,4 @@
-// What a VM mounts, seen from both sides (guest.md, File systems; exe-unit.md, deploy).
+// What a VM mounts, seen from both sides (docs/spec/guest.md, File systems; docs/spec/exe-unit.md, deploy).
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
@@ -114,7 +114,7 @@ TEST_F(VolumesTest, AVolumeInThePlaceOfAFileIsAnAnswerToHello) {
         try {
             vm->hello();
             ADD_FAILURE() << kind;
-        } catch (const exeunit::RequestError& e) {
+        } catch (const exeunit::ResponseError& e) {
             EXPECT_THAT(e.what(), HasSubstr("/opt/bin/answer: Not a directory"));
         }
         EXPECT_EQ(vm->shutdown(), 0);

@@ -36,9 +36,9 @@ std::unique_ptr<Exchange> route(const Request& request, Service& service, const 
         if (auto exchange = route_pull(request, service, urls)) return exchange;
         if (auto exchange = route_web(request, service)) return exchange;
     } else {
-        throw RequestError(kNotAllowed, "only GET, HEAD and POST are answered here");
+        throw HttpError(kNotAllowed, "only GET, HEAD and POST are answered here");
     }
-    throw RequestError(kNotFound, "there is nothing here");
+    throw HttpError(kNotFound, "there is nothing here");
 }
 
 }  // namespace registry::server

@@ -16,7 +16,7 @@ struct PublicUrls {
     bool tls = false;         // whether this server itself speaks TLS
 };
 
-// The exchange for a request of registry.md's table, the web page, /healthz and /metrics. Throws RequestError 404 or 405.
+// The exchange for a request of docs/spec/registry.md's table, the web page, /healthz and /metrics. Throws HttpError 404 or 405.
 std::unique_ptr<Exchange> route(const Request& request, Service& service, const PublicUrls& urls, const Metrics& metrics);
 
 // The parts of `route`, each none where the path is not its own: what takes forms and JSON, what gives images, and the
@@ -25,7 +25,7 @@ std::unique_ptr<Exchange> route_push(const Request& request, Service& service);
 std::unique_ptr<Exchange> route_pull(const Request& request, Service& service, const PublicUrls& urls);
 std::unique_ptr<Exchange> route_web(const Request& request, Service& service);
 
-// Where a request finds this server from outside: as given, else as its Host says. Both are set. Throws RequestError 400.
+// Where a request finds this server from outside: as given, else as its Host says. Both are set. Throws HttpError 400.
 PublicUrls public_urls(const Request& request, const PublicUrls& given);
 
 // Content of so many bytes, or the part of it that the request's Range asks for; `etag` with its quotes.

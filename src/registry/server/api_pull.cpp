@@ -32,7 +32,7 @@ PublicUrls public_urls(const Request& request, const PublicUrls& given) {
     PublicUrls urls = given;
     if (urls.http.empty() && urls.https.empty()) {
         const std::string host = request.header("Host");
-        if (!is_host(host)) throw RequestError(kBadRequest, "the request has no usable Host");
+        if (!is_host(host)) throw HttpError(kBadRequest, "the request has no usable Host");
         (urls.tls ? urls.https : urls.http) = (urls.tls ? "https://" : "http://") + host;
     }
     if (urls.http.empty()) urls.http = urls.https;
@@ -67,7 +67,7 @@ Upload find(const Request& request, Service& service) {
     const std::optional<std::string> tag = request.query("tag");
     if (tag) return service.find_by_tag(*tag);
     const std::optional<std::string> hash = request.query("hash");
-    if (!hash) throw RequestError(kBadRequest, "neither tag nor hash is given");
+    if (!hash) throw HttpError(kBadRequest, "neither tag nor hash is given");
     return service.find_by_hash(*hash);
 }
 

@@ -7,9 +7,9 @@
 namespace registry::server {
 
 // A request that is answered with an error; the message is the answer's text.
-class RequestError : public base::Error {
+class HttpError : public base::Error {
 public:
-    RequestError(unsigned status, const std::string& message) : base::Error(message), status_(status) {}
+    HttpError(unsigned status, const std::string& message) : base::Error(message), status_(status) {}
     unsigned status() const { return status_; }
 
 private:

@@ -14,7 +14,7 @@ struct MHD_PostProcessor;
 namespace registry::server {
 
 // A form (multipart/form-data) that comes in piece by piece. Its fields are kept; the one called "file" goes to `on_file` as it comes,
-// perhaps with no bytes. Throws RequestError 400 for a request that is no form or is cut, a field twice or too long.
+// perhaps with no bytes. Throws HttpError 400 for a request that is no form or is cut, a field twice or too long.
 class Form {
 public:
     using OnFile = std::function<void(std::span<const std::byte>)>;
@@ -26,7 +26,7 @@ public:
     void take(std::span<const std::byte> data);
     void finish();
 
-    // Throws RequestError 400 where it did not come (yet).
+    // Throws HttpError 400 where it did not come (yet).
     const std::string& field(const std::string& name) const;
     bool has(const std::string& name) const { return fields_.count(name) > 0; }
     bool has_file() const { return has_file_; }

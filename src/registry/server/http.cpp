@@ -50,7 +50,7 @@ template <typename F>
 void guarded(Context& context, F f) {
     try {
         f();
-    } catch (const RequestError& e) {
+    } catch (const HttpError& e) {
         context.response = error_response(e.status(), e.what());
     } catch (const std::exception& e) {
         spdlog::error("{} {}: {}", context.request.method, context.request.path, e.what());

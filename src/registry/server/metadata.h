@@ -31,7 +31,7 @@ public:
     virtual void for_unused(const std::vector<std::string>& chunks, const std::function<void(const std::string&)>& remove) = 0;
 
     virtual std::optional<std::string> find_tag(const Name& name) = 0;
-    // Sets or moves a tag, or only looks whether that is allowed. Throws RequestError 403 where the user's images would be more than the
+    // Sets or moves a tag, or only looks whether that is allowed. Throws HttpError 403 where the user's images would be more than the
     // quota.
     virtual void set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check) = 0;
     // A tag, or all of a repository where `name.tag` is empty; returns how many.

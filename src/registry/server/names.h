@@ -7,11 +7,11 @@
 
 namespace registry::server {
 
-// A user's, repository's or tag's name: 1 to 128 letters, digits, - _ and . of ASCII, and more than dots. Throws RequestError 400; `what`
+// A user's, repository's or tag's name: 1 to 128 letters, digits, - _ and . of ASCII, and more than dots. Throws HttpError 400; `what`
 // is for its message.
 void check_name(std::string_view name, std::string_view what);
 
-// "user/repository:tag", tag "latest" where there is none. Throws RequestError 400.
+// "user/repository:tag", tag "latest" where there is none. Throws HttpError 400.
 Name parse_name(const std::string& text);
 
 // Text as HTML has it, in an element or in a quoted attribute.

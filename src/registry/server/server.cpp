@@ -34,7 +34,7 @@ base::UniqueFd lock_folder(const std::filesystem::path& data) {
 }
 
 // Until one of the signals comes.
-void keep_house(const ServeOptions& options, const sigset_t& signals, Service& service) {
+void run_maintenance(const ServeOptions& options, const sigset_t& signals, Service& service) {
     constexpr auto kBetweenCollections = std::chrono::hours(1);
     constexpr timespec kSecond{.tv_sec = 1, .tv_nsec = 0};
     auto next = std::chrono::steady_clock::now();
@@ -87,7 +87,7 @@ void serve(const ServeOptions& options) {
             [&metrics](const Request& request, unsigned status, uint64_t bytes_in) { metrics.answered(request.method, status, bytes_in); });
         std::printf("listening on %s\n", http.url().c_str());
         (void)std::fflush(stdout);
-        keep_house(options, signals, service);
+        run_maintenance(options, signals, service);
         http.stop(kGraceSeconds);
     }
     service.stop();

@@ -53,7 +53,7 @@ public:
     // Sets a tag, or only checks that it could be set now or, where chunks are missing, later.
     void attach(const std::string& id, const Name& name, const std::string& login, const std::string& token, bool only_check);
 
-    // Full uploads that are not blocked; RequestError 404 or 451 otherwise.
+    // Full uploads that are not blocked; HttpError 404 or 451 otherwise.
     Upload find_by_tag(const std::string& name);
     Upload find_by_hash(const std::string& sha3);
     Upload find(const std::string& id);
@@ -66,7 +66,7 @@ public:
     void stop();
 
 private:
-    // Throws RequestError 451 where anything of an upload is blocked.
+    // Throws HttpError 451 where anything of an upload is blocked.
     void refuse_blocked(const std::string& id, const Descriptor& descriptor);
     void refuse_when_full();
 

@@ -1,5 +1,5 @@
-// Folder registry/server: the registry itself (spec registry.md): chunks in a Storage, everything else in a Metadata, the HTTP interface
-// over both, a web page, and what an operator does by hand.
+// Folder registry/server: the registry itself (docs/spec/registry.md): chunks in a Storage, everything else in a Metadata, the HTTP
+// interface over both, a web page, and what an operator does by hand.
 #pragma once
 
 #include <cstddef>
@@ -15,9 +15,9 @@ namespace registry::server {
 class ChunkWriter {
 public:
     virtual ~ChunkWriter() = default;
-    // Throws base::Error; RequestError where it gets longer than announced.
+    // Throws base::Error; HttpError where it gets longer than announced.
     virtual void write(std::span<const std::byte> data) = 0;
-    // Makes it durable and visible. May block on the disk for long. Throws RequestError where length or SHA-256 are not what was announced.
+    // Makes it durable and visible. May block on the disk for long. Throws HttpError where length or SHA-256 are not what was announced.
     virtual void commit() = 0;
 };
 

@@ -1,4 +1,4 @@
-"""Calls and options (exe-unit.md, the table of calls)."""
+"""Calls and options (docs/spec/exe-unit.md, the table of calls)."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What deploy prints, what it makes of --volume-override, and what a transfer finds (exe-unit.md, deploy)."""
+"""What deploy prints, what it makes of --volume-override, and what a transfer finds (docs/spec/exe-unit.md, deploy)."""
 
 import json
 import os

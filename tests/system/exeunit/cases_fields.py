@@ -1,4 +1,4 @@
-"""Each field of requests and responses, by its numbers (exe-unit.md, "start: the pipe"). That a field has the type that the contract says,
+"""Each field of requests and responses, by its numbers (docs/spec/exe-unit.md, "start: the pipe"). That a field has the type that the contract says,
 and no other field is there, is looked at in every message of every session (messages.py)."""
 
 import re

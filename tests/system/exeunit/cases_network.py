@@ -1,4 +1,4 @@
-"""Networks (exe-unit.md, Networking). The supervisor's end of a card is a socket here, at which frames are written and read by hand."""
+"""Networks (docs/spec/exe-unit.md, Networking). The supervisor's end of a card is a socket here, at which frames are written and read by hand."""
 
 import socket
 import struct

@@ -1,4 +1,4 @@
-"""offer-template and test (exe-unit.md)."""
+"""offer-template and test (docs/spec/exe-unit.md)."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The pipe: frames, requests as they come, ends, and the log (exe-unit.md, "start: the pipe")."""
+"""The pipe: frames, requests as they come, ends, and the log (docs/spec/exe-unit.md, "start: the pipe")."""
 
 import os
 

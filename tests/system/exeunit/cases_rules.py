@@ -1,4 +1,4 @@
-"""The nine rules that the supervisor relies on (exe-unit.md, Rules)."""
+"""The nine rules that the supervisor relies on (docs/spec/exe-unit.md, Rules)."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""start's arguments (exe-unit.md, start arguments): the entrypoint."""
+"""start's arguments (docs/spec/exe-unit.md, start arguments): the entrypoint."""
 
 import json
 import os

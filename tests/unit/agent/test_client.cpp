@@ -181,7 +181,7 @@ TEST_F(Client, AnswersGoToTheirRequests) {
     EXPECT_NE(first_id, second_id);
     answer(second_id, "not \x1b there");
     answer(first_id);
-    EXPECT_EQ(error_of<agent::RequestError>([&] { wait(std::move(second)); }), "not ? there");
+    EXPECT_EQ(error_of<agent::GuestError>([&] { wait(std::move(second)); }), "not ? there");
     wait(std::move(first));
 }
 
@@ -189,7 +189,7 @@ TEST_F(Client, RefusesARequestThatIsTooLong) {
     say_ready();
     agent::Request exec;
     exec.mutable_exec()->add_args(std::string(agent::kMaxRequestBytes, 'x'));
-    EXPECT_THAT(error_of<agent::RequestError>([&] { wait(request(exec)); }), HasSubstr("4 MiB"));
+    EXPECT_THAT(error_of<agent::GuestError>([&] { wait(request(exec)); }), HasSubstr("4 MiB"));
 }
 
 TEST_F(Client, OutputComesAfterTheAwaiterOfItsExecHasRunOn) {

@@ -113,7 +113,7 @@ TEST_F(ClientTest, AnswersFindTheirRequestsInAnyOrder) {
     try {
         end(kill);
         FAIL() << "the error is lost";
-    } catch (const RequestError& e) {
+    } catch (const ResponseError& e) {
         EXPECT_EQ(e.code(), api::Error::NOT_FOUND);
         EXPECT_STREQ(e.what(), "no process 7");
     }

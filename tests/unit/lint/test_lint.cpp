@@ -8,7 +8,7 @@
 
 #include "base/fd.h"
 #include "base/hash.h"
-#include "build/convert.h"
+#include "convert/convert.h"
 #include "gvmi/image.h"
 #include "tar_builder.h"
 
@@ -53,7 +53,7 @@ std::vector<Finding> findings(std::vector<Entry> entries, const json& config, co
     layer.diff_id = base::sha256_hex(std::as_bytes(std::span(tar)));
     image.layers.push_back(layer);
     const base::UniqueFd fd(::memfd_create("image", MFD_CLOEXEC));
-    const build::Summary summary = build::convert(image, config, fd.get(), "image", {});
+    const convert::Summary summary = convert::convert(image, config, fd.get(), "image", {});
     gvmi::SquashfsReader reader(fd.get());
     return lint::lint(reader, gvmi::parse_config(config), summary.file_bytes, {}, off);
 }

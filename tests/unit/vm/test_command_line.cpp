@@ -25,8 +25,8 @@ void add_disk(vm::Machine& machine, const char* serial, bool read_only, bool eph
     machine.disks.push_back({.file = {}, .serial = serial, .read_only = read_only, .ephemeral = ephemeral});
 }
 
-std::string line(const vm::Machine& machine, vm::Beginning beginning = vm::Beginning::boot) {
-    const vm::Surroundings around{
+std::string line(const vm::Machine& machine, vm::StartMode beginning = vm::StartMode::boot) {
+    const vm::InheritedFds around{
         .agent = 3, .qmp = 4, .console = 5, .memory = 12, .tsc_khz = 2596122, .disks = {6, 7, 8, 9}, .cards = {10, 11}};
     return fmt::format("{}", fmt::join(vm::command_line(machine, around, beginning), " "));
 }
@@ -65,7 +65,7 @@ TEST(CommandLine, ARestoredVmHasTheSameDevicesAndNoKernel) {
     vm::Machine one = machine();
     add_disk(one, "image0", true);
     const std::string booted = line(one);
-    const std::string restored = line(one, vm::Beginning::restored);
+    const std::string restored = line(one, vm::StartMode::restore);
     EXPECT_THAT(restored, HasSubstr("-incoming defer"));
     EXPECT_THAT(restored, Not(HasSubstr(" -kernel ")));
     const auto devices = [](const std::string& text) { return text.substr(text.find("-chardev")); };
@@ -134,12 +134,12 @@ TEST(CommandLine, IsAQ35WithoutPlaceholdersAndBalloonForPciDevices) {
     EXPECT_THAT(text, testing::EndsWith(" -device vfio-pci,host=0000:01:00.0 -device edu"));
     for (const char* none : {"balloon", "mmio", "null-co", "microvm"})
         EXPECT_THAT(text, Not(HasSubstr(none)));
-    EXPECT_THROW(line(pci, vm::Beginning::restored), base::Error);
+    EXPECT_THROW(line(pci, vm::StartMode::restore), base::Error);
 }
 
 void expect_refused(const vm::Machine& machine, const char* why) {
     try {
-        vm::command_line(machine, {}, vm::Beginning::boot);
+        vm::command_line(machine, {}, vm::StartMode::boot);
         ADD_FAILURE() << why;
     } catch (const base::Error& e) {
         EXPECT_STREQ(e.what(), why);

@@ -42,16 +42,16 @@ protected:
     // Machine code that halts for ever, with a PVH entry, in the smallest ELF file that QEMU starts.
     void write_halting_kernel();
 
-    vm::Ending wait(vm::Qemu& qemu) {
-        std::optional<vm::Ending> ending;
-        asio::co_spawn(io_, qemu.ended(), [&](const std::exception_ptr&, vm::Ending e) {
+    vm::ExitReason wait(vm::Qemu& qemu) {
+        std::optional<vm::ExitReason> ending;
+        asio::co_spawn(io_, qemu.ended(), [&](const std::exception_ptr&, vm::ExitReason e) {
             ending = std::move(e);
             io_.stop();
         });
         io_.restart();
         io_.run_for(20s);
         EXPECT_TRUE(ending) << "QEMU did not end in time";
-        return ending.value_or(vm::Ending{});
+        return ending.value_or(vm::ExitReason{});
     }
 
     fs::path folder_;
@@ -93,7 +93,7 @@ TEST_F(Qemu, NamesAMissingFile) {
 TEST_F(Qemu, EndsWithQemusReason) {
     std::ofstream(folder_ / "vmlinux") << "not a kernel";
     const auto qemu = vm::Qemu::start(io_.get_executor(), machine());
-    const vm::Ending ending = wait(*qemu);
+    const vm::ExitReason ending = wait(*qemu);
     EXPECT_EQ(ending.code, 1);
     EXPECT_THAT(ending.reason, testing::StartsWith("QEMU: ")) << ending.last_lines;
     EXPECT_THAT(ending.last_lines, testing::HasSubstr(ending.reason.substr(6)));
@@ -119,7 +119,7 @@ TEST_F(Qemu, RunsConfinedUntilItIsStopped) {
     std::ifstream environment("/proc/" + std::to_string(qemu->pid()) + "/environ");
     EXPECT_EQ(environment.get(), std::ifstream::traits_type::eof());
     qemu->kill();
-    const vm::Ending ending = wait(*qemu);
+    const vm::ExitReason ending = wait(*qemu);
     EXPECT_EQ(ending.code, 137);
     EXPECT_EQ(ending.reason, "the VM was stopped") << ending.last_lines;
 }
@@ -136,7 +136,7 @@ TEST_F(Qemu, IsGoneAfterTheDestructor) {
     auto qemu = vm::Qemu::start(io_.get_executor(), machine());
     const pid_t pid = qemu->pid();
     std::string reason;
-    asio::co_spawn(io_, qemu->ended(), [&](const std::exception_ptr&, const vm::Ending& ending) { reason = ending.reason; });
+    asio::co_spawn(io_, qemu->ended(), [&](const std::exception_ptr&, const vm::ExitReason& ending) { reason = ending.reason; });
     io_.run_for(50ms);
     qemu.reset();
     EXPECT_LT(::kill(pid, 0), 0);

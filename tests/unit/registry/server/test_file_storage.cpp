@@ -33,9 +33,9 @@ TEST_F(FileStorageTest, WrongBytesAreRefused) {
     for (const char* text : {"hallo", "hell", ""}) {
         const auto writer = storage_.begin(hash_, 5);
         writer->write(bytes(text));
-        EXPECT_THROW(writer->commit(), RequestError) << text;
+        EXPECT_THROW(writer->commit(), HttpError) << text;
     }
-    EXPECT_THROW(storage_.begin(hash_, 5)->write(bytes("hello!")), RequestError);
+    EXPECT_THROW(storage_.begin(hash_, 5)->write(bytes("hello!")), HttpError);
     EXPECT_FALSE(storage_.has(hash_));
     EXPECT_EQ(incoming(), 0u);
 }
@@ -48,7 +48,7 @@ TEST_F(FileStorageTest, AStoredChunkIsCheckedAgainButNotWritten) {
     EXPECT_NO_THROW(writer->commit());
     const auto wrong = storage_.begin(hash_, 5);
     wrong->write(bytes("hallo"));
-    EXPECT_THROW(wrong->commit(), RequestError);
+    EXPECT_THROW(wrong->commit(), HttpError);
 }
 
 TEST_F(FileStorageTest, ListsAndRemoves) {

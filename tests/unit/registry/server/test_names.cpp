@@ -13,7 +13,7 @@ TEST(Names, AreLettersDigitsAndThreeMarks) {
     for (const std::string& name :
          {std::string(), std::string("."), std::string(".."), std::string("a/b"), std::string("a b"), std::string("a:b"),
           std::string("\xc3\xa4"), std::string("a\0b", 3), std::string(129, 'x'), std::string("<b>")})
-        EXPECT_THROW(check_name(name, "tag"), RequestError) << name;
+        EXPECT_THROW(check_name(name, "tag"), HttpError) << name;
 }
 
 TEST(Names, AnImagesNameHasThreeParts) {
@@ -21,7 +21,7 @@ TEST(Names, AnImagesNameHasThreeParts) {
     EXPECT_EQ(name.user + " " + name.repository + " " + name.tag, "alice tools 1.0");
     EXPECT_EQ(parse_name("alice/tools").tag, "latest");
     for (const char* text : {"", "tools", "alice/", "/tools", "alice/tools:", "alice/tools:1:2", "a/b/c", "a:b/c", "../..:x"})
-        EXPECT_THROW(parse_name(text), RequestError) << text;
+        EXPECT_THROW(parse_name(text), HttpError) << text;
 }
 
 TEST(Escape, LeavesNothingThatHtmlReads) {

@@ -13,7 +13,7 @@ template <typename F>
 unsigned status_of(F f) {
     try {
         f();
-    } catch (const RequestError& e) {
+    } catch (const HttpError& e) {
         return e.status();
     }
     return 200;

@@ -63,12 +63,12 @@ TEST_F(SqliteMetadataTest, QuotasCountAnImageOnce) {
     const TestImage first("aaaabbbb"), second("cccc");
     add(first, State::full);
     add(second, State::full);
-    EXPECT_THROW(tag("1", first), RequestError);  // no such user
+    EXPECT_THROW(tag("1", first), HttpError);  // no such user
     metadata_.add_user("alice", std::nullopt, 1);
-    EXPECT_THROW(tag("1", first, 1, 7), RequestError);
+    EXPECT_THROW(tag("1", first, 1, 7), HttpError);
     tag("1", first, 1, 8);
     tag("2", first, 1, 8);
-    EXPECT_THROW(tag("3", second, 1, 11), RequestError);
+    EXPECT_THROW(tag("3", second, 1, 11), HttpError);
     metadata_.add_user("alice", 12, 1);
     tag("3", second, 1, 0);
     EXPECT_THROW(metadata_.set_tag({"alice", "tools", "4"}, std::string(64, '0'), 1000, 1, false), base::Error);  // no such upload

@@ -1,0 +1,72 @@
+#include "convert/config.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "gvmi/image.h"
+
+namespace convert {
+namespace {
+
+using nlohmann::json;
+
+json container_part(const json& image_config) {
+    const auto found = image_config.is_object() ? image_config.find("config") : image_config.end();
+    if (!image_config.is_object()) throw base::Error("the image's configuration is not a JSON object");
+    if (found == image_config.end() || found->is_null()) return json::object();
+    if (!found->is_object()) throw base::Error("the image's \"config\" is not a JSON object");
+    return *found;
+}
+
+// Existing readers take neither null nor a bare string for a list.
+void normalize(json& config) {
+    for (auto it = config.begin(); it != config.end();)
+        it = it->is_null() ? config.erase(it) : std::next(it);
+    for (const char* key : {"Entrypoint", "Cmd", "Shell"}) {
+        const auto found = config.find(key);
+        if (found != config.end() && found->is_string()) *found = json::array({*found});
+    }
+    for (const char* key : {"Volumes", "ExposedPorts"}) {
+        const auto found = config.find(key);
+        if (found == config.end() || !found->is_object()) continue;
+        for (json& value : *found) {
+            if (value.is_null()) value = json::object();
+        }
+    }
+}
+
+void set_env(json& config, const std::string& setting) {
+    const size_t equals = setting.find('=');
+    if (equals == std::string::npos || equals == 0) throw base::Error("\"" + setting + "\" is not of the form NAME=VALUE");
+    json& list = config["Env"];
+    if (list.is_null()) list = json::array();
+    const std::string start = setting.substr(0, equals + 1);
+    const auto same =
+        std::find_if(list.begin(), list.end(), [&start](const json& entry) { return entry.get<std::string>().starts_with(start); });
+    if (same == list.end()) {
+        list.push_back(setting);
+    } else {
+        *same = setting;
+    }
+}
+
+}  // namespace
+
+json container_config(const oci::Image& image, const Changes& changes) {
+    json config = container_part(image.config);
+    normalize(config);
+    config = gvmi::parse_config(std::move(config)).json;  // the types are right from here
+    config["Image"] = image.id;
+    for (const std::string& setting : changes.env)
+        set_env(config, setting);
+    for (const std::string& volume : changes.volumes)
+        config["Volumes"][gvmi::normal_volume_path(volume)] = json::object();
+    if (changes.user) config["User"] = *changes.user;
+    if (changes.entrypoint) {
+        config["Entrypoint"] = json::array({*changes.entrypoint});
+        config.erase("Cmd");
+    }
+    return gvmi::parse_config(std::move(config)).json;
+}
+
+}  // namespace convert

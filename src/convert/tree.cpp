@@ -1,0 +1,212 @@
+#include "convert/tree.h"
+
+#include <linux/limits.h>
+#include <sys/stat.h>
+
+#include <climits>
+#include <deque>
+
+#include "base/error.h"
+#include "base/path_names.h"
+#include "base/quote.h"
+#include "convert/path.h"
+
+namespace convert {
+namespace {
+
+using Type = oci::TarEntry::Type;
+
+constexpr std::string_view kWhiteout = ".wh.";
+constexpr std::string_view kOpaque = ".wh..wh..opq";
+constexpr std::string_view kMeta = ".wh..wh.";  // aufs's own files
+
+constexpr size_t kMaxDepth = PATH_MAX / 2;  // of directories: what one path can name
+constexpr int kMaxSymlinks = 40;            // followed in one path, as Linux does
+
+// Larger than any disk that a VM gets. A hostile archive of some hundred bytes can claim exabytes of holes.
+constexpr uint64_t kMaxFile = uint64_t{4} << 40;
+
+mode_t mode_of(const oci::TarEntry& entry) {
+    switch (entry.type) {
+        case Type::directory:
+            return S_IFDIR | entry.permissions;
+        case Type::symlink:
+            return S_IFLNK | 0777;
+        case Type::character_device:
+            return S_IFCHR | entry.permissions;
+        case Type::block_device:
+            return S_IFBLK | entry.permissions;
+        case Type::fifo:
+            return S_IFIFO | entry.permissions;
+        case Type::socket:
+            return S_IFSOCK | entry.permissions;
+        default:
+            return S_IFREG | entry.permissions;
+    }
+}
+
+// A directory that no layer describes, but something lies in. No time of day: equal images give equal bytes.
+std::shared_ptr<Node> implied_directory() {
+    auto node = std::make_shared<Node>();
+    node->inode.mode = S_IFDIR | 0755;
+    return node;
+}
+
+// Takes away what is below `directory` and does not come from `layer`. Recursive: the depth of the tree is bounded.
+void remove_lower(Node& directory, size_t layer) {
+    for (auto it = directory.children.begin(); it != directory.children.end();) {
+        Link& link = it->second;
+        if (link.node->is_directory()) remove_lower(*link.node, layer);
+        const bool stays = link.layer == layer || !link.node->children.empty();
+        it = stays ? std::next(it) : directory.children.erase(it);
+    }
+}
+
+std::shared_ptr<Node> child(const Node& directory, const std::string& name) {
+    const auto found = directory.children.find(name);
+    return found == directory.children.end() ? nullptr : found->second.node;
+}
+
+}  // namespace
+
+Tree::Tree() : root_(implied_directory()) {}
+
+// Walks to the directory of `path`'s last name, which itself is not followed. A symbolic link on the way is followed inside the image, as
+// an engine does that unpacks below a chroot. Where a directory is missing, it is made, or nothing is given.
+Tree::Place Tree::resolve(const std::string& path, bool create) {
+    std::deque<std::string> names = split_path(path);
+    if (names.empty()) return {root_, ""};
+    const std::string last = std::move(names.back());
+    names.pop_back();
+
+    std::vector<std::shared_ptr<Node>> way = {root_};
+    for (int symlinks = 0; !names.empty();) {
+        const std::string name = std::move(names.front());
+        names.pop_front();
+        if (name == "..") {
+            if (way.size() > 1) way.pop_back();
+            continue;
+        }
+        std::shared_ptr<Node> next = child(*way.back(), name);
+        if (next == nullptr) {
+            if (!create) return {};
+            next = implied_directory();
+            way.back()->children[name] = {next, layer_};
+        }
+        if (next->is_symlink()) {
+            if (++symlinks > kMaxSymlinks) throw base::Error("too many symbolic links on its way");
+            std::deque<std::string> target = base::path_names(next->target);
+            names.insert(names.begin(), target.begin(), target.end());
+            if (next->target.starts_with('/')) way.resize(1);
+            if (names.size() > kMaxDepth) throw base::Error("nested too deep");
+            continue;
+        }
+        if (!next->is_directory()) {
+            if (!create) return {};
+            throw base::Error(base::quote(name) + " on its way is not a directory");
+        }
+        way.push_back(std::move(next));
+        if (way.size() > kMaxDepth) throw base::Error("nested too deep");
+    }
+    return {way.back(), last};
+}
+
+void Tree::whiteout(const std::string& path, const std::string& folder, const std::string& name) {
+    // "x" is resolved to its directory, so that the folder itself is followed.
+    const Place place = resolve(folder + "/x", false);
+    if (name == kOpaque) {
+        if (place.directory) remove_lower(*place.directory, layer_);
+        return;
+    }
+    if (name.starts_with(kMeta)) return;
+    const std::string victim = name.substr(kWhiteout.size());
+    if (victim.empty() || victim == "." || victim == "..") throw base::Error(base::quote(path) + " is a whiteout of nothing");
+    if (!place.directory) return;
+    const auto found = place.directory->children.find(victim);
+    if (found == place.directory->children.end()) return;
+    Link& link = found->second;
+    if (link.node->is_directory()) remove_lower(*link.node, layer_);
+    if (link.layer != layer_ && link.node->children.empty()) place.directory->children.erase(found);
+}
+
+void Tree::keep_attributes(Node& node, oci::TarEntry& entry) {
+    if (entry.has_acl) dropped_attributes_++;
+    std::map<std::string, std::string> kept;
+    for (auto& [key, value] : entry.attributes) {
+        // An overlay's own notes are of the machine that the layer was made on.
+        const bool keep = gvmi::holds_attribute(key) && value.size() <= XATTR_SIZE_MAX && !key.starts_with("trusted.overlay.");
+        if (keep) {
+            kept[std::move(key)] = std::move(value);
+        } else {
+            dropped_attributes_++;
+        }
+    }
+    node.attributes.assign(std::make_move_iterator(kept.begin()), std::make_move_iterator(kept.end()));
+}
+
+std::shared_ptr<Node> Tree::make_node(uint64_t ordinal, oci::TarEntry&& entry) {
+    auto node = std::make_shared<Node>();
+    node->inode.mode = mode_of(entry);
+    node->inode.uid = entry.uid;
+    node->inode.gid = entry.gid;
+    node->inode.mtime = entry.mtime;
+    node->size = entry.size;
+    node->major = entry.major;
+    node->minor = entry.minor;
+    node->layer = layer_;
+    node->ordinal = ordinal;
+    if (entry.size > kMaxFile) throw base::Error("a file of " + std::to_string(entry.size) + " bytes");
+    if (entry.type == Type::symlink && (entry.target.empty() || entry.target.size() >= PATH_MAX)) {
+        throw base::Error("a symbolic link to a path of " + std::to_string(entry.target.size()) + " bytes");
+    }
+    keep_attributes(*node, entry);
+    if (entry.type == Type::symlink) node->target = std::move(entry.target);
+    return node;
+}
+
+void Tree::put(const Place& place, std::shared_ptr<Node> node) {
+    if (place.name.empty()) {
+        if (!node->is_directory()) throw base::Error("the root is not a directory");
+        node->children = std::move(root_->children);
+        root_ = std::move(node);
+        return;
+    }
+    Link& link = place.directory->children[place.name];
+    // A directory over a directory describes it anew and leaves what is in it.
+    if (link.node && link.node->is_directory() && node->is_directory()) node->children = std::move(link.node->children);
+    link = {std::move(node), layer_};
+}
+
+void Tree::link(const Place& place, const oci::TarEntry& entry) {
+    base::with_context("hard link to " + base::quote(entry.target), [&] {
+        const Place target = resolve(entry.target, false);
+        if (place.name.empty()) throw base::Error("the root is not a link");
+        std::shared_ptr<Node> node = target.directory && !target.name.empty() ? child(*target.directory, target.name) : nullptr;
+        if (node == nullptr) throw base::Error("there is no such file");
+        if (node->is_directory()) throw base::Error("it is a directory");
+        place.directory->children[place.name] = {std::move(node), layer_};
+    });
+}
+
+void Tree::apply(size_t layer, uint64_t ordinal, oci::TarEntry&& entry) {
+    layer_ = layer;
+    const std::string path = entry.path;
+    base::with_context(base::quote(path), [&] {
+        const std::deque<std::string> names = split_path(path);
+        if (!names.empty() && names.back().starts_with(kWhiteout)) {
+            std::string folder;
+            for (size_t i = 0; i + 1 < names.size(); i++)
+                folder += "/" + names[i];
+            whiteout(path, folder, names.back());
+            return;
+        }
+        const Place place = resolve(path, true);
+        if (entry.type == Type::hard_link) {
+            link(place, entry);
+        } else {
+            put(place, make_node(ordinal, std::move(entry)));
+        }
+    });
+}
+
+}  // namespace convert

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gvmi/squashfs_writer.h"
+#include "oci/entries.h"
+
+namespace convert {
+
+struct Node;
+
+// A name in a directory. Hard links are several of one node.
+struct Link {
+    std::shared_ptr<Node> node;
+    size_t layer = 0;  // that put it there
+};
+
+// A file, directory or whatever has an inode.
+struct Node {
+    bool is_directory() const { return (inode.mode & S_IFMT) == S_IFDIR; }
+    bool is_symlink() const { return (inode.mode & S_IFMT) == S_IFLNK; }
+    bool is_file() const { return (inode.mode & S_IFMT) == S_IFREG; }
+
+    gvmi::Inode inode;  // its links, number and attributes' address are set when it is written
+    gvmi::Attributes attributes;
+    std::string target;  // of a symbolic link
+    unsigned major = 0;  // of a device
+    unsigned minor = 0;
+    uint64_t size = 0;                     // of a file
+    size_t layer = 0;                      // where a file's data is: the layer,
+    uint64_t ordinal = 0;                  // and which of its tar's entries
+    size_t handle = 0;                     // its data in the squashfs writer
+    gvmi::InodeRef ref;                    // where it was written
+    std::map<std::string, Link> children;  // of a directory; sorted by bytes, as squashfs has it
+};
+
+// The tree of an image, made by applying its layers' entries, the base first. What a layer says cannot lead out of the root: ".." that
+// would is an error, symbolic links are followed inside it.
+class Tree {
+public:
+    Tree();
+
+    const Node& root() const { return *root_; }
+    Node& root() { return *root_; }
+
+    // Applies the entry number `ordinal` of the tar of layer `layer` (both from 0, growing). Whiteouts (".wh.NAME", ".wh..wh..opq") take
+    // away what lower layers have. Throws base::Error that names the entry.
+    void apply(size_t layer, uint64_t ordinal, oci::TarEntry&& entry);
+
+    uint64_t dropped_attributes() const { return dropped_attributes_; }
+
+private:
+    struct Place {
+        std::shared_ptr<Node> directory;
+        std::string name;  // empty: the directory itself
+    };
+
+    Place resolve(const std::string& path, bool create);
+    void whiteout(const std::string& path, const std::string& folder, const std::string& name);
+    void put(const Place& place, std::shared_ptr<Node> node);
+    void link(const Place& place, const oci::TarEntry& entry);
+    std::shared_ptr<Node> make_node(uint64_t ordinal, oci::TarEntry&& entry);
+    void keep_attributes(Node& node, oci::TarEntry& entry);
+
+    std::shared_ptr<Node> root_;
+    size_t layer_ = 0;
+    uint64_t dropped_attributes_ = 0;
+};
+
+}  // namespace convert

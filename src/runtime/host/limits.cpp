@@ -1,0 +1,133 @@
+#include "runtime/host/limits.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/size.h"
+
+namespace runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+// How the two hierarchies of cgroups name the same things.
+struct MemoryFiles {
+    const char* mount;
+    const char* limit;
+    const char* usage;
+    std::array<const char*, 2> reclaimable;  // of memory.stat: the page cache, which gives way
+};
+constexpr MemoryFiles kUnified{"sys/fs/cgroup", "memory.max", "memory.current", {"inactive_file", "active_file"}};
+constexpr MemoryFiles kVersion1{
+    "sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", {"total_inactive_file", "total_active_file"}};
+
+// The number that a text begins with; none: "max", or no such file.
+std::optional<uint64_t> number_in(const std::string& text) {
+    uint64_t value = 0;
+    if (std::from_chars(text.data(), text.data() + text.size(), value).ec != std::errc()) return {};
+    return value;
+}
+
+// What a memory cgroup leaves; the largest number where it has no limit.
+uint64_t left_in(const Host& host, const fs::path& group, const MemoryFiles& files) {
+    const auto limit = number_in(host_text(host, group / files.limit));
+    const auto usage = number_in(host_text(host, group / files.usage));
+    if (!limit || !usage) return UINT64_MAX;
+    uint64_t reclaimable = 0;
+    std::istringstream words(host_text(host, group / "memory.stat"));
+    uint64_t bytes = 0;
+    for (std::string name; words >> name >> bytes;) {
+        if (std::count(files.reclaimable.begin(), files.reclaimable.end(), name) > 0) reclaimable += bytes;
+    }
+    const uint64_t used = *usage - std::min(reclaimable, *usage);
+    return *limit - std::min(*limit, used);
+}
+
+// The least that the memory cgroups around us leave.
+uint64_t left_in_cgroups(const Host& host) {
+    uint64_t least = UINT64_MAX;
+    std::istringstream lines(host_text(host, "proc/self/cgroup"));  // "4:memory:/path", "0::/path"
+    for (std::string line; std::getline(lines, line);) {
+        const size_t first = line.find(':');
+        const size_t second = line.find(':', first + 1);
+        if (second == std::string::npos) continue;
+        const std::string controller = line.substr(first + 1, second - first - 1);
+        if (!controller.empty() && controller != "memory") continue;
+        const MemoryFiles& files = controller.empty() ? kUnified : kVersion1;
+        for (fs::path group = fs::path(line.substr(second + 1)).relative_path();; group = group.parent_path()) {
+            least = std::min(least, left_in(host, fs::path(files.mount) / group, files));
+            if (group.empty()) break;
+        }
+    }
+    return least;
+}
+
+// Whether no limit holds for us: CAP_IPC_LOCK.
+bool may_lock_all() {
+    constexpr unsigned kIpcLock = 14;
+    constexpr std::string_view kKey = "CapEff:\t";
+    const std::string status = base::read_file("/proc/self/status", 1 << 16);
+    const size_t at = status.find(kKey);
+    unsigned long long capabilities = 0;
+    return at != status.npos && std::sscanf(status.c_str() + at + kKey.size(), "%llx", &capabilities) == 1 &&
+           (capabilities >> kIpcLock & 1) != 0;
+}
+
+}  // namespace
+
+void raise_descriptor_limit() {
+    // A VM has some 40 of its own, and the numbers of some of ours begin at 256. What a guest opens on its volumes comes on top: QEMU
+    // closes some to open others where it must.
+    constexpr rlim_t kLeast = 512;
+    constexpr rlim_t kWanted = 65536;
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) base::throw_errno("cannot ask for the limit of open files");
+    if (limit.rlim_max < kLeast) {
+        throw base::Error(
+            fmt::format("too few file descriptors: this process may open {} files and a VM needs {}: raise the limit (ulimit -n, "
+                        "LimitNOFILE= in a systemd unit, /etc/security/limits.conf)",
+                        limit.rlim_max, kLeast));
+    }
+    if (limit.rlim_cur >= kWanted) return;
+    limit.rlim_cur = std::min(limit.rlim_max, kWanted);
+    if (::setrlimit(RLIMIT_NOFILE, &limit) < 0) base::throw_errno("cannot raise the limit of open files");
+}
+
+uint64_t available_memory(const Host& host) {
+    constexpr std::string_view kKey = "MemAvailable:";
+    const std::string info = host_text(host, "proc/meminfo");
+    std::optional<uint64_t> kib;
+    if (const size_t at = info.find(kKey); at != std::string::npos)
+        kib = number_in(info.substr(std::min(info.find_first_not_of(' ', at + kKey.size()), info.size())));
+    return std::min(kib.value_or(UINT64_MAX >> 10) << 10, left_in_cgroups(host));
+}
+
+void raise_lock_limit(uint64_t memory_bytes) {
+    constexpr uint64_t kFirmware = 4 << 20;  // QEMU maps its BIOS and tables too
+    const rlim_t wanted = memory_bytes + kFirmware;
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_MEMLOCK, &limit) < 0) base::throw_errno("cannot ask for the limit of locked memory");
+    if (limit.rlim_cur >= wanted || may_lock_all()) return;
+    if (limit.rlim_max < wanted) {
+        throw base::Error(
+            fmt::format("a VM with a PCI device needs {} of locked memory and this process may lock {}: raise the limit (memlock in "
+                        "/etc/security/limits.conf, LimitMEMLOCK= in a systemd unit), or give the VM less memory",
+                        base::format_size(wanted), base::format_size(limit.rlim_max)));
+    }
+    limit.rlim_cur = limit.rlim_max;
+    if (::setrlimit(RLIMIT_MEMLOCK, &limit) < 0) base::throw_errno("cannot raise the limit of locked memory");
+}
+
+}  // namespace runtime

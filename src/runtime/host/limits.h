@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/host/host.h"
+
+namespace runtime {
+
+// Sees to it that QEMU, which inherits our limits, may open enough files, those that a guest opens on its volumes among them. Throws
+// base::Error where the hard limit is too low for a VM.
+void raise_descriptor_limit();
+
+// Bytes of memory that we can still get: of the host's, and within the memory cgroups around us. The largest number where nothing says.
+uint64_t available_memory(const Host& host);
+
+// Sees to it that QEMU, which inherits our limits, may lock a VM's memory, as vfio does with all of it. Throws base::Error where the hard
+// limit is too low.
+void raise_lock_limit(uint64_t memory_bytes);
+
+}  // namespace runtime

@@ -1,0 +1,111 @@
+#include "runtime/volumes/share_sync.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "base/error.h"
+#include "base/event.h"
+#include "base/log.h"
+#include "runtime/volumes/share_watcher.h"
+
+namespace runtime {
+namespace asio = boost::asio;
+using asio::awaitable;
+namespace {
+
+// Between two sweeps that nobody waits for. inotify queues 16,384 events.
+constexpr auto kPause = std::chrono::milliseconds(50);
+
+}  // namespace
+
+class ShareSync::State : public std::enable_shared_from_this<State> {
+public:
+    State(const asio::any_io_executor& executor, const std::filesystem::path& share, const std::filesystem::path& staging, GuestOwner owner)
+        : executor_(executor), tree_(share, staging, owner), changes_(executor), pause_(executor) {
+        if (tree_.events()) changes_.assign(base::copy_of(tree_.events()).release());
+    }
+
+    static void start(const std::shared_ptr<State>& self) { asio::co_spawn(self->executor_, keep_sweeping(self), asio::detached); }
+
+    void stop() {
+        stopped_ = true;
+        tree_.stop();
+        boost::system::error_code ignored;
+        changes_.cancel(ignored);
+        pause_.cancel(ignored);
+        thread_.join();
+    }
+
+    // Sweeps on the thread, after whatever is asked of it already; so many more processes run from then on.
+    static awaitable<void> sweep(std::shared_ptr<State> self, int more_running) {
+        const auto done = std::make_shared<bool>(false);
+        const auto finished = std::make_shared<base::Event>(self->executor_);
+        asio::post(self->thread_, [self, more_running, done, finished] {
+            self->running_ += more_running;
+            self->sweep_now();
+            asio::post(self->executor_, [done, finished] {
+                *done = true;
+                finished->notify();
+            });
+        });
+        while (!*done)
+            co_await finished->wait();
+    }
+
+private:
+    void sweep_now() {
+        try {
+            tree_.sweep(running_ > 0);
+        } catch (const std::exception& e) {
+            spdlog::error("the volumes cannot be swept: {}", e.what());
+        }
+    }
+
+    static awaitable<void> keep_sweeping(std::shared_ptr<State> self) {
+        boost::system::error_code ignored;
+        co_await sweep(self, 0);
+        while (!self->stopped_ && self->changes_.is_open()) {
+            co_await self->changes_.async_wait(asio::posix::stream_descriptor::wait_read,
+                                               asio::redirect_error(asio::use_awaitable, ignored));
+            if (self->stopped_) co_return;
+            self->pause_.expires_after(kPause);
+            co_await self->pause_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+            if (self->stopped_) co_return;
+            co_await sweep(self, 0);
+        }
+    }
+
+    asio::any_io_executor executor_;
+    ShareWatcher tree_;                       // the thread's, but for `stop`
+    int running_ = 0;                         // likewise
+    asio::posix::stream_descriptor changes_;  // tree_'s events
+    asio::steady_timer pause_;
+    bool stopped_ = false;
+    asio::thread_pool thread_{1};
+};
+
+ShareSync::ShareSync(const asio::any_io_executor& executor, const std::filesystem::path& share, const std::filesystem::path& staging,
+                     GuestOwner owner)
+    : state_(std::make_shared<State>(executor, share, staging, owner)) {
+    State::start(state_);
+}
+
+ShareSync::~ShareSync() {
+    state_->stop();
+}
+
+awaitable<void> ShareSync::process_starts() {
+    return State::sweep(state_, 1);
+}
+
+awaitable<void> ShareSync::process_ended() {
+    return State::sweep(state_, -1);
+}
+
+}  // namespace runtime

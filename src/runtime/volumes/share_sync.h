@@ -1,0 +1,34 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <filesystem>
+#include <memory>
+
+#include "runtime/volumes/mapped_entry.h"
+
+namespace runtime {
+
+// Keeps what guest and host see of the host volumes in agreement (docs/spec/exe-unit.md, "TRANSFER and the volume"; shared_tree.h), on a
+// thread of its own, so that a long sweep holds nothing else up. It sweeps before and after each process, and meanwhile a moment after
+// something has changed, for the entrypoint and for children that outlive their process.
+class ShareSync {
+public:
+    // `share` is the folder of all host volumes, `staging` one on the same file system that the guest does not see. Throws base::Error.
+    ShareSync(const boost::asio::any_io_executor& executor, const std::filesystem::path& share, const std::filesystem::path& staging,
+              GuestOwner owner);
+    ~ShareSync();  // a sweep that goes on is cut short
+    ShareSync(const ShareSync&) = delete;
+    ShareSync& operator=(const ShareSync&) = delete;
+
+    // To be awaited before a process is started: what the host put into the volumes is there for it.
+    boost::asio::awaitable<void> process_starts();
+    // To be awaited when it has ended, or was not started after all: what it wrote is there for the host.
+    boost::asio::awaitable<void> process_ended();
+
+private:
+    class State;
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace runtime

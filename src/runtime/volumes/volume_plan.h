@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace runtime {
+
+// One mount of the VM over its images: the root's writable layer (path "/"), or a volume.
+struct Volume {
+    enum class Kind {
+        host,    // a folder below the workdir, which the supervisor reads and writes
+        ram,     // a tmpfs
+        storage  // an ext4 disk image in the workdir
+    };
+
+    std::string path;  // in the VM: absolute, normal
+    Kind kind = Kind::host;
+    std::string name = {};     // host: the folder, storage: the image; relative to the workdir
+    uint64_t bytes = 0;        // ram and storage
+    uint64_t preallocate = 0;  // storage: so many bytes take their space on the host at once
+    std::string errors = {};   // storage: ext4's errors= option; empty: its default
+};
+
+struct VolumePlan {
+    Volume root;                  // ram or storage
+    std::vector<Volume> volumes;  // outer paths before those below them; each path once
+};
+
+// The folder below the workdir that the VM's one share exports, with a folder for each host volume in it.
+constexpr std::string_view kVolumesFolder = "volumes";
+// The folder below the workdir that holds the disk images.
+constexpr std::string_view kStorageFolder = "storage";
+
+bool has_host_volume(const VolumePlan& plan);
+
+// What a VM mounts: the image's volumes, changed by --volume-override (docs/spec/exe-unit.md, deploy: JSON text, empty for none).
+// `storage_bytes` are for all its disks: storage volumes take their sizes from them and the root what is left, kSmallestRoot at least,
+// unless the override gives the root a size or memory. A sum that is over by up to 5 % is taken, since the supervisor rounds sizes to one
+// decimal. Names are new at each call. Throws base::Error that names the path and the reason.
+VolumePlan plan_volumes(const std::vector<std::string>& image_volumes, std::string_view override_json, uint64_t storage_bytes);
+constexpr uint64_t kSmallestRoot = 16 << 20;
+
+// Makes the folders and disk images of the plan below `workdir`. Throws base::Error, also where there are host volumes and the file system
+// has no user xattrs, in which the share keeps what the guest sees of owners and modes.
+void make_volumes(const VolumePlan& plan, const std::filesystem::path& workdir);
+
+// Makes the disk image of a storage volume. Throws base::Error.
+void make_storage(const Volume& volume, const std::filesystem::path& workdir);
+
+}  // namespace runtime
