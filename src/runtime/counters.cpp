@@ -47,7 +47,7 @@ awaitable<uint64_t> allocated_below(asio::any_io_executor executor, fs::path fol
 Counters::Counters(const asio::any_io_executor& executor, std::vector<base::UniqueFd> disks, fs::path volumes, Send send)
     : executor_(executor), disks_(std::move(disks)), volumes_(std::move(volumes)), send_(std::move(send)) {}
 
-awaitable<void> Counters::run(Guest& guest, std::chrono::seconds interval) {
+awaitable<void> Counters::run(GuestChannel& guest, std::chrono::seconds interval) {
     constexpr int kRest = 50;  // looking at many files must not become what this machine does
     asio::steady_timer timer(executor_);
     auto next_look = std::chrono::steady_clock::now();
@@ -66,13 +66,13 @@ awaitable<void> Counters::run(Guest& guest, std::chrono::seconds interval) {
     }
 }
 
-awaitable<void> Counters::last(Guest& guest) {
+awaitable<void> Counters::last(GuestChannel& guest) {
     const bool alive = co_await count_traffic(guest);
     if (alive) count_storage();
 }
 
 // False once there is no VM to ask. What a guest says of its traffic may only grow.
-awaitable<bool> Counters::count_traffic(Guest& guest) {
+awaitable<bool> Counters::count_traffic(GuestChannel& guest) {
     agent::Request request;
     request.mutable_count_traffic();
     try {

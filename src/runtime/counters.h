@@ -34,16 +34,16 @@ public:
 
     // Counts every so often, and sends what has changed, until there is no VM any more. The guest and this object must be there as long as
     // the executor runs.
-    boost::asio::awaitable<void> run(Guest& guest, std::chrono::seconds interval);
+    boost::asio::awaitable<void> run(GuestChannel& guest, std::chrono::seconds interval);
 
     // The last figures of a VM, by what is cheap to ask. The guest answers in order: what is asked before its shutdown is told before it.
-    boost::asio::awaitable<void> last(Guest& guest);
+    boost::asio::awaitable<void> last(GuestChannel& guest);
 
     // "up", or "died" with a reason; the VM's disks are let go of then.
     void state(const std::string& name, const std::string& reason = {});
 
 private:
-    boost::asio::awaitable<bool> count_traffic(Guest& guest);
+    boost::asio::awaitable<bool> count_traffic(GuestChannel& guest);
     void count_storage();
     void send(const char* name, uint64_t bytes);
 

@@ -29,13 +29,24 @@ public:
     EndedError() : base::Error("the VM was shut down") {}
 };
 
+// Requests to the agent of a VM.
+class GuestChannel {
+public:
+    virtual ~GuestChannel() = default;
+
+    // Throws agent::GuestError (the guest's answer), EndedError, base::Error where the VM died.
+    virtual boost::asio::awaitable<agent::Reply> request(agent::Request request) = 0;
+    // Lets a process write so many more bytes to a stream.
+    virtual void grant(uint64_t process, agent::Stream stream, uint32_t bytes) = 0;
+};
+
 // A VM and the channel to the agent in it: QEMU's end and the channel's are one event here, with the better of two reasons. What the
 // guest logs, and the console's last lines when the VM dies, go to our log.
-class Guest {
+class Guest : public GuestChannel {
 public:
     // Starts QEMU; call it from the main thread. The VM boots, or goes on from a template (vm/qemu.h). Throws base::Error.
     Guest(const boost::asio::any_io_executor& executor, vm::Machine machine, GuestEvents events, const vm::TemplateFile* origin = nullptr);
-    ~Guest();  // kills the VM
+    ~Guest() override;  // kills the VM
     Guest(const Guest&) = delete;
     Guest& operator=(const Guest&) = delete;
 
@@ -43,12 +54,11 @@ public:
     // ready in time; it is killed then.
     boost::asio::awaitable<agent::Ready> ready(std::chrono::steady_clock::duration limit);
 
-    // Throws agent::GuestError (the guest's answer), EndedError, base::Error where the VM died.
-    boost::asio::awaitable<agent::Reply> request(agent::Request request);
+    boost::asio::awaitable<agent::Reply> request(agent::Request request) override;
     // The same; the VM is killed where it has not answered in time.
     boost::asio::awaitable<agent::Reply> request(agent::Request request, std::chrono::steady_clock::duration limit);
 
-    void grant(uint64_t process, agent::Stream stream, uint32_t bytes);
+    void grant(uint64_t process, agent::Stream stream, uint32_t bytes) override;
 
     // As vm::Qemu::restored.
     bool restored() const;

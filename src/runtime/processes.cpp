@@ -26,7 +26,7 @@ void keep(std::string& kept, const std::string& data, size_t limit) {
 
 }  // namespace
 
-awaitable<uint64_t> Processes::start(Guest& guest, ProcessSpec spec) {
+awaitable<uint64_t> Processes::start(ProcessSpec spec) {
     const uint64_t pid = ++last_pid_;
     const uint32_t granted = window(1);
     Process& process = processes_.emplace(pid, granted).first->second;
@@ -45,7 +45,7 @@ awaitable<uint64_t> Processes::start(Guest& guest, ProcessSpec spec) {
     try {
         if (exec.ByteSizeLong() > kMaxExec)
             throw exeunit::RequestError(ya_runtime_api::Error::BAD_REQUEST, "cannot run " + program + ": " + base::errno_text(E2BIG));
-        (void)co_await guest.request(std::move(request));
+        (void)co_await guest_.request(std::move(request));
     } catch (...) {
         processes_.erase(pid);
         throw;
@@ -54,7 +54,7 @@ awaitable<uint64_t> Processes::start(Guest& guest, ProcessSpec spec) {
     co_return pid;
 }
 
-awaitable<void> Processes::kill(Guest& guest, uint64_t pid, int signal) {
+awaitable<void> Processes::kill(uint64_t pid, int signal) {
     if (signal < 0 || signal > SIGRTMAX)
         throw exeunit::RequestError(ya_runtime_api::Error::BAD_REQUEST, std::to_string(signal) + " is not a signal");
     const auto process = processes_.find(pid);
@@ -63,10 +63,10 @@ awaitable<void> Processes::kill(Guest& guest, uint64_t pid, int signal) {
     agent::Request request;
     request.mutable_kill()->set_process(pid);
     request.mutable_kill()->set_signal(signal == 0 ? SIGKILL : signal);
-    (void)co_await guest.request(std::move(request));
+    (void)co_await guest_.request(std::move(request));
 }
 
-void Processes::on_output(Guest& guest, const agent::Output& output) {
+void Processes::on_output(const agent::Output& output) {
     const auto found = processes_.find(output.process());
     if (found == processes_.end() || output.data().empty()) return;
     Process& process = found->second;
@@ -74,7 +74,7 @@ void Processes::on_output(Guest& guest, const agent::Output& output) {
     if (output.stream() == agent::STDERR) process.mid_line = output.data().back() != '\n';
     if (stream.keep) {
         keep(stream.kept, output.data(), *stream.keep);
-        give_back(guest, output.process(), stream, output.stream(), output.data().size());
+        give_back(output.process(), stream, output.stream(), output.data().size());
     } else {
         send(output.process(), process, output.stream(), output.data());
     }
@@ -87,7 +87,7 @@ void Processes::on_exited(const agent::Exited& exited) {
     finish(found->first, exited.code());
 }
 
-void Processes::taken(Guest& guest, uint64_t pid, agent::Stream stream, size_t bytes) {
+void Processes::taken(uint64_t pid, agent::Stream stream, size_t bytes) {
     if (const auto found = ended_.find(pid); found != ended_.end()) {
         found->second -= std::min(bytes, found->second);
         if (found->second == 0) ended_.erase(found);
@@ -95,12 +95,12 @@ void Processes::taken(Guest& guest, uint64_t pid, agent::Stream stream, size_t b
     const auto found = processes_.find(pid);
     if (found == processes_.end()) return;
     found->second.waiting -= std::min(bytes, found->second.waiting);
-    give_back(guest, pid, found->second.of(stream), stream, bytes);
+    give_back(pid, found->second.of(stream), stream, bytes);
 }
 
-void Processes::give_back(Guest& guest, uint64_t pid, Stream& stream, agent::Stream name, size_t bytes) {
+void Processes::give_back(uint64_t pid, Stream& stream, agent::Stream name, size_t bytes) {
     const uint32_t granted = stream.credit.returned(bytes, window());
-    if (granted > 0) guest.grant(pid, name, granted);
+    if (granted > 0) guest_.grant(pid, name, granted);
 }
 
 void Processes::on_death(const std::string& reason) {

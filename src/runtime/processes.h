@@ -44,18 +44,19 @@ class Processes {
 public:
     static constexpr uint32_t kMaxKept = 256 << 10;  // bytes per stream
 
-    explicit Processes(ProcessEvents events) : events_(std::move(events)) {}
+    // `guest` outlives it.
+    Processes(GuestChannel& guest, ProcessEvents events) : guest_(guest), events_(std::move(events)) {}
 
     // Starts a process and returns its pid. Its events come only after whoever awaits this has run on, up to its next suspension. Throws
     // agent::GuestError (no such file…), base::Error where the VM died.
-    boost::asio::awaitable<uint64_t> start(Guest& guest, ProcessSpec spec);
+    boost::asio::awaitable<uint64_t> start(ProcessSpec spec);
 
     // Signals the process's whole group; 0 is SIGKILL. Throws exeunit::RequestError (NOT_FOUND for a pid that does not run), base::Error.
-    boost::asio::awaitable<void> kill(Guest& guest, uint64_t pid, int signal);
+    boost::asio::awaitable<void> kill(uint64_t pid, int signal);
 
-    void on_output(Guest& guest, const agent::Output& output);
+    void on_output(const agent::Output& output);
     void on_exited(const agent::Exited& exited);
-    void taken(Guest& guest, uint64_t pid, agent::Stream stream, size_t bytes);
+    void taken(uint64_t pid, agent::Stream stream, size_t bytes);
 
     // The VM is gone: each running process ends with code 137, with a line on its stderr that gives the reason unless that is empty.
     void on_death(const std::string& reason);
@@ -79,10 +80,11 @@ private:
 
     uint32_t window(size_t more = 0) const { return output_window(2 * (processes_.size() + ended_.size() + more)); }
     void send(uint64_t pid, Process& process, agent::Stream stream, std::string data);
-    void give_back(Guest& guest, uint64_t pid, Stream& stream, agent::Stream name, size_t bytes);
+    void give_back(uint64_t pid, Stream& stream, agent::Stream name, size_t bytes);
     void note(uint64_t pid, Process& process, const std::string& text);
     void finish(uint64_t pid, int code);
 
+    GuestChannel& guest_;
     ProcessEvents events_;
     uint64_t last_pid_ = 0;
     std::map<uint64_t, Process> processes_;

@@ -8,12 +8,11 @@
 #include <vector>
 
 #include "base/event.h"
-#include "runtime/processes.h"
-#include "runtime/sandbox.h"
+#include "runtime/session.h"
 
 namespace runtime {
 
-// Takes a process's output, and may take its time: the process waits then.
+// Takes a process's output. It may take its time: the process waits meanwhile.
 using OutputSink = std::function<void(agent::Stream stream, const std::string& data)>;
 
 // A VM for one command.
@@ -29,13 +28,13 @@ public:
     void interrupt(int signal);
 
 private:
+    SessionEvents session_events();
     boost::asio::awaitable<void> run_process(std::vector<std::string> argv);
     boost::asio::awaitable<void> pass(int signal);
 
     boost::asio::any_io_executor executor_;
     OutputSink sink_;
-    Sandbox sandbox_;
-    Processes processes_;
+    Session session_;
     uint64_t pid_ = 0;
     bool interrupted_ = false;
     std::optional<int> code_;

@@ -11,10 +11,8 @@
 
 #include "agent/log_filter.h"
 #include "base/log.h"
-#include "base/timings.h"
 #include "exeunit/request_error.h"
 #include "runtime/accelerator.h"
-#include "runtime/templates.h"
 #include "vm/cgroup.h"
 
 namespace runtime {
@@ -30,7 +28,6 @@ constexpr auto kStopLimit = 2500ms;
 constexpr auto kHastyGrace = 300ms;
 constexpr auto kHastyStopLimit = 1200ms;
 constexpr auto kDrainLimit = 500ms;
-constexpr auto kFinishLimit = 500ms;
 
 constexpr const char* kStartEntrypoint = "start-entrypoint";
 constexpr size_t kMaxErrorText = 8 << 10;
@@ -73,52 +70,41 @@ Service::Service(const asio::any_io_executor& executor, Options options, std::ve
     : executor_(executor),
       plan_{.options = std::move(options), .deployment = {}},
       arguments_(std::move(arguments)),
-      processes_(process_events()),
+      session_(executor, session_events()),
       console_log_(plan_.options.workdir / "logs/console.log"),
       entrypoint_log_(plan_.options.workdir / "logs/entrypoint.log"),
-      changed_(executor),
-      finished_(executor) {}
+      changed_(executor) {}
 
-ProcessEvents Service::process_events() {
-    ProcessEvents events;
+SessionEvents Service::session_events() {
+    SessionEvents events;
     events.output = [this](uint64_t pid, agent::Stream stream, std::string data) {
         if (entrypoint_ == pid) {
             entrypoint_log_.write(data);
-            processes_.taken(*sandbox_.guest, pid, stream, data.size());
+            session_.taken(pid, stream, data.size());
         } else {
             server_->output(pid, pipe_stream(stream), std::move(data));
         }
     };
-    events.ended = [this](ProcessEnd end) {
-        base::timings().mark("first command ended");
-        log_timings(sandbox_);
-        if (entrypoint_ == end.pid) {
-            spdlog::info("the entrypoint has ended with code {}", end.code);
-            if (sweep_) asio::co_spawn(executor_, sweep_->process_ended(), asio::detached);
-            return;
-        }
-        api::ProcessStatus status;
-        status.set_pid(end.pid);
-        status.set_return_code(end.code);
-        status.set_stdout(std::move(end.stdout_end));
-        status.set_stderr(std::move(end.stderr_end));
-        finishing_++;
-        asio::co_spawn(executor_, finish(std::move(status)), asio::detached);
+    events.ended = [this](ProcessEnd end) { process_ended(std::move(end)); };
+    events.console = [this](std::string_view text) { console_log_.write(text); };
+    events.died = [this](const std::string& reason) {
+        failure_ = "the VM died: " + reason;
+        if (counters_) counters_->state("died", reason);
     };
     return events;
 }
 
-GuestEvents Service::guest_events() {
-    GuestEvents events;
-    events.output = [this](const agent::Output& output) { processes_.on_output(*sandbox_.guest, output); };
-    events.exited = [this](const agent::Exited& exited) { processes_.on_exited(exited); };
-    events.console = [this](std::string_view text) { console_log_.write(text); };
-    events.died = [this](const std::string& reason) {
-        failure_ = "the VM died: " + reason;
-        processes_.on_death(reason);
-        if (counters_) counters_->state("died", reason);
-    };
-    return events;
+void Service::process_ended(ProcessEnd end) {
+    if (entrypoint_ == end.pid) {
+        spdlog::info("the entrypoint has ended with code {}", end.code);
+        return;
+    }
+    api::ProcessStatus status;
+    status.set_pid(end.pid);
+    status.set_return_code(end.code);
+    status.set_stdout(std::move(end.stdout_end));
+    status.set_stderr(std::move(end.stderr_end));
+    server_->finish(std::move(status));
 }
 
 awaitable<void> Service::run(base::UniqueFd input, base::UniqueFd output) {
@@ -132,9 +118,7 @@ awaitable<void> Service::run(base::UniqueFd input, base::UniqueFd output) {
         if (!reason.empty()) spdlog::error("the supervisor's pipe failed: {}", reason);
         end(reason.empty() ? "the supervisor has closed the pipe" : reason);
     };
-    events.written = [this](uint64_t pid, exeunit::Stream stream, size_t bytes) {
-        if (sandbox_.guest) processes_.taken(*sandbox_.guest, pid, agent_stream(stream), bytes);
-    };
+    events.written = [this](uint64_t pid, exeunit::Stream stream, size_t bytes) { session_.taken(pid, agent_stream(stream), bytes); };
     server_ = std::make_unique<exeunit::Server>(executor_, std::move(input), std::move(output), std::move(events));
     asio::co_spawn(executor_, boot(), asio::detached);
 
@@ -153,19 +137,13 @@ void Service::end(const std::string& reason) {
 
 awaitable<void> Service::stop() {
     const bool asked = !shutdowns_.empty();
-    if (booted_ && failure_.empty()) {
-        if (counters_) {
-            asio::co_spawn(executor_, counters_->last(*sandbox_.guest), asio::detached);
-            asio::steady_timer turn(executor_, 0s);
-            co_await turn.async_wait(asio::use_awaitable);  // until it has asked
-        }
-        co_await stop_sandbox(sandbox_, asked ? kGrace : kHastyGrace, asked ? kStopLimit : kHastyStopLimit);
-    } else if (sandbox_.guest) {
-        co_await sandbox_.guest->end();
+    if (counters_ && failure_.empty()) {
+        asio::co_spawn(executor_, counters_->last(session_.guest()), asio::detached);
+        asio::steady_timer turn(executor_, 0s);
+        co_await turn.async_wait(asio::use_awaitable);  // until it has asked
     }
+    co_await session_.stop(asked ? kGrace : kHastyGrace, asked ? kStopLimit : kHastyStopLimit);
     log_dropped_frames(plan_.links);
-    processes_.on_death({});
-    if (finishing_ > 0) co_await finished_.wait(kFinishLimit);
     // The supervisor kills us when it has the answer, so what processes wrote has to be in the pipe before.
     if (asked) co_await server_->drained(kDrainLimit);
     for (const uint64_t id : shutdowns_) {
@@ -187,11 +165,10 @@ awaitable<void> Service::boot() {
         spdlog::error("{}", e.what());
         failure_ = e.what();
     }
-    if (!failure_.empty() && sandbox_.guest) co_await sandbox_.guest->end();
+    if (!failure_.empty()) co_await session_.end();
     booted_ = true;
     changed_.notify();
-    if (failure_.empty() && !sandbox_.restored)
-        asio::co_spawn(executor_, try_make_template(executor_, plan_.options, plan_.accelerator), asio::detached);
+    if (failure_.empty()) session_.make_template();
 }
 
 awaitable<void> Service::start_vm() {
@@ -205,16 +182,13 @@ awaitable<void> Service::start_vm() {
     if (ending_) throw base::Error("the VM is being shut down");
     const std::string obstacle = vm::cgroup_obstacle();
     if (!obstacle.empty()) spdlog::info("QEMU has no cgroup of its own: {}", obstacle);
-    co_await start_sandbox(executor_, plan_, guest_events(), sandbox_);
-    const std::filesystem::path& workdir = plan_.options.workdir;
-    if (has_host_volume(plan_.deployment.volumes))
-        sweep_ = std::make_unique<ShareSync>(executor_, workdir / kVolumesFolder, workdir, sandbox_.user);
+    co_await session_.start(plan_);
 }
 
 awaitable<void> Service::start_entrypoint() {
-    ProcessSpec spec = entrypoint_spec(sandbox_.config);
+    ProcessSpec spec = entrypoint_spec(session_.sandbox().config);
     const std::vector<std::string> command = spec.args;
-    entrypoint_ = co_await start_process(std::move(spec));
+    entrypoint_ = co_await session_.start_process(std::move(spec));
     api::Response response;
     response.set_event(true);
     response.mutable_status()->set_running(true);
@@ -223,28 +197,10 @@ awaitable<void> Service::start_entrypoint() {
 }
 
 void Service::start_counters() {
-    counters_ = std::make_unique<Counters>(executor_, std::move(sandbox_.disks), plan_.options.workdir / kVolumesFolder,
+    counters_ = std::make_unique<Counters>(executor_, std::move(session_.sandbox().disks), plan_.options.workdir / kVolumesFolder,
                                            [this](const api::Response& response) { server_->send(response); });
     counters_->state("up");
-    asio::co_spawn(executor_, counters_->run(*sandbox_.guest, std::chrono::seconds(plan_.options.counters_s)), asio::detached);
-}
-
-awaitable<uint64_t> Service::start_process(ProcessSpec spec) {
-    if (!sweep_) co_return co_await processes_.start(*sandbox_.guest, std::move(spec));
-    co_await sweep_->process_starts();
-    try {
-        co_return co_await processes_.start(*sandbox_.guest, std::move(spec));
-    } catch (...) {
-        asio::co_spawn(executor_, sweep_->process_ended(), asio::detached);
-        throw;
-    }
-}
-
-// What the process has left in the volumes is there for the host before the supervisor knows of its end.
-awaitable<void> Service::finish(api::ProcessStatus status) {
-    if (sweep_) co_await sweep_->process_ended();
-    server_->finish(std::move(status));
-    if (--finishing_ == 0) finished_.notify();
+    asio::co_spawn(executor_, counters_->run(session_.guest(), std::chrono::seconds(plan_.options.counters_s)), asio::detached);
 }
 
 // Waits until the VM is up. Throws base::Error where it is not, or not any more.
@@ -285,13 +241,13 @@ awaitable<void> Service::answer(const api::Request& request, api::Response& resp
         case api::Request::kRun: {
             co_await up();
             ProcessSpec spec = process_spec(request.run());
-            const uint64_t pid = co_await start_process(std::move(spec));
+            const uint64_t pid = co_await session_.start_process(std::move(spec));
             response.mutable_run()->set_pid(pid);
             break;
         }
         case api::Request::kKill:
             co_await up();
-            co_await processes_.kill(*sandbox_.guest, request.kill().pid(), request.kill().signal());
+            co_await session_.kill(request.kill().pid(), request.kill().signal());
             response.mutable_kill();
             break;
         case api::Request::kNetwork:
@@ -313,7 +269,7 @@ awaitable<void> Service::configure(const api::CreateNetwork& request, api::Respo
     agent::Request message;
     *message.mutable_network() = network_request(request, *link);
     if (message.network().addresses_size() > 0) link->configured = true;
-    (void)co_await sandbox_.guest->request(std::move(message));
+    (void)co_await session_.guest().request(std::move(message));
     *response.mutable_network() = link->endpoint;
 }
 

@@ -13,9 +13,7 @@
 #include "runtime/entrypoint.h"
 #include "runtime/guest_log.h"
 #include "runtime/options.h"
-#include "runtime/processes.h"
-#include "runtime/sandbox.h"
-#include "runtime/volumes/share_sync.h"
+#include "runtime/session.h"
 
 namespace runtime {
 
@@ -33,8 +31,6 @@ private:
     boost::asio::awaitable<void> boot();
     boost::asio::awaitable<void> start_vm();
     boost::asio::awaitable<void> start_entrypoint();
-    boost::asio::awaitable<uint64_t> start_process(ProcessSpec spec);
-    boost::asio::awaitable<void> finish(ya_runtime_api::ProcessStatus status);
     boost::asio::awaitable<void> stop();
     boost::asio::awaitable<void> handle(ya_runtime_api::Request request);
     boost::asio::awaitable<void> answer(const ya_runtime_api::Request& request, ya_runtime_api::Response& response);
@@ -42,27 +38,23 @@ private:
     boost::asio::awaitable<void> configure(const ya_runtime_api::CreateNetwork& request, ya_runtime_api::Response& response);
     void start_counters();
     void end(const std::string& reason);
-    ProcessEvents process_events();
-    GuestEvents guest_events();
+    SessionEvents session_events();
+    void process_ended(ProcessEnd end);
 
     boost::asio::any_io_executor executor_;
     SandboxPlan plan_;
     std::vector<std::string> arguments_;
     std::unique_ptr<exeunit::Server> server_;
-    Sandbox sandbox_;
-    Processes processes_;
+    Session session_;
     GuestLog console_log_;
     GuestLog entrypoint_log_;
     uint64_t entrypoint_ = 0;             // its pid
     std::unique_ptr<Counters> counters_;  // where they were asked for
-    std::unique_ptr<ShareSync> sweep_;    // none where there is no host volume
-    int finishing_ = 0;                   // processes that have ended and whose final status has not been sent
     bool booted_ = false;                 // well or not
     std::string failure_;                 // why there is no VM
     bool ending_ = false;                 // no request is served any more
     std::vector<uint64_t> shutdowns_;     // requests that are answered when all is over
     base::Event changed_;                 // booted_ or ending_ was set
-    base::Event finished_;                // finishing_ is 0
 };
 
 }  // namespace runtime

@@ -138,6 +138,17 @@ TEST_F(CommandsTest, RunPassesOutputAndExitCode) {
     EXPECT_THAT(missing.err, HasSubstr("no-such-program"));
 }
 
+TEST_F(CommandsTest, RunLeavesTheGuestsModesInTheVolume) {
+    const Output output =
+        runtime({"--accel", "tcg", "-w", workdir, "-t", image("plain"), "--volume-override", R"({"/data":{"host":{}}})", "run", "--",
+                 "/bin/sh", "-c", "cd /data && echo tool > tool && chmod 750 tool && mkdir folder && chmod 751 folder"});
+    ASSERT_EQ(output.code, 0) << output.err;
+    const fs::path volume = workdir / deployment().at("volumes").at(0).at("name").get<std::string>();
+    EXPECT_EQ(text_of(volume / "tool"), "tool\n");
+    EXPECT_EQ(fs::status(volume / "tool").permissions(), fs::perms(0750));
+    EXPECT_EQ(fs::status(volume / "folder").permissions(), fs::perms(0751));
+}
+
 TEST_F(CommandsTest, TestBootsAVm) {
     const Output good = runtime({"--accel", "tcg", "--test-timeout", "60", "test"});
     EXPECT_EQ(good.code, 0) << good.err;

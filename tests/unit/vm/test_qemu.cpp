@@ -12,6 +12,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "halting_kernel.h"
 
 namespace {
 
@@ -39,9 +40,6 @@ protected:
         return machine;
     }
 
-    // Machine code that halts for ever, with a PVH entry, in the smallest ELF file that QEMU starts.
-    void write_halting_kernel();
-
     vm::ExitReason wait(vm::Qemu& qemu) {
         std::optional<vm::ExitReason> ending;
         asio::co_spawn(io_, qemu.ended(), [&](const std::exception_ptr&, vm::ExitReason e) {
@@ -57,29 +55,6 @@ protected:
     fs::path folder_;
     asio::io_context io_;
 };
-
-void Qemu::write_halting_kernel() {
-    struct Elf {
-        uint8_t ident[16] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
-        uint16_t type = 2, machine = 62;
-        uint32_t version = 1;
-        uint64_t entry = 0x100000, program_headers = 64, section_headers = 0;
-        uint32_t flags = 0;
-        uint16_t header_size = 64, program_header_size = 56, program_header_count = 2, section_size = 64, section_count = 0, names = 0;
-        struct Program {
-            uint32_t type, flags;
-            uint64_t offset, virtual_address, physical_address, file_size, memory_size, align;
-        } load{1, 5, 0x1000, 0x100000, 0x100000, 16, 16, 0x1000}, note{4, 4, 176, 0, 0, 20, 20, 4};
-        uint32_t note_name_size = 4, note_size = 4, note_type = 18;
-        char note_name[4] = "Xen";
-        uint32_t pvh_entry = 0x100000;
-    } elf;
-    std::string file(reinterpret_cast<const char*>(&elf), sizeof elf);
-    file.resize(0x1000, '\0');
-    file += "\xfa\xf4\xeb\xfd";  // cli; again: hlt; jmp again
-    file.resize(0x1010, '\0');
-    std::ofstream(folder_ / "vmlinux", std::ios::binary) << file;
-}
 
 TEST_F(Qemu, NamesAMissingFile) {
     try {
@@ -100,7 +75,7 @@ TEST_F(Qemu, EndsWithQemusReason) {
 }
 
 TEST_F(Qemu, RunsConfinedUntilItIsStopped) {
-    write_halting_kernel();
+    vm_test::write_halting_kernel(folder_ / "vmlinux");
     const auto qemu = vm::Qemu::start(io_.get_executor(), machine());
     const auto status = [pid = qemu->pid()](const char* key) {
         std::ifstream file("/proc/" + std::to_string(pid) + "/status");
@@ -125,14 +100,14 @@ TEST_F(Qemu, RunsConfinedUntilItIsStopped) {
 }
 
 TEST_F(Qemu, TellsThatItWasKilledByAnother) {
-    write_halting_kernel();
+    vm_test::write_halting_kernel(folder_ / "vmlinux");
     const auto qemu = vm::Qemu::start(io_.get_executor(), machine());
     ::kill(qemu->pid(), SIGKILL);
     EXPECT_EQ(wait(*qemu).reason, "QEMU was killed by signal 9 (perhaps the host is out of memory)");
 }
 
 TEST_F(Qemu, IsGoneAfterTheDestructor) {
-    write_halting_kernel();
+    vm_test::write_halting_kernel(folder_ / "vmlinux");
     auto qemu = vm::Qemu::start(io_.get_executor(), machine());
     const pid_t pid = qemu->pid();
     std::string reason;
@@ -147,7 +122,7 @@ TEST_F(Qemu, IsGoneAfterTheDestructor) {
 }
 
 TEST_F(Qemu, MayBeDestroyedBeforeAnythingRuns) {
-    write_halting_kernel();
+    vm_test::write_halting_kernel(folder_ / "vmlinux");
     vm::Qemu::start(io_.get_executor(), machine()).reset();
     io_.run_for(20s);
     EXPECT_TRUE(io_.stopped());

@@ -1,0 +1,114 @@
+#include "runtime/session.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <utility>
+
+#include "base/timings.h"
+#include "runtime/templates.h"
+
+namespace runtime {
+namespace asio = boost::asio;
+using asio::awaitable;
+using namespace std::chrono_literals;
+namespace {
+
+// After the VM's end, for the last look at the host volumes.
+constexpr auto kFinishLimit = 500ms;
+
+}  // namespace
+
+Session::Session(const asio::any_io_executor& executor, SessionEvents events)
+    : executor_(executor), events_(std::move(events)), finished_(executor) {}
+
+awaitable<void> Session::start(const SandboxPlan& plan) {
+    options_ = plan.options;
+    accelerator_ = plan.accelerator;
+    co_await start_sandbox(executor_, plan, guest_events(), sandbox_);
+    processes_ = std::make_unique<Processes>(*sandbox_.guest, process_events());
+    const std::filesystem::path& workdir = plan.options.workdir;
+    if (has_host_volume(plan.deployment.volumes))
+        share_ = std::make_unique<ShareSync>(executor_, workdir / kVolumesFolder, workdir, sandbox_.user);
+    running_ = true;
+}
+
+GuestEvents Session::guest_events() {
+    GuestEvents events;
+    events.output = [this](const agent::Output& output) {
+        if (processes_) processes_->on_output(output);
+    };
+    events.exited = [this](const agent::Exited& exited) {
+        if (processes_) processes_->on_exited(exited);
+    };
+    events.console = events_.console;
+    events.died = [this](const std::string& reason) {
+        running_ = false;
+        if (processes_) processes_->on_death(reason);
+        if (events_.died) events_.died(reason);
+    };
+    return events;
+}
+
+ProcessEvents Session::process_events() {
+    ProcessEvents events;
+    events.output = events_.output;
+    events.ended = [this](ProcessEnd process) {
+        base::timings().mark("first command ended");
+        log_timings(sandbox_);
+        finishing_++;
+        asio::co_spawn(executor_, finish(std::move(process)), asio::detached);
+    };
+    return events;
+}
+
+// What the process has left in the host volumes is there for the host before anybody knows of its end.
+awaitable<void> Session::finish(ProcessEnd process) {
+    co_await release_share();
+    events_.ended(std::move(process));
+    if (--finishing_ == 0) finished_.notify();
+}
+
+awaitable<void> Session::release_share() {
+    if (share_) co_await share_->process_ended();
+}
+
+awaitable<uint64_t> Session::start_process(ProcessSpec spec) {
+    if (share_) co_await share_->process_starts();
+    try {
+        co_return co_await processes_->start(std::move(spec));
+    } catch (...) {
+        asio::co_spawn(executor_, release_share(), asio::detached);
+        throw;
+    }
+}
+
+awaitable<void> Session::kill(uint64_t pid, int signal) {
+    return processes_->kill(pid, signal);
+}
+
+void Session::taken(uint64_t pid, agent::Stream stream, size_t bytes) {
+    if (processes_) processes_->taken(pid, stream, bytes);
+}
+
+void Session::make_template() {
+    if (!sandbox_.restored) asio::co_spawn(executor_, try_make_template(executor_, options_, accelerator_), asio::detached);
+}
+
+awaitable<void> Session::stop(std::chrono::milliseconds grace, std::chrono::milliseconds limit) {
+    if (running_) {
+        co_await stop_sandbox(sandbox_, grace, limit);
+    } else {
+        co_await end();
+    }
+    if (processes_) processes_->on_death({});
+    const auto deadline = std::chrono::steady_clock::now() + kFinishLimit;
+    while (finishing_ > 0 && std::chrono::steady_clock::now() < deadline)
+        co_await finished_.wait(deadline - std::chrono::steady_clock::now());
+}
+
+awaitable<void> Session::end() {
+    running_ = false;
+    if (sandbox_.guest) co_await sandbox_.guest->end();
+}
+
+}  // namespace runtime
