@@ -6,18 +6,9 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/unnamed_file.h"
 
 namespace base {
-namespace {
-
-// Gives a file without a name one that nothing has yet.
-bool link_to(const UniqueFd& file, const std::filesystem::path& path) {
-    const std::string self = "/proc/self/fd/" + std::to_string(file.get());
-    return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0;
-}
-
-}  // namespace
-
 template <typename F>
 void AtomicFile::with_temporary_name(F&& make) {
     for (int attempt = 0;; attempt++) {
@@ -26,13 +17,12 @@ void AtomicFile::with_temporary_name(F&& make) {
             temporary_ = name;
             return;
         }
-        if (errno != EEXIST || attempt == 1000) throw_errno("cannot create " + path_.string());
+        if (errno != EEXIST || attempt == 1000) throw_errno("cannot create ", path_);
     }
 }
 
 AtomicFile::AtomicFile(std::filesystem::path path, mode_t mode) : path_(std::move(path)) {
-    const std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : ".";
-    fd_.reset(::open(folder.c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, mode));
+    fd_ = open_unnamed(AT_FDCWD, folder().c_str(), mode);
     if (fd_) return;
     // Not mkostemp, which makes every file 0600: open applies the umask.
     with_temporary_name([&](const std::filesystem::path& name) {
@@ -45,15 +35,39 @@ AtomicFile::~AtomicFile() {
     if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
+std::filesystem::path AtomicFile::folder() const {
+    return path_.has_parent_path() ? path_.parent_path() : ".";
+}
+
+void AtomicFile::write(std::span<const std::byte> data) {
+    write_all(fd_.get(), data, path_.string());
+}
+
+void AtomicFile::write(std::string_view text) {
+    write_all(fd_.get(), text, path_.string());
+}
+
 void AtomicFile::commit() {
-    if (::fsync(fd_.get()) < 0) throw_errno("cannot write " + path_.string());
+    if (::fsync(fd_.get()) < 0) throw_errno("cannot write ", path_);
     if (temporary_.empty()) {
-        if (link_to(fd_, path_)) return;
+        if (link_unnamed(fd_, AT_FDCWD, path_.c_str())) return sync_folder(folder());
         // Something has the name, and only a file that has one can take its place.
-        with_temporary_name([this](const std::filesystem::path& name) { return link_to(fd_, name); });
+        with_temporary_name([this](const std::filesystem::path& name) { return link_unnamed(fd_, AT_FDCWD, name.c_str()); });
     }
-    if (::rename(temporary_.c_str(), path_.c_str()) < 0) throw_errno("cannot rename " + temporary_.string() + " to " + path_.string());
+    if (::rename(temporary_.c_str(), path_.c_str()) < 0) throw_errno("cannot rename ", temporary_, " to ", path_);
     temporary_.clear();
+    sync_folder(folder());
+}
+
+void replace_file(const std::filesystem::path& path, std::string_view text, mode_t mode) {
+    AtomicFile file(path, mode);
+    file.write(text);
+    file.commit();
+}
+
+void sync_folder(const std::filesystem::path& folder) {
+    const UniqueFd fd = open_file(folder, O_RDONLY | O_DIRECTORY);
+    if (::fsync(fd.get()) < 0) throw_errno("cannot write ", folder);
 }
 
 }  // namespace base

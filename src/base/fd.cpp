@@ -19,7 +19,7 @@ size_t fill(std::span<std::byte> buffer, const std::string& name, Once once) {
         const ssize_t n = once(buffer.data() + done, buffer.size() - done, done);
         if (n == 0) break;
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) throw_errno("cannot read " + name);
+        if (n < 0) throw_errno("cannot read ", name);
         done += static_cast<size_t>(n);
     }
     return done;
@@ -29,7 +29,7 @@ size_t fill(std::span<std::byte> buffer, const std::string& name, Once once) {
 
 UniqueFd open_file(const std::filesystem::path& path, int flags, mode_t mode) {
     UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC, mode));
-    if (!fd) throw_errno("cannot open " + path.string());
+    if (!fd) throw_errno("cannot open ", path);
     return fd;
 }
 
@@ -37,7 +37,7 @@ void write_all(int fd, std::span<const std::byte> data, const std::string& name)
     while (!data.empty()) {
         const ssize_t n = ::write(fd, data.data(), data.size());
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) throw_errno("cannot write " + name);
+        if (n < 0) throw_errno("cannot write ", name);
         data = data.subspan(static_cast<size_t>(n));
     }
 }

@@ -20,9 +20,9 @@ Folder open_folder(int parent, const char* name) {
     // A folder whose mode keeps even its owner out is opened all the same.
     (void)::fchmodat(parent, name, S_IRWXU, 0);
     UniqueFd fd(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd) throw_errno(std::string("cannot open ") + name);
+    if (!fd) throw_errno("cannot open ", name);
     Folder folder = read_folder(std::move(fd));
-    if (!folder) throw_errno(std::string("cannot read ") + name);
+    if (!folder) throw_errno("cannot read ", name);
     return folder;
 }
 
@@ -44,7 +44,7 @@ void empty_folder(int top, const char* name, uint64_t& counter) {
         (void)::fchmodat(fd, entry, S_IRWXU, 0);  // a folder that cannot be written cannot be moved either
         // A name may be taken by what an interrupted removal has moved.
         while (::renameat(fd, entry, top, (".removed-" + std::to_string(counter++)).c_str()) < 0) {
-            if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) throw_errno(std::string("cannot remove ") + entry);
+            if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) throw_errno("cannot remove ", entry);
         }
     }
 }
@@ -65,7 +65,7 @@ void remove_tree(const std::filesystem::path& path) {
                 found = true;
                 if (::unlinkat(fd, name, 0) == 0) continue;
                 empty_folder(fd, name, counter);
-                if (::unlinkat(fd, name, AT_REMOVEDIR) < 0) throw_errno(std::string("cannot remove ") + name);
+                if (::unlinkat(fd, name, AT_REMOVEDIR) < 0) throw_errno("cannot remove ", name);
             }
         }
         if (::rmdir(path.c_str()) < 0) throw_errno("cannot remove the folder");

@@ -25,7 +25,7 @@ void RotatedFile::write(std::string_view data) {
 void RotatedFile::open() {
     file_ = open_file(path_, O_WRONLY | O_CREAT | O_APPEND);
     struct stat status {};
-    if (::fstat(file_.get(), &status) < 0) throw_errno("cannot look at " + path_.string());
+    if (::fstat(file_.get(), &status) < 0) throw_errno("cannot look at ", path_);
     size_ = static_cast<size_t>(status.st_size);
 }
 

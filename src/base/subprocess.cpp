@@ -136,7 +136,7 @@ Child spawn(const Command& command) {
     if (read_full(report_read.get(), std::as_writable_bytes(std::span(&error, 1)), "a pipe") == sizeof error) {
         throw SystemError(error, "cannot start " + p.program);
     }
-    if (!child.pidfd_) throw_errno("cannot open a pidfd of " + p.program);
+    if (!child.pidfd_) throw_errno("cannot open a pidfd of ", p.program);
     return child;
 }
 

@@ -11,7 +11,7 @@ namespace base {
 
 TemporaryFolder::TemporaryFolder(const std::filesystem::path& parent, const char* prefix) {
     std::string path = (parent / prefix).string() + "XXXXXX";
-    if (!::mkdtemp(path.data())) throw_errno("cannot make a folder in " + parent.string());
+    if (!::mkdtemp(path.data())) throw_errno("cannot make a folder in ", parent);
     path_ = path;
 }
 

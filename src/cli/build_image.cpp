@@ -188,16 +188,17 @@ BuiltImage build_image(const BuildArguments& arguments) {
     base::AtomicFile file(output);
     options.progress = [&steps](uint64_t done, uint64_t total) { steps.show(done, total); };
     steps.begin("converting");
-    const convert::Summary summary = base::with_context(what, [&] { return convert::convert(image, config, file.fd(), output, options); });
+    const convert::Summary summary =
+        base::with_context(what, [&] { return convert::convert(image, config, file.fd().get(), output, options); });
     steps.end();
     // Beside the hashing: what the commit waits for.
-    (void)::sync_file_range(file.fd(), 0, 0, SYNC_FILE_RANGE_WRITE);
-    const registry::Descriptor descriptor = base::with_context(what, [&] { return describe(file.fd()); });
+    (void)::sync_file_range(file.fd().get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+    const registry::Descriptor descriptor = base::with_context(what, [&] { return describe(file.fd().get()); });
     file.commit();
     print_summary(output, summary, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     std::cout << "image hash: " << descriptor.sha3 << "\n";
     if (arguments.times) steps.print_times(std::cerr);
-    if (!arguments.no_lint) lint_image(file.fd(), output, arguments, summary);
+    if (!arguments.no_lint) lint_image(file.fd().get(), output, arguments, summary);
     if (options.compression.method == gvmi::Method::zstd) {
         std::cerr << "note: providers with today's runtime cannot read zstd; this project's runtime does\n";
     }

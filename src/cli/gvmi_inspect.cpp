@@ -36,7 +36,7 @@ int inspect(const Arguments& arguments) {
     const base::UniqueFd fd = base::open_file(arguments.file, O_RDONLY | O_NONBLOCK);
     const gvmi::Image image = gvmi::read_image(fd.get(), arguments.file);
     struct stat status {};
-    if (::fstat(fd.get(), &status) < 0) base::throw_errno("cannot examine " + arguments.file);
+    if (::fstat(fd.get(), &status) < 0) base::throw_errno("cannot examine ", arguments.file);
     const nlohmann::json facts = {
         {"file", arguments.file},
         {"size", static_cast<uint64_t>(status.st_size)},

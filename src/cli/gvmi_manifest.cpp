@@ -47,12 +47,6 @@ std::string certificates_path(const std::string& file) {
     return file + ".cert";
 }
 
-void write_file(const std::string& path, const std::string& text) {
-    base::AtomicFile file(path);
-    base::write_all(file.fd(), text, path);
-    file.commit();
-}
-
 Json read_manifest(const std::string& text, const std::string& path) {
     return base::with_context(path, [&text] {
         (void)base::parse_json(text);  // its errors, and its limit of depth
@@ -77,7 +71,7 @@ int create(const Arguments& arguments) {
     constexpr std::time_t kDay = 86400;
     const std::time_t now = std::time(nullptr);
     const Json manifest = registry::make_manifest(source.url, source.sha3, metadata, now, now + arguments.days * kDay);
-    write_file(arguments.file, manifest.dump(2) + "\n");
+    base::replace_file(arguments.file, manifest.dump(2) + "\n");
     std::cout << arguments.file << ": " << source.url << ", sha3:" << source.sha3 << "\n";
     return 0;
 }
@@ -85,7 +79,7 @@ int create(const Arguments& arguments) {
 int add_outbound(const Arguments& arguments) {
     Json manifest = read_manifest(base::read_file(arguments.file, kMaxManifest), arguments.file);
     registry::add_outbound(manifest, arguments.urls);
-    write_file(arguments.file, manifest.dump(2) + "\n");
+    base::replace_file(arguments.file, manifest.dump(2) + "\n");
     std::cout << arguments.file << ": " << manifest["compManifest"]["net"]["inet"]["out"].dump() << "\n";
     return 0;
 }
@@ -98,9 +92,9 @@ int sign(const Arguments& arguments) {
     const registry::SignedManifest result =
         registry::sign_manifest(text, arguments.key, arguments.certificates, passphrase, arguments.algorithm);
     const std::string signer = registry::verify_manifest(result, {});
-    write_file(text_path(arguments.file), result.manifest);
-    write_file(signature_path(arguments.file), result.signature);
-    write_file(certificates_path(arguments.file), result.certificates);
+    base::replace_file(text_path(arguments.file), result.manifest);
+    base::replace_file(signature_path(arguments.file), result.signature);
+    base::replace_file(certificates_path(arguments.file), result.certificates);
     std::cout << "signed by " << signer << "; the demand's properties, each the text of a file:\n"
               << "golem.srv.comp.payload               " << text_path(arguments.file) << "\n"
               << "golem.srv.comp.payload.sig           " << signature_path(arguments.file) << "\n"

@@ -43,9 +43,7 @@ void write_info(const std::string& path, const PushPlan& plan, const registry::D
             {"url", plan.settings.url}, {"user", plan.name->user}, {"repo", plan.name->repository}, {"tag", plan.name->tag}};
     }
     std::cout << " * Writing info to " << path << std::endl;
-    base::AtomicFile file(path);
-    base::write_all(file.fd(), info.dump(2) + "\n", path);
-    file.commit();
+    base::replace_file(path, info.dump(2) + "\n");
 }
 
 // A registry takes anything, a provider does not.

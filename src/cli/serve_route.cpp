@@ -86,7 +86,7 @@ ServedFile open_served_file(const std::string& path) {
     std::replace_if(file.name.begin(), file.name.end(), odd, '-');
     file.tag = "local/" + (file.name.ends_with(".gvmi") ? file.name.substr(0, file.name.size() - 5) : file.name) + ":latest";
     struct stat status {};
-    if (::fstat(fd->get(), &status) < 0) base::throw_errno("cannot examine " + path);
+    if (::fstat(fd->get(), &status) < 0) base::throw_errno("cannot examine ", path);
     file.size = static_cast<uint64_t>(status.st_size);
     file.sha3 = gvmi::image_hash(fd->get(), path);
     return file;

@@ -181,7 +181,7 @@ Summary convert(const oci::Image& image, const nlohmann::json& config, int fd, c
     writer.finish(write_inode(tree.root(), tree.root().inode.number + 1, writer));
 
     const off_t end = ::lseek(fd, 0, SEEK_END);
-    if (end < 0) base::throw_errno("cannot write " + name);
+    if (end < 0) base::throw_errno("cannot write ", name);
     base::write_all(fd, trailer, name);
 
     Summary summary;

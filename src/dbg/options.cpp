@@ -16,7 +16,7 @@ std::vector<std::string> common_argv(const Options& options) {
 }
 
 void require_file(const char* what, const fs::path& path) {
-    if (::access(path.c_str(), F_OK) != 0) base::throw_errno(std::string(what) + " " + path.string());
+    if (::access(path.c_str(), F_OK) != 0) base::throw_errno(what, " ", path);
 }
 
 }  // namespace

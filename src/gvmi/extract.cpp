@@ -56,8 +56,9 @@ struct Extraction {
             const int set = by_name ? ::lsetxattr(shown.c_str(), key.c_str(), value.data(), value.size(), 0)
                                     : ::fsetxattr(fd, key.c_str(), value.data(), value.size(), 0);
             constexpr std::array kForbidden = {EPERM, EACCES, ENOTSUP, EINVAL, E2BIG, ERANGE};
-            const bool forbidden = std::find(kForbidden.begin(), kForbidden.end(), errno) != kForbidden.end();
-            if (set < 0 && !forbidden) base::throw_errno("cannot set " + base::quote(key));
+            const int error = errno;
+            const bool forbidden = std::find(kForbidden.begin(), kForbidden.end(), error) != kForbidden.end();
+            if (set < 0 && !forbidden) throw base::SystemError(error, "cannot set " + base::quote(key));
             if (set < 0) result.attributes_left_out++;
         }
         const std::array<timespec, 2> times = {timespec{static_cast<time_t>(file.mtime), 0}, timespec{static_cast<time_t>(file.mtime), 0}};

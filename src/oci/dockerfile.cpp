@@ -36,7 +36,7 @@ void run_shown(const std::vector<std::string>& argv, const OpenOptions& options)
         command.environment.emplace_back(*entry);
     base::Child child = base::spawn(command);
     for (pollfd ended{child.pidfd(), POLLIN, 0}; ended.revents == 0;) {
-        if (::poll(&ended, 1, kIntervalMs) < 0 && errno != EINTR) base::throw_errno("cannot wait for " + argv[0]);
+        if (::poll(&ended, 1, kIntervalMs) < 0 && errno != EINTR) base::throw_errno("cannot wait for ", argv[0]);
         if (options.progress && ended.revents == 0) options.progress(0, 0);
     }
     const int code = base::exit_code(child.wait());

@@ -33,9 +33,9 @@ public:
         base::UniqueFd fd(::openat(fd_.get(), inside.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
         const std::string name = (path_ / inside).string();
         if (!fd && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
-        if (!fd) base::throw_errno("cannot open " + name);
+        if (!fd) base::throw_errno("cannot open ", name);
         struct stat status {};
-        if (::fstat(fd.get(), &status) < 0) base::throw_errno("cannot examine " + name);
+        if (::fstat(fd.get(), &status) < 0) base::throw_errno("cannot examine ", name);
         if (!S_ISREG(status.st_mode)) return std::nullopt;
         const auto shared = std::make_shared<const base::UniqueFd>(std::move(fd));
         return File{static_cast<uint64_t>(status.st_size), [shared, name] { return read_file(shared, name); }};
@@ -125,7 +125,7 @@ std::shared_ptr<const base::UniqueFd> plain(std::shared_ptr<const base::UniqueFd
 std::shared_ptr<const Files> open_files(const std::filesystem::path& path) {
     base::UniqueFd fd = base::open_file(path, O_RDONLY | O_NONBLOCK);
     struct stat status {};
-    if (::fstat(fd.get(), &status) < 0) base::throw_errno("cannot examine " + path.string());
+    if (::fstat(fd.get(), &status) < 0) base::throw_errno("cannot examine ", path);
     if (S_ISDIR(status.st_mode)) return std::make_shared<Folder>(std::move(fd), path);
     if (!S_ISREG(status.st_mode)) throw base::Error("it is neither a file nor a folder");
     const std::string name = path.string();

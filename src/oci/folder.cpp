@@ -85,7 +85,7 @@ std::vector<std::pair<std::string, std::string>> attributes_of(int folder, const
         start += key.size() + 1;
         std::string value(XATTR_SIZE_MAX, '\0');
         const ssize_t length = ::lgetxattr(path.c_str(), key.c_str(), value.data(), value.size());
-        if (length < 0) base::throw_errno("cannot read its extended attribute " + key);
+        if (length < 0) base::throw_errno("cannot read its extended attribute ", key);
         value.resize(static_cast<size_t>(length));
         result.emplace_back(key, value);
     }

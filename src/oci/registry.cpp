@@ -54,9 +54,7 @@ std::string skopeo(const std::vector<std::string>& arguments, const std::functio
 
 std::string keep_blob(const fs::path& blobs, const std::string& content) {
     const std::string hex = base::sha256_hex(std::as_bytes(std::span(content)));
-    base::AtomicFile file(blobs / hex);
-    base::write_all(file.fd(), content, (blobs / hex).string());
-    file.commit();
+    base::replace_file(blobs / hex, content);
     return "sha256:" + hex;
 }
 
@@ -130,7 +128,7 @@ void drop_damaged(const Pull& pull) {
 
 void fetch_layers(const std::string& source, Pull& pull, const OpenOptions& options, const fs::path& cache) {
     std::string name = (cache / "pull.XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) base::throw_errno("cannot make a folder in " + cache.string());
+    if (::mkdtemp(name.data()) == nullptr) base::throw_errno("cannot make a folder in ", cache);
     struct Remove {
         fs::path path;
         ~Remove() {
@@ -147,7 +145,7 @@ void fetch_layers(const std::string& source, Pull& pull, const OpenOptions& opti
 
 std::shared_ptr<const base::UniqueFd> lock(const fs::path& cache) {
     auto fd = std::make_shared<const base::UniqueFd>(base::open_file(cache / "lock", O_RDWR | O_CREAT));
-    if (::flock(fd->get(), LOCK_EX) < 0) base::throw_errno("cannot lock " + cache.string());
+    if (::flock(fd->get(), LOCK_EX) < 0) base::throw_errno("cannot lock ", cache);
     return fd;
 }
 

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/times.h"
+#include "base/unnamed_file.h"
 #include "oci/libarchive.h"
 
 namespace oci {
@@ -33,7 +34,7 @@ public:
 
     uint64_t skip(uint64_t bytes) override {
         struct stat status {};
-        if (::fstat(fd_->get(), &status) < 0) base::throw_errno("cannot examine " + name_);
+        if (::fstat(fd_->get(), &status) < 0) base::throw_errno("cannot examine ", name_);
         const uint64_t end = std::min(end_, static_cast<uint64_t>(status.st_size));
         const uint64_t n = std::min(bytes, end > offset_ ? end - offset_ : 0);
         offset_ += n;
@@ -194,12 +195,12 @@ std::string read_all(Stream& stream, size_t limit) {
 
 base::UniqueFd unnamed_file() {
     const std::string folder = std::filesystem::temp_directory_path().string();
-    base::UniqueFd fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    base::UniqueFd fd = base::open_unnamed(AT_FDCWD, folder.c_str(), 0600);
     if (fd) return fd;
     // Some file systems have no O_TMPFILE.
     std::string name = folder + "/gvmkit.XXXXXX";
     fd = base::UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
-    if (!fd) base::throw_errno("cannot create a temporary file in " + folder);
+    if (!fd) base::throw_errno("cannot create a temporary file in ", folder);
     ::unlink(name.c_str());
     return fd;
 }

@@ -38,7 +38,7 @@ ToolOutput run_tool(const std::vector<std::string>& argv, const std::function<vo
         command.environment.emplace_back(*entry);
     base::Child child = base::spawn(command);
     for (pollfd ended{child.pidfd(), POLLIN, 0}; ended.revents == 0;) {
-        if (::poll(&ended, 1, kIntervalMs) < 0 && errno != EINTR) base::throw_errno("cannot wait for " + argv[0]);
+        if (::poll(&ended, 1, kIntervalMs) < 0 && errno != EINTR) base::throw_errno("cannot wait for ", argv[0]);
         if (wait && ended.revents == 0) wait();
     }
     ToolOutput said;

@@ -20,7 +20,7 @@ namespace {
 
 struct stat status_of(int fd, const std::string& name) {
     struct stat status {};
-    if (::fstat(fd, &status) < 0) base::throw_errno("cannot examine " + name);
+    if (::fstat(fd, &status) < 0) base::throw_errno("cannot examine ", name);
     if (!S_ISREG(status.st_mode)) throw base::Error(name + ": not a file");
     if (status.st_size == 0) throw base::Error(name + ": an empty file is no image");
     return status;
@@ -36,7 +36,7 @@ std::optional<std::string> usable(const std::filesystem::path& path, const struc
     struct stat status {};
     if (::stat(path.c_str(), &status) < 0) {
         if (errno == ENOENT) return {};
-        base::throw_errno("cannot examine " + path.string());
+        base::throw_errno("cannot examine ", path);
     }
     if (older(status.st_mtim, image.st_mtim)) {
         say(" -- File descriptor is older than image, recreating");
@@ -127,10 +127,8 @@ DescribedImage described_image(const std::filesystem::path& image, uint64_t chun
         result.descriptor = known ? *known : describe_image(fd.get(), image.string(), chunk_size, progress);
         const struct stat after = status_of(fd.get(), image.string());
         if (older(status.st_mtim, after.st_mtim)) throw base::Error(image.string() + ": it changed while it was read");
-        base::AtomicFile file(result.descriptor_path);
         bytes = serialize(result.descriptor);
-        base::write_all(file.fd(), *bytes, result.descriptor_path.string());
-        file.commit();
+        base::replace_file(result.descriptor_path, *bytes);
         say(" -- file descriptor created successfully");
         say(" -- image link (for use in SDK): " + result.descriptor.sha3);
     }

@@ -77,12 +77,12 @@ public:
             fd_ = base::open_file(path_, O_RDWR | O_CREAT | O_NOFOLLOW);
             if (::flock(fd_.get(), LOCK_EX | LOCK_NB) < 0) {
                 if (errno == EWOULDBLOCK) throw base::Error("another pull is writing " + path_.string());
-                base::throw_errno("cannot lock " + path_.string());
+                base::throw_errno("cannot lock ", path_);
             }
             // The pull that held the lock may have given the file its name, or removed it.
             struct stat mine {};
             struct stat named {};
-            if (::fstat(fd_.get(), &mine) < 0) base::throw_errno("cannot examine " + path_.string());
+            if (::fstat(fd_.get(), &mine) < 0) base::throw_errno("cannot examine ", path_);
             if (::stat(path_.c_str(), &named) == 0 && mine.st_ino == named.st_ino && mine.st_dev == named.st_dev) return;
         }
     }
@@ -92,8 +92,8 @@ public:
     void remove() const { ::unlink(path_.c_str()); }
 
     void commit(const std::filesystem::path& output) const {
-        if (::fsync(fd_.get()) < 0) base::throw_errno("cannot write " + path_.string());
-        if (::rename(path_.c_str(), output.c_str()) < 0) base::throw_errno("cannot rename " + path_.string() + " to " + output.string());
+        if (::fsync(fd_.get()) < 0) base::throw_errno("cannot write ", path_);
+        if (::rename(path_.c_str(), output.c_str()) < 0) base::throw_errno("cannot rename ", path_, " to ", output);
     }
 
 private:
@@ -146,7 +146,7 @@ private:
     }
 
     void start_anew() {
-        if (::ftruncate(file_.fd(), 0) < 0) base::throw_errno("cannot write " + file_.path().string());
+        if (::ftruncate(file_.fd(), 0) < 0) base::throw_errno("cannot write ", file_.path());
         hasher_ = base::Hasher(base::Hasher::Kind::sha3_224);
         position_ = 0;
     }
@@ -185,7 +185,7 @@ private:
         for (std::span<const std::byte> rest = data; !rest.empty();) {
             const ssize_t n = ::pwrite(file_.fd(), rest.data(), rest.size(), static_cast<off_t>(position_));
             if (n < 0 && errno == EINTR) continue;
-            if (n < 0) base::throw_errno("cannot write " + file_.path().string());
+            if (n < 0) base::throw_errno("cannot write ", file_.path());
             hasher_.update(rest.first(static_cast<size_t>(n)));
             position_ += static_cast<uint64_t>(n);
             rest = rest.subspan(static_cast<size_t>(n));
@@ -261,7 +261,7 @@ std::string pull_image(const ImageSource& source, const std::filesystem::path& o
         key = base::sha256_hex(std::as_bytes(std::span(text)));
     }
     const PartialFile file(output.string() + "." + key.substr(0, 16) + ".part");
-    if (source.sha3.empty() && etag.empty() && ::ftruncate(file.fd(), 0) < 0) base::throw_errno("cannot write " + file.path().string());
+    if (source.sha3.empty() && etag.empty() && ::ftruncate(file.fd(), 0) < 0) base::throw_errno("cannot write ", file.path());
     Download download(source, file, etag, progress);
     try {
         run(download, options);

@@ -59,7 +59,7 @@ nlohmann::json read_credentials(const std::filesystem::path& path) {
     struct stat status {};
     if (::stat(path.c_str(), &status) < 0) {
         if (errno == ENOENT) return nlohmann::json::object();
-        base::throw_errno("cannot examine " + path.string());
+        base::throw_errno("cannot examine ", path);
     }
     if ((status.st_mode & 077) != 0) throw base::Error(path.string() + ": others may read it; chmod 600 it, or remove it and log in again");
     auto json = base::with_context(path.string(), [&path] { return base::parse_json(base::read_file(path, kMaxSettings)); });
@@ -72,9 +72,7 @@ void write_credentials(const std::filesystem::path& path, const nlohmann::json& 
     if (std::filesystem::create_directories(path.parent_path(), error)) {
         std::filesystem::permissions(path.parent_path(), std::filesystem::perms::owner_all, error);
     }
-    base::AtomicFile file(path, 0600);
-    base::write_all(file.fd(), base::to_text(json) + "\n", path.string());
-    file.commit();
+    base::replace_file(path, base::to_text(json) + "\n", 0600);
 }
 
 }  // namespace

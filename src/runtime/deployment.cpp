@@ -54,14 +54,13 @@ void save(const Deployment& deployment, const std::filesystem::path& workdir) {
         images.push_back(image.string());
     const json all = {
         {"images", images}, {"hostname", deployment.hostname}, {"root", to_json(deployment.volumes.root)}, {"volumes", volumes}};
-    base::AtomicFile file(workdir / kFile);
-    base::write_all(file.fd(), base::to_text(all), (workdir / kFile).string());
-    file.commit();
+    base::replace_file(workdir / kFile, base::to_text(all));
 }
 
 // Takes away all that deploy makes in a workdir; the record first, so that nothing half taken away can be started.
 void take_away(const std::filesystem::path& workdir) {
-    if (::unlink((workdir / kFile).c_str()) < 0 && errno != ENOENT) base::throw_errno("cannot remove " + (workdir / kFile).string());
+    const std::filesystem::path old = workdir / kFile;
+    if (::unlink(old.c_str()) < 0 && errno != ENOENT) base::throw_errno("cannot remove ", old);
     base::remove_tree(workdir / kVolumesFolder);
     base::remove_tree(workdir / kStorageFolder);
 }
@@ -129,8 +128,9 @@ Deployment load_deployment(const std::filesystem::path& workdir) {
         for (const json& volume : all.at("volumes"))
             deployment.volumes.volumes.push_back(volume_from_json(volume));
         return deployment;
-    } catch (const base::SystemError& e) {
-        throw e.in("nothing is deployed in " + workdir.string());
+    } catch (base::SystemError& e) {
+        e.add_context("nothing is deployed in " + workdir.string());
+        throw;
     } catch (const json::exception& e) {
         throw base::Error("cannot understand " + (workdir / kFile).string() + ": " + e.what());
     }

@@ -48,7 +48,7 @@ vm::Disk open_root_disk(const Volume& root, const std::filesystem::path& workdir
     if (!std::filesystem::exists(path)) make_storage(root, workdir);
     vm::Disk disk = open_disk(path, kRootSerial, false);
     disk.ephemeral = true;
-    if (::unlink(path.c_str()) < 0) base::throw_errno("cannot remove " + path.string());
+    if (::unlink(path.c_str()) < 0) base::throw_errno("cannot remove ", path);
     return disk;
 }
 

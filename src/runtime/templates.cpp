@@ -104,7 +104,7 @@ awaitable<TemplateOutcome> make_template(asio::any_io_executor executor, Options
         store.refuse(key);
         throw base::Error("what was restored from it does not work: " + trouble);
     }
-    store.publish(file.get(), key, kLimit);
+    store.publish(file, key, kLimit);
     co_return TemplateOutcome::made;
 }
 

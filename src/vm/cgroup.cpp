@@ -67,7 +67,7 @@ fs::path parent_for_child(const fs::path& mount) {
     }
     fs::path parent = group.parent_path();
     if (!is_delegated(parent)) throw base::Error("the cgroup above this process was not delegated to this user");
-    if (::access(parent.c_str(), W_OK) < 0) base::throw_errno("cannot write to " + parent.string());
+    if (::access(parent.c_str(), W_OK) < 0) base::throw_errno("cannot write to ", parent);
     const std::string limit = text_of(group / "memory.max");
     if (!limit.empty() && !limit.starts_with("max"))
         throw base::Error("a memory limit is on the cgroup of this process, and holds for the VM as it is");
@@ -93,7 +93,7 @@ fs::path make_group(const fs::path& parent, const Cgroup::Limits& limits) {
     for (const char* controller : {"+memory", "+pids"})
         (void)write_to(parent / "cgroup.subtree_control", controller);  // where it is not on already
     fs::path path = parent / (std::string(kPrefix) + std::to_string(::getpid()) + '-' + std::to_string(count++));
-    if (::mkdir(path.c_str(), 0755) < 0) base::throw_errno("cannot make " + path.string());
+    if (::mkdir(path.c_str(), 0755) < 0) base::throw_errno("cannot make ", path);
     const bool memory = write_to(path / "memory.max", std::to_string(limits.memory_bytes));
     const bool tasks = write_to(path / "pids.max", std::to_string(limits.tasks));
     if (!memory && !tasks) {

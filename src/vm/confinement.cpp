@@ -75,9 +75,9 @@ void allow(int rules, const std::vector<std::filesystem::path>& paths, uint64_t 
         const base::UniqueFd fd(::open(path.c_str(), O_PATH | O_CLOEXEC));
         if (!fd && (errno == ENOENT || errno == ENOTDIR)) continue;
         struct stat status {};
-        if (!fd || ::fstat(fd.get(), &status) < 0) base::throw_errno("cannot open " + path.string());
+        if (!fd || ::fstat(fd.get(), &status) < 0) base::throw_errno("cannot open ", path);
         const PathBeneath rule{.allowed = S_ISDIR(status.st_mode) ? access : access & kOfFiles, .folder = fd.get()};
-        if (::syscall(kAddRule, rules, kRulePathBeneath, &rule, 0) < 0) base::throw_errno("cannot allow " + path.string() + " by Landlock");
+        if (::syscall(kAddRule, rules, kRulePathBeneath, &rule, 0) < 0) base::throw_errno("cannot allow ", path, " by Landlock");
     }
 }
 

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/subprocess.h"
+#include "base/unnamed_file.h"
 #include "vm/command_line.h"
 #include "vm/qemu.h"
 
@@ -35,7 +36,7 @@ std::string refusal_name(const std::string& key) {
 // A file's state: another text means another content. Not a hash, which would take longer than the start of a VM.
 std::string identity(const std::filesystem::path& file) {
     struct stat status {};
-    if (::stat(file.c_str(), &status) < 0) base::throw_errno("cannot look at " + file.string());
+    if (::stat(file.c_str(), &status) < 0) base::throw_errno("cannot look at ", file);
     return fmt::format("{}:{}:{} {}.{} {}.{}\n", status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec,
                        status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec);
 }
@@ -84,10 +85,10 @@ TemplateStore::TemplateStore(std::filesystem::path folder) : folder_(std::move(f
     std::error_code error;
     std::filesystem::create_directories(folder_.parent_path(), error);
     if (error) throw base::Error("cannot make " + folder_.parent_path().string() + ": " + error.message());
-    if (::mkdir(folder_.c_str(), 0700) < 0 && errno != EEXIST) base::throw_errno("cannot make " + folder_.string());
+    if (::mkdir(folder_.c_str(), 0700) < 0 && errno != EEXIST) base::throw_errno("cannot make ", folder_);
     directory_ = base::open_file(folder_, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     struct stat status {};
-    if (::fstat(directory_.get(), &status) < 0) base::throw_errno("cannot look at " + folder_.string());
+    if (::fstat(directory_.get(), &status) < 0) base::throw_errno("cannot look at ", folder_);
     if (!is_ours_alone(status)) throw base::Error(folder_.string() + " belongs to another user, or others may write to it");
 }
 
@@ -110,16 +111,14 @@ base::UniqueFd TemplateStore::try_lock() const {
 }
 
 base::UniqueFd TemplateStore::create() const {
-    base::UniqueFd file(::openat(directory_.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    if (!file) base::throw_errno("cannot make a file in " + folder_.string());
+    base::UniqueFd file = base::open_unnamed(directory_.get(), ".", 0600);
+    if (!file) base::throw_errno("cannot make a file in ", folder_);
     return file;
 }
 
-void TemplateStore::publish(int file, const std::string& key, uint64_t limit) const {
+void TemplateStore::publish(const base::UniqueFd& file, const std::string& key, uint64_t limit) const {
     const std::string name = file_name(key);
-    const std::string source = "/proc/self/fd/" + std::to_string(file);
-    if (::linkat(AT_FDCWD, source.c_str(), directory_.get(), name.c_str(), AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
-        base::throw_errno("cannot make " + (folder_ / name).string());
+    if (!base::link_unnamed(file, directory_.get(), name.c_str()) && errno != EEXIST) base::throw_errno("cannot make ", folder_, "/", name);
 
     std::vector<Entry> entries;
     uint64_t total = 0;

@@ -33,7 +33,7 @@ public:
 
     // Gives a file of create() its name. Then the templates that were not used for the longest time go until the rest takes no more than
     // `limit` bytes. To be called under the lock. Throws base::Error.
-    void publish(int file, const std::string& key, uint64_t limit) const;
+    void publish(const base::UniqueFd& file, const std::string& key, uint64_t limit) const;
 
     void remove(const std::string& key) const;
 

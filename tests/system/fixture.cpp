@@ -185,7 +185,7 @@ void SystemTest::SetUp() {
     (void)std::signal(SIGPIPE, SIG_IGN);
     fs::create_directories(GVMKIT_TEST_WORK);
     std::string name = fs::path(GVMKIT_TEST_WORK) / "XXXXXX";
-    if (!::mkdtemp(name.data())) base::throw_errno("cannot make " + name);
+    if (!::mkdtemp(name.data())) base::throw_errno("cannot make ", name);
     workdir = name;
 }
 

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/hash.h"
@@ -18,11 +19,6 @@ namespace registry::server {
 namespace {
 
 constexpr unsigned kBadRequest = 400;
-
-void sync_folder(const std::filesystem::path& folder) {
-    const base::UniqueFd fd = base::open_file(folder, O_RDONLY | O_DIRECTORY);
-    if (::fsync(fd.get()) < 0) base::throw_errno("cannot write " + folder.string());
-}
 
 class FileWriter : public ChunkWriter {
 public:
@@ -49,14 +45,15 @@ public:
         if (hasher_.hex() != sha256_) throw HttpError(kBadRequest, "the chunk's SHA-256 is not its chunk-sha256");
         if (!fd_) return;
         if (::fdatasync(fd_.get()) < 0) base::throw_errno("cannot write a chunk");
-        if (::mkdir(final_.parent_path().c_str(), 0777) == 0) {
-            sync_folder(final_.parent_path().parent_path());
+        const std::filesystem::path folder = final_.parent_path();
+        if (::mkdir(folder.c_str(), 0777) == 0) {
+            base::sync_folder(folder.parent_path());
         } else if (errno != EEXIST) {
-            base::throw_errno("cannot make " + final_.parent_path().string());
+            base::throw_errno("cannot make ", folder);
         }
-        if (::rename(temporary_.c_str(), final_.c_str()) < 0) base::throw_errno("cannot make " + final_.string());
+        if (::rename(temporary_.c_str(), final_.c_str()) < 0) base::throw_errno("cannot make ", final_);
         temporary_.clear();
-        sync_folder(final_.parent_path());
+        base::sync_folder(folder);
     }
 
 private:
@@ -84,7 +81,7 @@ private:
 
 FileStorage::FileStorage(const std::filesystem::path& folder) : chunks_(folder / "chunks"), incoming_(folder / "incoming") {
     for (const auto& path : {folder, chunks_, incoming_}) {
-        if (::mkdir(path.c_str(), 0750) < 0 && errno != EEXIST) base::throw_errno("cannot make " + path.string());
+        if (::mkdir(path.c_str(), 0750) < 0 && errno != EEXIST) base::throw_errno("cannot make ", path);
     }
 }
 
@@ -112,7 +109,8 @@ std::unique_ptr<ChunkReader> FileStorage::open(const std::string& sha256) const 
 }
 
 void FileStorage::remove(const std::string& sha256) {
-    if (::unlink(path(sha256).c_str()) < 0 && errno != ENOENT) base::throw_errno("cannot remove " + path(sha256).string());
+    const std::filesystem::path file = path(sha256);
+    if (::unlink(file.c_str()) < 0 && errno != ENOENT) base::throw_errno("cannot remove ", file);
 }
 
 void FileStorage::list(const std::function<void(const std::string&, uint64_t)>& each) const {
@@ -129,7 +127,7 @@ void FileStorage::list(const std::function<void(const std::string&, uint64_t)>& 
 
 uint64_t FileStorage::free_bytes() const {
     struct statvfs status {};
-    if (::statvfs(chunks_.c_str(), &status) < 0) base::throw_errno("cannot look at " + chunks_.string());
+    if (::statvfs(chunks_.c_str(), &status) < 0) base::throw_errno("cannot look at ", chunks_);
     return static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
 }
 

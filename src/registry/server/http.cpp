@@ -112,7 +112,7 @@ base::UniqueFd listen_on(const std::string& address) {
     const int on = 1;
     if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
         ::bind(fd.get(), found->ai_addr, found->ai_addrlen) < 0 || ::listen(fd.get(), SOMAXCONN) < 0)
-        base::throw_errno("cannot listen on " + address);
+        base::throw_errno("cannot listen on ", address);
     return fd;
 }
 

@@ -30,7 +30,7 @@ base::UniqueFd lock_folder(const std::filesystem::path& data) {
     base::UniqueFd lock = base::open_file(data / "lock", O_RDWR | O_CREAT);
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
     if (errno == EWOULDBLOCK) throw base::Error(data.string() + " is in use by another gvmkit-registry");
-    base::throw_errno("cannot lock " + data.string());
+    base::throw_errno("cannot lock ", data);
 }
 
 // Until one of the signals comes.

@@ -94,10 +94,8 @@ void remember(const std::filesystem::path& cache_dir, const KvmVerdict& verdict)
     if (cache_dir.empty()) return;
     try {
         std::filesystem::create_directories(cache_dir);
-        base::AtomicFile file(verdict_file(cache_dir));
         const std::string text = base::to_text({{"key", verdict_key()}, {"works", verdict.works}, {"reason", verdict.reason}});
-        base::write_all(file.fd(), text + "\n", verdict_file(cache_dir));
-        file.commit();
+        base::replace_file(verdict_file(cache_dir), text + "\n");
     } catch (const std::exception& e) {  // ours and std::filesystem's
         spdlog::warn("what was learned about KVM is not remembered: {}", e.what());
     }

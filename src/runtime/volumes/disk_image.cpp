@@ -43,8 +43,8 @@ void make_disk_image(const std::filesystem::path& path, uint64_t bytes, const st
     if (bytes < kSmallest) throw base::Error("a disk of " + size + " is too small: at least " + base::format_size(kSmallest));
     base::with_context("cannot make a disk image of " + size + " at " + path.string(), [&] {
         base::AtomicFile image(path, 0600);
-        if (::ftruncate(image.fd(), static_cast<off_t>(bytes)) < 0) base::throw_errno("cannot set its size");
-        format(image.fd(), errors);
+        if (::ftruncate(image.fd().get(), static_cast<off_t>(bytes)) < 0) base::throw_errno("cannot set its size");
+        format(image.fd().get(), errors);
         image.commit();
     });
 }

@@ -134,7 +134,7 @@ void check_xattrs(const std::filesystem::path& folder, const std::filesystem::pa
                           " lies on a file system without user extended attributes, which the image's volumes need; the provider must keep "
                           "its data on ext4, xfs or btrfs");
     }
-    base::throw_errno("cannot set an extended attribute of " + folder.string());
+    base::throw_errno("cannot set an extended attribute of ", folder);
 }
 
 // Gives the root's disk what the storage volumes leave of the budget, and refuses what does not fit into it.
@@ -205,8 +205,9 @@ void make_storage(const Volume& volume, const std::filesystem::path& workdir) {
     make_disk_image(image, volume.bytes, volume.errors);
     if (volume.preallocate == 0) return;
     const base::UniqueFd file = base::open_file(image, O_RDWR);
+    const std::string size = base::format_size(volume.preallocate);
     if (::fallocate(file.get(), 0, 0, static_cast<off_t>(volume.preallocate)) < 0)
-        base::throw_errno("cannot allocate " + base::format_size(volume.preallocate) + " for the volume " + volume.path);
+        base::throw_errno("cannot allocate ", size, " for the volume ", volume.path);
 }
 
 }  // namespace runtime

@@ -26,7 +26,8 @@ protected:
 
 TEST_F(AtomicFile, AppearsWholeAtCommit) {
     base::AtomicFile file(folder_ / "a");
-    base::write_all(file.fd(), "hello", "a");
+    file.write("hel");
+    file.write("lo");
     EXPECT_FALSE(std::filesystem::exists(folder_ / "a"));
     file.commit();
     EXPECT_EQ(base::read_file(folder_ / "a", 100), "hello");
@@ -41,8 +42,8 @@ TEST_F(AtomicFile, LeavesNothingWithoutCommit) {
 TEST_F(AtomicFile, KeepsTheOldFileUntilCommit) {
     base::write_all(base::open_file(folder_ / "a", O_WRONLY | O_CREAT).get(), "old", "a");
     {
-        const base::AtomicFile file(folder_ / "a");
-        base::write_all(file.fd(), "new", "a");
+        base::AtomicFile file(folder_ / "a");
+        file.write("new");
     }
     EXPECT_EQ(base::read_file(folder_ / "a", 100), "old");
 }
@@ -50,7 +51,7 @@ TEST_F(AtomicFile, KeepsTheOldFileUntilCommit) {
 TEST_F(AtomicFile, TakesThePlaceOfTheOldFile) {
     base::write_all(base::open_file(folder_ / "a", O_WRONLY | O_CREAT).get(), "old", "a");
     base::AtomicFile file(folder_ / "a");
-    base::write_all(file.fd(), "new", "a");
+    file.write("new");
     EXPECT_EQ(entries(), 1u);  // a kill would leave no more
     file.commit();
     EXPECT_EQ(base::read_file(folder_ / "a", 100), "new");
@@ -62,7 +63,7 @@ TEST_F(AtomicFile, ObeysTheUmask) {
     base::AtomicFile file(folder_ / "a", 0666);
     ::umask(old);
     struct stat status {};
-    ASSERT_EQ(::fstat(file.fd(), &status), 0);
+    ASSERT_EQ(::fstat(file.fd().get(), &status), 0);
     EXPECT_EQ(status.st_mode & 0777, 0640u);
 }
 

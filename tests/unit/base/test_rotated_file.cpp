@@ -14,7 +14,7 @@ class RotatedFile : public testing::Test {
 protected:
     RotatedFile() {
         std::string name = fs::temp_directory_path() / "rotated-XXXXXX";
-        if (!::mkdtemp(name.data())) base::throw_errno("cannot make " + name);
+        if (!::mkdtemp(name.data())) base::throw_errno("cannot make ", name);
         folder = name;
     }
     ~RotatedFile() override { fs::remove_all(folder); }

@@ -29,7 +29,7 @@ protected:
     static void add(const vm::TemplateStore& store, const std::string& key, size_t bytes = 0, uint64_t limit = UINT64_MAX) {
         const base::UniqueFd file = store.create();
         base::write_all(file.get(), std::string(bytes, 'x'), key);
-        store.publish(file.get(), key, limit);
+        store.publish(file, key, limit);
     }
 
     // The keys that are there, sorted.
