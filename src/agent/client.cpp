@@ -6,7 +6,6 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <map>
@@ -15,6 +14,7 @@
 
 #include "agent/frame.h"
 #include "agent/log_filter.h"
+#include "base/event.h"
 
 namespace agent {
 
@@ -27,10 +27,10 @@ constexpr size_t kReadBytes = 256 << 10;
 constexpr size_t kMaxErrorText = 8 << 10;
 constexpr auto kQuietly = asio::as_tuple(asio::use_awaitable);
 
-// Somebody who waits: for the Ready or for a reply. The timer is cancelled when it has come.
+// Somebody who waits: for the Ready or for a reply. `arrived` is notified when it has come, or will not come.
 struct Waiter {
-    explicit Waiter(const asio::any_io_executor& executor) : timer(executor, asio::steady_timer::time_point::max()) {}
-    asio::steady_timer timer;
+    explicit Waiter(const asio::any_io_executor& executor) : arrived(executor) {}
+    base::Event arrived;
     bool done = false;
     Reply reply;
     uint64_t process = 0;  // of an Exec
@@ -139,7 +139,7 @@ Client::State::Violation Client::State::take_ready(const Ready& ready) {
         return "speaks version " + std::to_string(ready.version()) + " of the protocol, not " + std::to_string(kProtocolVersion);
     ready_ = ready;
     ready_waiter_.done = true;
-    ready_waiter_.timer.cancel();
+    ready_waiter_.arrived.notify();
     reply_taken_ = true;
     return std::nullopt;
 }
@@ -157,7 +157,7 @@ Client::State::Violation Client::State::take_reply(const Reply& reply) {
             processes_[waiter->process].running = true;
     }
     waiter->done = true;
-    waiter->timer.cancel();
+    waiter->arrived.notify();
     reply_taken_ = true;
     return std::nullopt;
 }
@@ -185,15 +185,13 @@ Client::State::Violation Client::State::take_exited(const Exited& exited) {
 
 awaitable<Ready> Client::State::ready(std::chrono::steady_clock::duration deadline) {
     if (!ready_waiter_.done && !closed_) {
-        ready_waiter_.timer.expires_after(deadline);
-        const auto [error] = co_await ready_waiter_.timer.async_wait(kQuietly);
-        if (!error && !ready_waiter_.done && !closed_) {
+        co_await ready_waiter_.arrived.wait(deadline);
+        if (!ready_waiter_.done && !closed_) {
             const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(deadline).count();
             throw ChannelError("the VM's agent was not ready within " + std::to_string(seconds) + " s");
         }
     }
     if (closed_) throw ChannelError(*closed_);
-    if (!ready_waiter_.done) throw boost::system::system_error(asio::error::operation_aborted);
     co_return ready_;
 }
 
@@ -211,7 +209,7 @@ awaitable<Reply> Client::State::request(Request request) {
     requests_[id] = waiter;
     append_frame(outgoing_, request);
     write();
-    (void)co_await waiter->timer.async_wait(kQuietly);
+    co_await waiter->arrived.wait();
     if (waiter->reply.has_error())
         throw GuestError(waiter->reply.error().code(), printable(waiter->reply.error().message(), kMaxErrorText));
     if (waiter->done) co_return waiter->reply;
@@ -257,9 +255,9 @@ void Client::State::close(const std::string& reason) {
     closed_ = reason;
     boost::system::error_code ignored;
     socket_.close(ignored);
-    ready_waiter_.timer.cancel();
+    ready_waiter_.arrived.notify();
     for (const auto& [id, waiter] : requests_)
-        waiter->timer.cancel();
+        waiter->arrived.notify();
     requests_.clear();
     processes_.clear();
 }

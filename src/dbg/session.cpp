@@ -22,6 +22,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/event.h"
 #include "base/fd.h"
 #include "dbg/line_reader.h"
 #include "dbg/words.h"
@@ -159,13 +160,15 @@ private:
         for (;;) {
             prompt();
             std::optional<std::string> line;
-            asio::steady_timer arrived(io_, asio::steady_timer::time_point::max());
-            lines.next([&line, &arrived](std::optional<std::string> next) {
+            base::Event arrived(io_.get_executor());
+            bool read = false;
+            lines.next([&](std::optional<std::string> next) {
                 line = std::move(next);
-                arrived.cancel();
+                read = true;
+                arrived.notify();
             });
-            boost::system::error_code cancelled;
-            co_await arrived.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+            while (!read)
+                co_await arrived.wait();
             prompting_ = false;
             if (!line || *line == "exit") break;
             if (line->find_first_not_of(" \t") == std::string::npos) continue;
@@ -212,21 +215,19 @@ private:
     }
 
     asio::awaitable<int> run_process(api::RunProcess process) {
-        asio::steady_timer ended(io_, asio::steady_timer::time_point::max());
+        base::Event ended(io_.get_executor());
         std::optional<int> code;
         const auto status = [this, &ended, &code](const api::ProcessStatus& s) {
             take(s);
             if (s.running()) return;
             code = s.return_code();
-            ended.cancel();
+            ended.notify();
         };
         const Foreground foreground(*this);
         pid_ = co_await client_->run(std::move(process), status);
         send_signal();
-        if (!code) {
-            boost::system::error_code cancelled;
-            co_await ended.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
-        }
+        while (!code)
+            co_await ended.wait();
         co_return code.value_or(0);
     }
 

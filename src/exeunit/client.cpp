@@ -4,12 +4,13 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <map>
 #include <optional>
 #include <utility>
+
+#include "base/event.h"
 
 namespace exeunit {
 namespace asio = boost::asio;
@@ -19,9 +20,9 @@ constexpr size_t kReadSize = 64 << 10;
 
 // A request that waits for its answer.
 struct Pending {
-    explicit Pending(const asio::any_io_executor& executor) : done(executor, asio::steady_timer::time_point::max()) {}
+    explicit Pending(const asio::any_io_executor& executor) : done(executor) {}
 
-    asio::steady_timer done;  // cancelled when the answer is there
+    base::Event done;  // the answer is there, or will not come
     std::optional<api::Response> response;
     StatusHandler status;  // of a run: takes the statuses from the answer on
 };
@@ -34,10 +35,8 @@ public:
         : executor_(executor),
           input_(executor, input.release()),
           output_(executor, output.release()),
-          paused_(executor),
-          events_(std::move(events)) {
-        paused_.expires_at(asio::steady_timer::time_point::max());
-    }
+          resumed_(executor),
+          events_(std::move(events)) {}
 
     void start() { asio::co_spawn(executor_, read_loop(shared_from_this()), asio::detached); }
 
@@ -53,7 +52,7 @@ public:
 
     void set_reading(bool reading) {
         reading_ = reading;
-        paused_.cancel();
+        resumed_.notify();
     }
 
     void close() {
@@ -62,7 +61,7 @@ public:
         boost::system::error_code ignored;
         input_.close(ignored);
         output_.close(ignored);
-        paused_.cancel();
+        resumed_.notify();
     }
 
     asio::awaitable<api::Response> request(api::Request request, StatusHandler status) {
@@ -76,10 +75,8 @@ public:
         std::string frame;
         append_frame(frame, request);
         send(frame);
-        if (!pending->response && failure_.empty()) {
-            boost::system::error_code cancelled;
-            co_await pending->done.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
-        }
+        while (!pending->response && failure_.empty())
+            co_await pending->done.wait();
         if (!pending->response) throw PipeError(failure_);
         if (pending->response->has_error()) throw ResponseError(pending->response->error().code(), pending->response->error().message());
         co_return std::move(*pending->response);
@@ -103,7 +100,7 @@ private:
         boost::system::error_code error;
         for (;;) {
             while (!reading_ && output_.is_open())
-                co_await paused_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+                co_await resumed_.wait();
             const std::span<char> room = decoder.prepare(kReadSize);
             const auto buffer = asio::buffer(room.data(), room.size());
             const size_t size = co_await output_.async_read_some(buffer, asio::redirect_error(asio::use_awaitable, error));
@@ -128,7 +125,7 @@ private:
         // Here and not when the request resumes: the next frame may be this process's first status.
         if (response.has_run() && pending->status) processes_[response.run().pid()] = std::move(pending->status);
         pending->response = std::move(response);
-        pending->done.cancel();
+        pending->done.notify();
     }
 
     void take_event(const api::Response& response) {
@@ -153,7 +150,7 @@ private:
         if (!failure_.empty()) return;
         failure_ = reason;
         for (const auto& [id, pending] : std::exchange(pending_, {}))
-            pending->done.cancel();
+            pending->done.notify();
         processes_.clear();
         if (events_.closed) events_.closed(reason);
     }
@@ -179,7 +176,7 @@ private:
     asio::any_io_executor executor_;
     asio::posix::stream_descriptor input_;
     asio::posix::stream_descriptor output_;
-    asio::steady_timer paused_;
+    base::Event resumed_;  // reading_ was set, or the pipe was closed
     Events events_;
     std::map<uint64_t, std::shared_ptr<Pending>> pending_;
     std::map<uint64_t, StatusHandler> processes_;

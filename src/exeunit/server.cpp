@@ -3,12 +3,11 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <deque>
 #include <utility>
+
+#include "base/event.h"
 
 namespace exeunit {
 namespace asio = boost::asio;
@@ -30,7 +29,7 @@ public:
         closed_ = true;
         input_.close(ignored_);
         output_.close(ignored_);
-        idle_.cancel(ignored_);
+        idle_.notify();
     }
 
     void send(const ya_runtime_api::Response& response) {
@@ -49,9 +48,9 @@ public:
     }
 
     asio::awaitable<void> drained(std::chrono::steady_clock::duration limit) {
-        if (broken_ || !writing_) limit = {};
-        idle_.expires_after(limit);
-        return idle_.async_wait(asio::redirect_error(asio::use_awaitable, ignored_));
+        const auto deadline = std::chrono::steady_clock::now() + limit;
+        while (writing_ && !broken_ && !closed_ && std::chrono::steady_clock::now() < deadline)
+            co_await idle_.wait(deadline - std::chrono::steady_clock::now());
     }
 
 private:
@@ -109,7 +108,7 @@ private:
         if (writing_ || closed_ || broken_) return;
         writing_ = take_next(frame_, event_);
         if (!writing_) {
-            idle_.cancel(ignored_);
+            idle_.notify();
             return;
         }
         asio::async_write(output_, asio::buffer(frame_), [self = shared_from_this()](const boost::system::error_code& error, size_t) {
@@ -121,7 +120,7 @@ private:
         writing_ = false;
         if (error) {
             broken_ = true;
-            idle_.cancel(ignored_);
+            idle_.notify();
             end("cannot write to the supervisor's pipe: " + error.message());
             return;
         }
@@ -135,7 +134,7 @@ private:
 
     asio::posix::stream_descriptor input_;
     asio::posix::stream_descriptor output_;
-    asio::steady_timer idle_;  // cancelled when nothing waits any more
+    base::Event idle_;  // nothing waits to be written any more, or nothing can be written
     ServerEvents events_;
     std::deque<std::string> answers_;
     Lanes lanes_;

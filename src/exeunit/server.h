@@ -40,7 +40,7 @@ public:
     void output(uint64_t pid, Stream stream, std::string data);
     void finish(ya_runtime_api::ProcessStatus status);
 
-    // Waits until everything that was queued is in the pipe, the pipe is broken, or the time is over. One caller at a time.
+    // Waits until everything that was queued is in the pipe, the pipe is broken, or the time is over.
     boost::asio::awaitable<void> drained(std::chrono::steady_clock::duration limit);
 
 private:

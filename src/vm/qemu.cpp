@@ -8,18 +8,17 @@
 #include <unistd.h>
 
 #include <array>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 #include <cstdio>
 #include <optional>
 
 #include "base/error.h"
+#include "base/event.h"
 #include "base/subprocess.h"
 #include "base/timings.h"
 #include "vm/cgroup.h"
@@ -35,7 +34,6 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr const char* kProgram = "qemu-system-x86_64";
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 // All that QEMU opens by name once it runs; the rest it gets as descriptors.
 Allowed files_of(const std::string& program, const Machine& machine) {
@@ -137,8 +135,8 @@ public:
           exit_(executor, ::fcntl(child_.pidfd(), F_DUPFD_CLOEXEC, 0)),
           console_{.descriptor{executor, channels.console.first.release()}},
           errors_{.descriptor{executor, channels.errors.first.release()}},
-          done_(executor, asio::steady_timer::time_point::max()),
-          saved_(executor, asio::steady_timer::time_point::max()),
+          done_(executor),
+          saved_(executor),
           qmp_socket_(std::move(channels.qmp.first)) {}
 
     static void run(const std::shared_ptr<State>& self) {
@@ -153,7 +151,7 @@ public:
 
     static asio::awaitable<ExitReason> ended(std::shared_ptr<State> self) {
         while (!self->ending_)
-            co_await self->done_.async_wait(kAwait);
+            co_await self->done_.wait();
         co_return *self->ending_;
     }
 
@@ -166,7 +164,7 @@ public:
         nlohmann::json uri{{"uri", "fd:devices"}};
         co_await self->qmp_->execute("migrate", std::move(uri));
         while (self->migration_.empty() && !self->ending_)
-            co_await self->saved_.async_wait(kAwait);
+            co_await self->saved_.wait();
         if (self->migration_ != "completed") throw QmpError("QEMU: migrate: it has not completed");
         self->kill();
         saved.memory = std::move(self->memory_);
@@ -246,7 +244,7 @@ private:
         if (status != "completed" && status != "failed") return;
         if (devices_) base::timings().mark("devices restored");
         migration_ = status;
-        saved_.cancel();
+        saved_.notify();
     }
 
     // Nobody here stops a VM, but when it is saved; so it is KVM that could not go on.
@@ -287,8 +285,8 @@ private:
         if (!restore_error_.empty() && WIFSIGNALED(wait_status)) ending_->reason = restore_error_;
         if (killed_) ending_->reason = "the VM was stopped";
         if (internal_error_) ending_->reason = "this host's KVM cannot run the VM's kernel (KVM internal error)";
-        done_.cancel();
-        saved_.cancel();
+        done_.notify();
+        saved_.notify();
     }
 
     asio::any_io_executor executor_;
@@ -302,8 +300,8 @@ private:
     Stream console_;  // the guest's
     Stream errors_;   // QEMU's own
     int open_streams_ = 2;
-    asio::steady_timer done_;
-    asio::steady_timer saved_;
+    base::Event done_;           // ending_ was set
+    base::Event saved_;          // migration_ was set, or QEMU has ended
     std::string migration_;      // its status at its end; empty: not there yet
     std::string restore_error_;  // QMP's
     base::UniqueFd qmp_socket_;

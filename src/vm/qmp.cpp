@@ -7,12 +7,13 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/read_until.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <cstring>
 #include <map>
 #include <optional>
+
+#include "base/event.h"
 
 namespace vm {
 namespace asio = boost::asio;
@@ -24,8 +25,8 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 // Something that is awaited: a timer that never fires and is cancelled when the answer is there.
 struct Pending {
-    explicit Pending(const asio::any_io_executor& executor) : done(executor, asio::steady_timer::time_point::max()) {}
-    asio::steady_timer done;
+    explicit Pending(const asio::any_io_executor& executor) : done(executor) {}
+    base::Event done;
     std::optional<json> message;
 };
 
@@ -74,7 +75,7 @@ public:
     }
 
     asio::awaitable<json> wait(std::shared_ptr<Pending> pending, std::string what) {
-        if (!pending->message && !closed_) co_await pending->done.async_wait(kAwait);
+        if (!pending->message && !closed_) co_await pending->done.wait();
         if (!pending->message) throw QmpError("QEMU: " + what + ": the connection has ended");
         if (const auto error = pending->message->find("error"); error != pending->message->end()) {
             const auto text = error->is_object() ? error->find("desc") : error->end();
@@ -96,9 +97,9 @@ public:
         closed_ = true;
         boost::system::error_code ignored;
         socket_.close(ignored);
-        greeting_->done.cancel();
+        greeting_->done.notify();
         for (const auto& [id, pending] : std::exchange(commands_, {}))
-            pending->done.cancel();
+            pending->done.notify();
         event_ = nullptr;
     }
 
@@ -122,7 +123,7 @@ private:
 
     static bool arrive(Pending& pending, const json& message) {
         pending.message = message;
-        pending.done.cancel();
+        pending.done.notify();
         return true;
     }
 
