@@ -1,12 +1,22 @@
 #!/usr/bin/env python3
-"""clang-tidy on every source of a build folder. usage: tidy.py BUILD CLANG_TIDY CACHE
+"""clang-tidy on the sources of a build folder. usage: tidy.py BUILD CLANG_TIDY CACHE [--since COMMIT] [--seconds N]
 
 A source that passed is not checked again until it, a header of ours that it includes or the configuration changes: CACHE keeps an empty file per
 pass, named by the hash of all that. Needs a finished build, whose dependencies ninja knows.
-"""
-import concurrent.futures, hashlib, json, os, pathlib, shlex, subprocess, sys
 
-build, tidy, cache = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2], pathlib.Path(sys.argv[3])
+--since COMMIT checks only sources that changed since then. --seconds N starts no check after N seconds and names the sources that it left out.
+"""
+import argparse, concurrent.futures, hashlib, json, os, pathlib, shlex, subprocess, sys, time
+
+parser = argparse.ArgumentParser()
+parser.add_argument("build", type=pathlib.Path)
+parser.add_argument("tidy")
+parser.add_argument("cache", type=pathlib.Path)
+parser.add_argument("--since")
+parser.add_argument("--seconds", type=float, default=float("inf"))
+arguments = parser.parse_args()
+build, tidy, cache = arguments.build.resolve(), arguments.tidy, arguments.cache
+deadline = time.monotonic() + arguments.seconds
 top = pathlib.Path(__file__).resolve().parent.parent
 ours = ("src", "guest", "tests", "bench")
 
@@ -46,8 +56,18 @@ def keys():
     return result
 
 
+def changed():
+    """The files that differ from the commit --since; None where all are wanted."""
+    if not arguments.since:
+        return None
+    names = subprocess.run(["git", "diff", "--name-only", arguments.since], cwd=top, capture_output=True, text=True, check=True).stdout
+    return {top / name for name in names.splitlines()}
+
+
 def check(source, key):
-    """Whether the source passes; what clang-tidy says is printed."""
+    """Whether the source passes, None where there is no time left; what clang-tidy says is printed."""
+    if time.monotonic() > deadline:
+        return None
     run = subprocess.run([tidy, "-p", build, "--quiet", source], capture_output=True, text=True)
     print(f"  {source.relative_to(top)}", flush=True)
     if run.returncode == 0:
@@ -58,8 +78,12 @@ def check(source, key):
 
 
 cache.mkdir(parents=True, exist_ok=True)
-open_ = {source: key for source, key in keys().items() if not (cache / key).exists()}
+only = changed()
+open_ = {source: key for source, key in keys().items() if not (cache / key).exists() and (only is None or source in only)}
 with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
     passed = list(pool.map(check, open_.keys(), open_.values()))
-if not all(passed):
+left_out = [source for source, result in zip(open_, passed) if result is None]
+if left_out:
+    print(f"no time left for {len(left_out)} sources, which were not checked:", *(str(s.relative_to(top)) for s in left_out))
+if False in passed:
     sys.exit(f"error: clang-tidy: {passed.count(False)} sources do not pass")
