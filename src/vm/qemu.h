@@ -26,7 +26,7 @@ public:
     Qemu(const Qemu&) = delete;
     Qemu& operator=(const Qemu&) = delete;
 
-    // Takes what the guest's console says from now on, as plain text (tail.h); called from the executor's thread, must not throw.
+    // Takes what the guest's console says from now on, as plain text (console_tail.h); called from the executor's thread, must not throw.
     void watch_console(std::function<void(std::string_view text)> sink);
 
     // Our end of the agent channel; once.

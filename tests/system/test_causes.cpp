@@ -1,6 +1,6 @@
 // What `test` and `offer-template` say where something is wrong: for each cause the message, brought about by what really is wrong where
 // that is possible here. What this machine cannot be (a VM of VirtualBox, a CPU without VT-x, a container) is in unit.runtime,
-// test_host.cpp and test_accelerator.cpp, with a /proc and CPUID of their own.
+// test_host.cpp and test_kvm.cpp, with a /proc and CPUID of their own.
 #include <gmock/gmock.h>
 #include <unistd.h>
 

@@ -9,7 +9,7 @@
 
 namespace runtime {
 
-// Keeps what guest and host see of the host volumes in agreement (docs/spec/exe-unit.md, "TRANSFER and the volume"; shared_tree.h), on a
+// Keeps what guest and host see of the host volumes in agreement (docs/spec/exe-unit.md, "TRANSFER and the volume"; share_watcher.h), on a
 // thread of its own, so that a long sweep holds nothing else up. It sweeps before and after each process, and meanwhile a moment after
 // something has changed, for the entrypoint and for children that outlive their process.
 class ShareSync {

@@ -34,7 +34,7 @@ public:
     // Readable when something has changed; none where that is not told.
     const base::UniqueFd& events() const { return events_; }
 
-    // Settles (shared_entry.h) whatever has changed before the call. `in_use`: the guest runs something. Does not throw for what cannot be
+    // Settles (mapped_entry.h) whatever has changed before the call. `in_use`: the guest runs something. Does not throw for what cannot be
     // settled, but logs it.
     void sweep(bool in_use);
 
