@@ -4,8 +4,8 @@
 #include "cli/build_image.h"
 #include "cli/common.h"
 #include "cli/lint_text.h"
+#include "cli/login.h"
 #include "cli/push.h"
-#include "cli/push_login.h"
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside of run only a wrong option throws
     cli::BuildArguments arguments;
@@ -39,7 +39,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
         ->allow_extra_args(false);
     app.add_option("--vol", arguments.changes.volumes, "Adds a volume's path; repeatable")->take_all()->allow_extra_args(false);
     auto* entrypoint_option =
-        app.add_option("--entrypoint", entrypoint, "The program to start, in the place of the image's entrypoint and command");
+        app.add_option("--entrypoint", entrypoint, "The program to start instead of the image's entrypoint and command");
     auto* user_option = app.add_option("--user", user, "Whom commands run as: a name or number, with :GROUP or without");
     app.add_flag("--times", arguments.times, "Tells where the time went: by kinds of work, the threads added up, and by steps");
     app.add_flag("--no-lint", arguments.no_lint, "Does not look for what will surprise in a VM");
@@ -49,7 +49,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     cli::add_push_options(app, push);
     app.callback([&] { cli::check_push_usage(push, arguments.image.empty() ? arguments.dockerfile : arguments.image); });
     return cli::run(app, argc, argv, [&] {
-        if (cli::is_account_command(push)) return cli::run_account_command(push);
+        if (push.login.any()) return cli::run_login(push.login);
         if (entrypoint_option->count() > 0) arguments.changes.entrypoint = entrypoint;
         if (user_option->count() > 0) arguments.changes.user = user;
         arguments.chunk_size = push.chunk_size;

@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/size.h"
-#include "cli/push_login.h"
 #include "cli/registry_http.h"
 #include "cli/sdk_lines.h"
 #include "cli/transfer_progress.h"
@@ -63,9 +62,10 @@ void add_push_options(CLI::App& app, PushArguments& arguments) {
     app.add_option("--push-to", arguments.push_to, "Push it as USER/REPOSITORY:TAG")->group(group);
     app.add_flag("--nologin", arguments.nologin, "Push anonymously; such an image has no tag and may expire")->group(group);
     app.add_option("-d,--direct-file-upload", arguments.direct_file, "Push this .gvmi and convert nothing")->group(group);
-    app.add_flag("--login", arguments.login, "Ask for user and access token, try them, and keep them in a file of mode 0600")->group(group);
-    app.add_flag("--login-check", arguments.login_check, "Try the login that was kept")->group(group);
-    app.add_flag("--logout", arguments.logout, "Forget the login that was kept")->group(group);
+    app.add_flag("--login", arguments.login.login, "Ask for user and access token, try them, and keep them in a file of mode 0600")
+        ->group(group);
+    app.add_flag("--login-check", arguments.login.check, "Try the login that was kept")->group(group);
+    app.add_flag("--logout", arguments.login.logout, "Forget the login that was kept")->group(group);
     app.add_option("--upload-chunk-size", arguments.chunk_size, "Bytes; else by the image's size")
         ->check(CLI::Range(uint64_t{1} << 12, uint64_t{1} << 30))
         ->group(group);
@@ -77,7 +77,7 @@ void add_push_options(CLI::App& app, PushArguments& arguments) {
 }
 
 void check_push_usage(const PushArguments& arguments, const std::string& image) {
-    if (is_account_command(arguments)) return;
+    if (arguments.login.any()) return;
     if (arguments.nologin && !arguments.push_to.empty()) {
         throw CLI::ValidationError("Options --push-to and --nologin are incompatible");
     }

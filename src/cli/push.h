@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "cli/login.h"
 #include "registry/descriptor.h"
 #include "registry/reference.h"
 #include "registry/settings.h"
@@ -18,9 +19,7 @@ struct PushArguments {
     std::string push_to;
     bool nologin = false;
     std::string direct_file;  // push this file, convert nothing
-    bool login = false;
-    bool login_check = false;
-    bool logout = false;
+    LoginArguments login;
     uint64_t chunk_size = 0;  // 0: by the image's size
     unsigned workers = 4;
     std::string info_path;

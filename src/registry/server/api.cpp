@@ -5,9 +5,6 @@
 namespace registry::server {
 namespace {
 
-constexpr unsigned kNotFound = 404;
-constexpr unsigned kNotAllowed = 405;
-
 class Answer : public Exchange {
 public:
     explicit Answer(std::function<Response()> finish) : finish_(std::move(finish)) {}

@@ -28,7 +28,10 @@ std::unique_ptr<Exchange> route_web(const Request& request, Service& service);
 // Where a request finds this server from outside: as given, else as its Host says. Both are set. Throws HttpError 400.
 PublicUrls public_urls(const Request& request, const PublicUrls& given);
 
-// Content of so many bytes, or the part of it that the request's Range asks for; `etag` with its quotes.
+// The answer to /v1/image/info (docs/spec/registry.md): where an image is, `path` below both public URLs, with its hash and size.
+Response image_info(const PublicUrls& urls, const std::string& path, const std::string& sha3, uint64_t size);
+
+// Content of `size` bytes, or the part of it that the request's Range asks for; `etag` with its quotes.
 Response ranged_answer(const Request& request, uint64_t size, const std::string& etag, std::shared_ptr<Content> content);
 
 // An exchange without a body.

@@ -8,10 +8,6 @@
 namespace registry::server {
 namespace {
 
-constexpr unsigned kFound = 302;
-constexpr unsigned kPartialContent = 206;
-constexpr unsigned kBadRequest = 400;
-constexpr unsigned kNotSatisfiable = 416;
 constexpr const char* kJson = "application/json";
 constexpr std::string_view kDescriptor = "/v1/image/descr/";
 constexpr std::string_view kDownload = "/download/";
@@ -27,6 +23,11 @@ bool is_host(const std::string& host) {
 }
 
 }  // namespace
+
+Response image_info(const PublicUrls& urls, const std::string& path, const std::string& sha3, uint64_t size) {
+    const nlohmann::json json = {{"http", urls.http + path}, {"https", urls.https + path}, {"sha3", sha3}, {"size", size}};
+    return {.type = kJson, .body = base::to_text(json)};
+}
 
 PublicUrls public_urls(const Request& request, const PublicUrls& given) {
     PublicUrls urls = given;
@@ -91,9 +92,7 @@ Response info(const Request& request, Service& service, const PublicUrls& given)
     if (request.query("count") == "true") service.count_use(upload.id);
     const PublicUrls urls = public_urls(request, given);
     const std::string path = std::string(kDownload) + upload.id;
-    const nlohmann::json json = {
-        {"http", urls.http + path}, {"https", urls.https + path}, {"sha3", upload.descriptor.sha3}, {"size", upload.descriptor.size}};
-    return {.type = kJson, .body = base::to_text(json)};
+    return image_info(urls, path, upload.descriptor.sha3, upload.descriptor.size);
 }
 
 // The URL for whoever asks over this server's own protocol.

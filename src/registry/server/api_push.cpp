@@ -9,8 +9,6 @@
 namespace registry::server {
 namespace {
 
-constexpr unsigned kBadRequest = 400;
-constexpr unsigned kUnauthorized = 401;
 constexpr size_t kMaxLogin = 16 << 10;
 constexpr uint64_t kMaxChunk = uint64_t{1} << 40;  // the descriptor says how long a chunk is; Service holds it to that
 constexpr std::string_view kAttach = "/v1/image/descr/attach/";

@@ -18,8 +18,6 @@
 namespace registry::server {
 namespace {
 
-constexpr unsigned kBadRequest = 400;
-
 class FileWriter : public ChunkWriter {
 public:
     // An empty `temporary`: the chunk is stored already, so its bytes are only checked.

@@ -10,7 +10,6 @@ namespace {
 constexpr size_t kBuffer = 256 << 10;
 constexpr size_t kMaxField = 4096;
 constexpr size_t kMaxFields = 16;
-constexpr unsigned kBadRequest = 400;
 
 }  // namespace
 

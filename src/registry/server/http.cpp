@@ -27,9 +27,6 @@ constexpr size_t kConnectionMemory = 256 << 10;  // request line, headers and th
 constexpr size_t kAnswerBlock = 256 << 10;
 constexpr uint64_t kMaxDropped = 128 << 20;  // of a body that is refused: it is read, so that the client gets to read the answer
 constexpr unsigned kSlowWorkers = 4;
-constexpr unsigned kBadRequest = 400;
-constexpr unsigned kTooLarge = 413;
-constexpr unsigned kServerError = 500;
 constexpr size_t kMaxCertificate = 1 << 20;
 
 // A request with all that its answer needs; libmicrohttpd's con_cls.

@@ -38,7 +38,7 @@ struct Response {
     std::string type = "text/plain; charset=utf-8";
     std::string body = {};
     std::vector<std::pair<std::string, std::string>> headers = {};
-    std::shared_ptr<Content> content = nullptr;  // in the place of `body`
+    std::shared_ptr<Content> content = nullptr;  // instead of `body`
     uint64_t content_offset = 0;
     uint64_t content_length = 0;
 };
@@ -77,7 +77,7 @@ public:
     // "http://127.0.0.1:34567"
     std::string url() const;
 
-    // Takes no more connections and waits for the requests under way, at most so many seconds.
+    // Takes no more connections and waits for the requests under way, at most that many seconds.
     void stop(unsigned grace_seconds);
 
 private:

@@ -8,7 +8,6 @@ namespace registry::server {
 namespace {
 
 constexpr size_t kMaxName = 128;
-constexpr unsigned kBadRequest = 400;
 
 // Not isalnum, which asks the locale.
 bool is_name_character(char c) {

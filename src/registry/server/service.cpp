@@ -15,13 +15,6 @@
 namespace registry::server {
 namespace {
 
-constexpr unsigned kBadRequest = 400;
-constexpr unsigned kUnauthorized = 401;
-constexpr unsigned kForbidden = 403;
-constexpr unsigned kNotFound = 404;
-constexpr unsigned kConflict = 409;
-constexpr unsigned kBlocked = 451;
-constexpr unsigned kNoSpace = 507;
 constexpr size_t kSha256Digits = 64;
 constexpr size_t kSha3Digits = 56;
 

@@ -9,7 +9,6 @@ namespace registry::server {
 namespace {
 
 constexpr int kBusyTimeoutMs = 20'000;  // gc holds the write lock while it removes some hundred files
-constexpr unsigned kForbidden = 403;
 
 constexpr const char* kSchema = R"(
 CREATE TABLE IF NOT EXISTS users (

@@ -103,7 +103,7 @@ bool Verifier::hash_next(const std::string& id, Progress& progress) {
     }
     const std::string sha3 = progress.hasher.hex();
     const bool good = whole && sha3 == descriptor.sha3;
-    if (good) spdlog::info("image {} of {} bytes is there", sha3, descriptor.size);
+    if (good) spdlog::info("image {} verified ({} bytes)", sha3, descriptor.size);
     if (!good) spdlog::warn("upload {}: the image's SHA3-224 is {}, its descriptor says {}", id, sha3, descriptor.sha3);
     metadata_.set_state(id, good ? State::full : State::bad, std::time(nullptr));
     progress.next = SIZE_MAX;

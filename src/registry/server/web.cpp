@@ -8,7 +8,6 @@
 namespace registry::server {
 namespace {
 
-constexpr unsigned kNotFound = 404;
 constexpr size_t kMaxResults = 200;
 constexpr std::string_view kImagePath = "/image/";
 constexpr const char* kStyle =

@@ -1,4 +1,4 @@
-#include "cli/push_login.h"
+#include "cli/login.h"
 
 #include <termios.h>
 #include <unistd.h>
@@ -70,11 +70,7 @@ registry::Login ask_login(const registry::Settings& settings, const std::string&
 
 }  // namespace
 
-bool is_account_command(const PushArguments& arguments) {
-    return arguments.login || arguments.login_check || arguments.logout;
-}
-
-int run_account_command(const PushArguments& arguments) {
+int run_login(const LoginArguments& arguments) {
     const registry::Settings settings = registry::read_settings(".");
     if (arguments.login) {
         std::cout << "Logging in to golem registry: " << settings.url << std::endl;

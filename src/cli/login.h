@@ -2,15 +2,21 @@
 
 #include <string>
 
-#include "cli/push.h"
 #include "registry/settings.h"
 
 namespace cli {
 
-// --login, --login-check or --logout: nothing is converted or pushed then.
-bool is_account_command(const PushArguments& arguments);
-// Returns the exit code. Throws base::Error.
-int run_account_command(const PushArguments& arguments);
+// --login, --login-check and --logout: with one of them nothing is converted or pushed.
+struct LoginArguments {
+    bool login = false;
+    bool check = false;
+    bool logout = false;
+
+    bool any() const { return login || check || logout; }
+};
+
+// Does what was asked for and returns the exit code. Throws base::Error.
+int run_login(const LoginArguments& arguments);
 
 // The login for a push: REGISTRY_USER and REGISTRY_TOKEN, else the one that was kept, else asked for on the terminal as `user` and kept.
 // Throws base::Error where there is none, or the registry refuses it.

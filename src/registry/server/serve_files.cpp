@@ -1,4 +1,4 @@
-#include "cli/serve_route.h"
+#include "registry/server/serve_files.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -6,24 +6,16 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "gvmi/hash.h"
 #include "gvmi/image.h"
 #include "registry/server/errors.h"
 
-namespace cli {
+namespace registry::server {
 namespace {
 
-namespace server = registry::server;
-
-constexpr unsigned kFound = 302;
-constexpr unsigned kBadRequest = 400;
-constexpr unsigned kNotFound = 404;
-
-class FileContent : public server::Content {
+class FileContent : public Content {
 public:
     explicit FileContent(const ServedFile& file) : name_(file.name), fd_(file.fd) {}
     size_t read(uint64_t offset, std::span<std::byte> buffer) override { return base::pread_full(fd_->get(), buffer, offset, name_); }
@@ -41,26 +33,24 @@ std::string path_of(const ServedFile& file) {
 template <typename F>
 const ServedFile& find(const std::vector<ServedFile>& files, F matches) {
     const auto found = std::find_if(files.begin(), files.end(), matches);
-    if (found == files.end()) throw server::HttpError(kNotFound, "there is no such image");
+    if (found == files.end()) throw HttpError(kNotFound, "there is no such image");
     return *found;
 }
 
-const ServedFile& asked_for(const server::Request& request, const std::vector<ServedFile>& files) {
+const ServedFile& asked_for(const Request& request, const std::vector<ServedFile>& files) {
     if (const auto tag = request.query("tag")) {
         return find(files, [&](const ServedFile& file) { return file.tag == *tag || file.tag == *tag + ":latest"; });
     }
     const auto hash = request.query("hash");
-    if (!hash) throw server::HttpError(kBadRequest, "neither tag nor hash is given");
+    if (!hash) throw HttpError(kBadRequest, "neither tag nor hash is given");
     return find(files, [&](const ServedFile& file) { return file.sha3 == *hash; });
 }
 
-server::Response respond(const server::Request& request, const std::vector<ServedFile>& files, const server::PublicUrls& given) {
-    const server::PublicUrls urls = server::public_urls(request, given);
+Response respond(const Request& request, const std::vector<ServedFile>& files, const PublicUrls& given) {
+    const PublicUrls urls = public_urls(request, given);
     if (request.path == "/v1/image/info") {
         const ServedFile& file = asked_for(request, files);
-        const nlohmann::json json = {
-            {"http", urls.http + path_of(file)}, {"https", urls.https + path_of(file)}, {"sha3", file.sha3}, {"size", file.size}};
-        return {.type = "application/json", .body = base::to_text(json)};
+        return image_info(urls, path_of(file), file.sha3, file.size);
     }
     if (request.path == "/v1/image/download") {
         const std::string url = urls.http + path_of(asked_for(request, files));
@@ -71,7 +61,7 @@ server::Response respond(const server::Request& request, const std::vector<Serve
                     urls.http + path_of(find(files, [&](const ServedFile& f) { return request.path == "/image." + f.sha3 + ".link"; }))};
     }
     const ServedFile& file = find(files, [&](const ServedFile& f) { return request.path == path_of(f); });
-    return server::ranged_answer(request, file.size, "\"" + file.sha3 + "\"", std::make_shared<FileContent>(file));
+    return ranged_answer(request, file.size, "\"" + file.sha3 + "\"", std::make_shared<FileContent>(file));
 }
 
 }  // namespace
@@ -92,13 +82,11 @@ ServedFile open_served_file(const std::string& path) {
     return file;
 }
 
-std::unique_ptr<server::Exchange> route_files(const server::Request& request, const std::vector<ServedFile>& files,
-                                              const server::PublicUrls& urls) {
-    constexpr unsigned kNotAllowed = 405;
+std::unique_ptr<Exchange> route_files(const Request& request, const std::vector<ServedFile>& files, const PublicUrls& urls) {
     if (request.method != "GET" && request.method != "HEAD") {
-        throw server::HttpError(kNotAllowed, "images are only read here");
+        throw HttpError(kNotAllowed, "images are only read here");
     }
-    return server::answer([&request, &files, &urls] { return respond(request, files, urls); });
+    return answer([&request, &files, &urls] { return respond(request, files, urls); });
 }
 
-}  // namespace cli
+}  // namespace registry::server

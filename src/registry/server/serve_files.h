@@ -7,7 +7,7 @@
 #include "base/fd.h"
 #include "registry/server/api.h"
 
-namespace cli {
+namespace registry::server {
 
 // A file that `gvmi serve` offers. It stays open: what replaces it on the disk later is not served under its hash.
 struct ServedFile {
@@ -23,7 +23,6 @@ ServedFile open_served_file(const std::string& path);
 
 // As much of a registry's interface (docs/spec/registry.md) as resolving and downloading need: /v1/image/info and /v1/image/download by tag
 // and hash, /image.<sha3>.link, and the files as /download/<sha3>/NAME. `files` outlives the answers.
-std::unique_ptr<registry::server::Exchange> route_files(const registry::server::Request& request, const std::vector<ServedFile>& files,
-                                                        const registry::server::PublicUrls& urls);
+std::unique_ptr<Exchange> route_files(const Request& request, const std::vector<ServedFile>& files, const PublicUrls& urls);
 
-}  // namespace cli
+}  // namespace registry::server
