@@ -15,6 +15,7 @@
 #include "agent/frame.h"
 #include "agent/log_filter.h"
 #include "base/event.h"
+#include "base/untrusted_text.h"
 
 namespace agent {
 
@@ -211,7 +212,7 @@ awaitable<Reply> Client::State::request(Request request) {
     write();
     co_await waiter->arrived.wait();
     if (waiter->reply.has_error())
-        throw GuestError(waiter->reply.error().code(), printable(waiter->reply.error().message(), kMaxErrorText));
+        throw GuestError(waiter->reply.error().code(), base::printable(waiter->reply.error().message(), kMaxErrorText));
     if (waiter->done) co_return waiter->reply;
     if (closed_) throw ChannelError(*closed_);
     throw boost::system::system_error(asio::error::operation_aborted);  // whoever waited does not want to any more

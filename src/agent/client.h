@@ -27,7 +27,7 @@ private:
 };
 
 // The channel ended, or the guest broke the protocol (a frame too long or not decodable, an unknown id, output beyond its credit). The VM
-// is of no use afterwards.
+// is useless afterwards.
 class ChannelError : public base::Error {
 public:
     using base::Error::Error;
@@ -62,7 +62,7 @@ public:
     // suspension.
     boost::asio::awaitable<Reply> request(Request request);
 
-    // Allows a stream so many more bytes; to be called when they have been taken by whoever they are for. Nothing happens for a process
+    // Allows a stream `bytes` more; to be called when their reader has taken that many. Nothing happens for a process
     // that has exited.
     void grant(uint64_t process, Stream stream, uint32_t bytes);
 

@@ -11,8 +11,8 @@ namespace google::protobuf {
 class MessageLite;
 }
 
-// Frames of the agent channel: a length, 4 bytes little-endian, then so many bytes of protobuf. Without exceptions, for the guest's program
-// too.
+// Frames of the agent channel: a length, 4 bytes little-endian, then that many bytes of protobuf. Without exceptions, for the guest's
+// program too.
 namespace agent {
 
 inline constexpr uint32_t kProtocolVersion = 1;
@@ -39,7 +39,7 @@ public:
     // So many of them have been read.
     void commit(size_t size) { end_ += size; }
 
-    // `payload` stays valid until the next prepare. After too_long the stream is of no use.
+    // `payload` stays valid until the next prepare. After too_long the stream is useless.
     Found next(std::string_view& payload);
 
 private:

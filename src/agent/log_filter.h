@@ -8,9 +8,6 @@
 
 namespace agent {
 
-// At most `limit` bytes of a guest's text as valid UTF-8 without control characters; what is neither becomes '?'.
-std::string printable(std::string_view text, size_t limit);
-
 // What of a guest's log lines is worth a line in ours: 100 at once and 5 a second, each cut to 1 KiB.
 class LogFilter {
 public:

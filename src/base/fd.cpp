@@ -86,6 +86,12 @@ UniqueFd copy_of(const UniqueFd& fd, int lowest) {
     return copy;
 }
 
+std::pair<UniqueFd, UniqueFd> make_pipe() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) < 0) throw_errno("cannot make a pipe");
+    return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
 UniqueFd memory_file(const char* name) {
     UniqueFd fd(::memfd_create(name, MFD_CLOEXEC));
     if (!fd) throw_errno("cannot make a file in memory");

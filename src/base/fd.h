@@ -58,6 +58,9 @@ std::string read_file_if_any(const std::filesystem::path& path, size_t limit);
 // Connected stream sockets (AF_UNIX, close-on-exec). Throws SystemError.
 std::pair<UniqueFd, UniqueFd> socket_pair();
 
+// A pipe, close-on-exec: first the end to read from, then the end to write to. Throws SystemError.
+std::pair<UniqueFd, UniqueFd> make_pipe();
+
 // Another descriptor of the same open file, close-on-exec, by a number from `lowest` on. Throws SystemError.
 UniqueFd copy_of(const UniqueFd& fd, int lowest = 3);
 // The `lowest` for what a child uses before its exec: out of the way of the numbers that its own descriptors get.

@@ -120,10 +120,7 @@ Child spawn(const Command& command) {
     const UniqueFd null_fd = open_file("/dev/null", O_RDWR);
     p.null_fd = null_fd.get();
     p.parent = ::getpid();
-    int report[2];
-    if (::pipe2(report, O_CLOEXEC) < 0) throw_errno("cannot make a pipe");
-    UniqueFd report_read(report[0]);
-    UniqueFd report_write(report[1]);
+    auto [report_read, report_write] = make_pipe();
     p.report_fd = report_write.get();
 
     Child child;
@@ -140,15 +137,17 @@ Child spawn(const Command& command) {
     return child;
 }
 
+std::vector<std::string> own_environment() {
+    std::vector<std::string> variables;
+    for (char** entry = environ; *entry; entry++)
+        variables.emplace_back(*entry);
+    return variables;
+}
+
 Finished run(const std::vector<std::string>& argv) {
     constexpr size_t kOutputLimit = 1 << 20;
-    int pipe[2];
-    if (::pipe2(pipe, O_CLOEXEC) < 0) throw_errno("cannot make a pipe");
-    UniqueFd read_end(pipe[0]);
-    UniqueFd write_end(pipe[1]);
-    Command command{.argv = argv, .environment = {}, .fds = {{write_end.get(), 1}, {write_end.get(), 2}}};
-    for (char** entry = environ; *entry; entry++)
-        command.environment.emplace_back(*entry);
+    auto [read_end, write_end] = make_pipe();
+    Command command{.argv = argv, .environment = own_environment(), .fds = {{write_end.get(), 1}, {write_end.get(), 2}}};
     Child child = spawn(command);
     write_end.reset();
     Finished finished;

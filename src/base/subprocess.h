@@ -50,6 +50,9 @@ private:
 // file, not executable).
 Child spawn(const Command& command);
 
+// Our own environment, "K=V".
+std::vector<std::string> own_environment();
+
 struct Finished {
     int code = 0;        // the exit code, or 128 + the signal
     std::string output;  // standard output and error together, at most 1 MiB

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
-#include "base/quote.h"
+#include "base/untrusted_text.h"
 #include "cli/gvmi_commands.h"
 #include "gvmi/opened.h"
 #include "gvmi/squashfs_tree.h"

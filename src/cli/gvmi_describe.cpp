@@ -5,7 +5,7 @@
 #include <array>
 #include <cstdio>
 
-#include "base/quote.h"
+#include "base/untrusted_text.h"
 
 namespace cli {
 namespace {

@@ -10,7 +10,7 @@ namespace cli {
 // "drwxr-xr-x", as ls has it.
 std::string mode_text(mode_t mode);
 
-// An entry as JSON. Names and targets are escaped (base/quote.h), the values of attributes in hex.
+// An entry as JSON. Names and targets are escaped (base/untrusted_text.h), the values of attributes in hex.
 nlohmann::json describe(const std::string& path, const gvmi::File& file, const gvmi::Attributes& attributes);
 
 }  // namespace cli

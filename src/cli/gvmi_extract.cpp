@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "base/quote.h"
+#include "base/untrusted_text.h"
 #include "cli/gvmi_commands.h"
 #include "gvmi/extract.h"
 #include "gvmi/opened.h"

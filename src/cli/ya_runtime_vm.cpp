@@ -80,7 +80,7 @@ void add_options(CLI::App& app, CommandLine& line) {
         ->check(CLI::IsMember({"on", "off"}))
         ->capture_default_str();
     app.add_option("--counters", options.counters_s,
-                   "Tell the supervisor what the VM has used, and what becomes of it, every so many seconds")
+                   "Tell the supervisor what the VM has used, at this interval in seconds, and how it ends")
         ->take_last()
         ->envname("YA_RUNTIME_VM_COUNTERS")
         ->check(CLI::Range(1, 3600));
@@ -163,7 +163,7 @@ T run_test(CommandLine line, asio::awaitable<T> (*work)(asio::any_io_executor, O
     });
     std::optional<T> result = run_to_end(context, work(context.get_executor(), line.options));
     if (late || !result) {
-        throw base::Error("the self-test has not ended within " + std::to_string(static_cast<int>(line.test_timeout_s)) +
+        throw base::Error("the self-test did not end within " + std::to_string(static_cast<int>(line.test_timeout_s)) +
                           " s: the machine is too slow or too busy; give it more with --test-timeout");
     }
     return *std::move(result);
@@ -192,7 +192,7 @@ asio::awaitable<runtime::TemplateOutcome> make_template(asio::any_io_executor ex
 }
 
 int warm_template(const CommandLine& line) {
-    if (line.arguments != std::vector<std::string>{"warm"}) throw base::Error("template: say warm");
+    if (line.arguments != std::vector<std::string>{"warm"}) throw base::Error("usage: ya-runtime-vm template warm");
     asio::io_context context(1);
     using Outcome = runtime::TemplateOutcome;
     const Outcome outcome = base::with_context("cannot make a template",
@@ -286,8 +286,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
         add_command("run", "Starts a VM for one command and prints its output", "The command; the image's entrypoint where there is none");
     const CLI::App* offer_command = add_command("offer-template", "Prints what a provider can offer, as JSON", "Ignored");
     const CLI::App* test_command = add_command("test", "Boots a VM and says whether a provider could run them here", "Ignored");
-    const CLI::App* template_command =
-        add_command("template", "Makes the template from which VMs with so many cores and so much memory start", "warm");
+    const CLI::App* template_command = add_command("template", "Makes the template for VMs with the given cores and memory", "warm");
     return cli::run(app, argc, argv, [&] {
         const bool workdir_given = !line.options.workdir.empty();
         if (!line.timings) base::timings().turn_off();

@@ -11,7 +11,7 @@ namespace convert {
 
 // What the command line changes in an image's configuration.
 struct Changes {
-    std::vector<std::string> env = {};           // "K=V", in the place of the image's K
+    std::vector<std::string> env = {};           // "K=V", replaces the image's K
     std::vector<std::string> volumes = {};       // added
     std::optional<std::string> entrypoint = {};  // one program, without arguments; the image's Cmd, which were its arguments, goes
     std::optional<std::string> user = {};

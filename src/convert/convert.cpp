@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 #include "base/fd.h"
-#include "base/quote.h"
 #include "base/times.h"
+#include "base/untrusted_text.h"
 #include "convert/path.h"
 #include "convert/tree.h"
 #include "gvmi/image.h"

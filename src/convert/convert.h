@@ -28,7 +28,7 @@ struct Summary {
 };
 
 // Writes a .gvmi into the empty file `fd` (open for reading and writing; it stays the caller's), which messages call `name`. Throws
-// base::Error; the file is then of no use.
+// base::Error; the file is then useless.
 Summary convert(const oci::Image& image, const nlohmann::json& config, int fd, const std::string& name, const Options& options);
 
 }  // namespace convert

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/path_names.h"
-#include "base/quote.h"
+#include "base/untrusted_text.h"
 #include "convert/path.h"
 
 namespace convert {

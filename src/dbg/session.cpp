@@ -58,9 +58,6 @@ void write_out(int fd, std::string_view text) {
 // What a runtime writes to stderr: kept in memory, shown where it explains a failure.
 class Log {
 public:
-    Log() : file_(::memfd_create("log", MFD_CLOEXEC)) {
-        if (!file_) base::throw_errno("cannot keep a log");
-    }
     int fd() const { return file_.get(); }
 
     void show() const {
@@ -72,7 +69,7 @@ public:
     }
 
 private:
-    base::UniqueFd file_;
+    base::UniqueFd file_ = base::memory_file("log");
 };
 
 class Session {

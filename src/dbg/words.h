@@ -6,7 +6,7 @@
 
 namespace dbg {
 
-// A line in words as a POSIX shell splits it: blanks between, '…' as it is, "…" with \ before $ ` " \, and \ before any character outside.
+// A line in words as a POSIX shell splits it: blanks between, '…' unchanged, "…" with \ before $ ` " \, and \ before any character outside.
 // Nothing is expanded. Throws base::Error for a quote that is not closed.
 std::vector<std::string> split_words(std::string_view line);
 

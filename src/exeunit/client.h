@@ -56,7 +56,7 @@ public:
     boost::asio::awaitable<api::NetworkEndpoint> network(api::CreateNetwork network);
     boost::asio::awaitable<void> shutdown();
 
-    // Sends a request as it is, an id excepted, and waits for whatever answers it.
+    // Sends a request unchanged but for its id, and waits for its answer.
     boost::asio::awaitable<api::Response> request(api::Request request);
 
     // Sends bytes that may be no frame at all.

@@ -8,25 +8,15 @@
 
 #include "base/error.h"
 
-extern "C" char** environ;  // NOLINT(readability-redundant-declaration)
-
 namespace exeunit {
 namespace {
 
-std::pair<base::UniqueFd, base::UniqueFd> make_pipe() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) < 0) base::throw_errno("cannot make a pipe");
-    return {base::UniqueFd(ends[0]), base::UniqueFd(ends[1])};
-}
-
-// Our environment with `added` in the place of what has the same name.
+// Our environment, with `added` replacing variables of the same name.
 std::vector<std::string> environment_with(const std::vector<std::string>& added) {
     std::vector<std::string> result = added;
-    for (char** entry = environ; *entry; entry++) {
-        const std::string_view ours = *entry;
-        const std::string_view name = ours.substr(0, ours.find('=') + 1);
-        if (std::none_of(added.begin(), added.end(), [name](const std::string& a) { return a.starts_with(name); }))
-            result.emplace_back(ours);
+    for (const std::string& ours : base::own_environment()) {
+        const std::string name = ours.substr(0, ours.find('=') + 1);
+        if (std::none_of(added.begin(), added.end(), [&name](const std::string& a) { return a.starts_with(name); })) result.push_back(ours);
     }
     return result;
 }
@@ -34,8 +24,8 @@ std::vector<std::string> environment_with(const std::vector<std::string>& added)
 }  // namespace
 
 Launched launch(const Launch& how) {
-    auto [input_read, input_write] = make_pipe();
-    auto [output_read, output_write] = make_pipe();
+    auto [input_read, input_write] = base::make_pipe();
+    auto [output_read, output_write] = base::make_pipe();
     base::Command command{
         .argv = how.argv, .environment = environment_with(how.environment), .fds = {{input_read.get(), 0}, {output_write.get(), 1}}};
     if (how.stderr_fd >= 0) command.fds.emplace_back(how.stderr_fd, 2);

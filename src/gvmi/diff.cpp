@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/quote.h"
+#include "base/untrusted_text.h"
 #include "gvmi/verify.h"
 
 namespace gvmi {

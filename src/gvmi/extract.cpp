@@ -14,7 +14,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
-#include "base/quote.h"
+#include "base/untrusted_text.h"
 #include "gvmi/verify.h"
 
 namespace gvmi {

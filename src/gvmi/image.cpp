@@ -101,7 +101,7 @@ Config read_config(const Reader& file, uint64_t trailer_offset, uint64_t json_le
 }  // namespace
 
 Image read_image(const std::filesystem::path& path) {
-    // Not blocking: a FIFO in the place of the file must not hold us.
+    // Not blocking: a FIFO by that name must not hold us.
     const base::UniqueFd fd = base::open_file(path, O_RDONLY | O_NONBLOCK);
     return read_image(fd.get(), path.string());
 }

@@ -17,7 +17,7 @@ struct Config {
     std::vector<std::string> env;         // Env, "K=V"
     std::string working_dir;              // WorkingDir; empty: "/"
     std::vector<std::string> entrypoint;  // Entrypoint; a bare string in the file is one element
-    std::vector<std::string> cmd;         // Cmd; likewise
+    std::vector<std::string> cmd;         // Cmd; empty: none
     std::vector<std::string> volumes;     // the names in Volumes: absolute, normal, without a slash at the end, sorted, each once
 };
 

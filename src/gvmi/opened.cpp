@@ -6,7 +6,7 @@
 
 namespace gvmi {
 
-// Not blocking: a FIFO in the place of the file must not hold us.
+// Not blocking: a FIFO by that name must not hold us.
 Opened::Opened(const std::string& name)
     : path(name),
       fd(base::open_file(name, O_RDONLY | O_NONBLOCK)),

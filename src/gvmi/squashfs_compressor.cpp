@@ -50,7 +50,7 @@ int read_options(sqfs_compressor_t*, sqfs_file_t*) {
 // C calls this: no exception may pass.
 sqfs_s32 code(sqfs_compressor_t* object, const sqfs_u8* in, sqfs_u32 size, sqfs_u8* out, sqfs_u32 out_size) {
     const auto* self = static_cast<const Adapter*>(object);
-    // 0 is "store it as it is": unless the result is smaller than the input.
+    // 0 means "store it uncompressed", unless the result is smaller than the input.
     const size_t room = self->decompresses ? out_size : std::min(out_size, size == 0 ? 0 : size - 1);
     if (room == 0) return 0;
     const base::Timed timed(base::Work::compress);

@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "base/error.h"
-#include "base/quote.h"
+#include "base/untrusted_text.h"
 
 namespace gvmi {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/path_names.h"
-#include "base/quote.h"
+#include "base/untrusted_text.h"
 
 namespace gvmi {
 namespace {

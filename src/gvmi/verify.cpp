@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "base/quote.h"
+#include "base/untrusted_text.h"
 
 namespace gvmi {
 

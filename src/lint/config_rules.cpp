@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <sstream>
 
-#include "base/quote.h"
+#include "base/untrusted_text.h"
 #include "gvmi/squashfs_tree.h"
 #include "lint/rules.h"
 

@@ -4,8 +4,8 @@
 #include <array>
 #include <string_view>
 
-#include "base/quote.h"
 #include "base/size.h"
+#include "base/untrusted_text.h"
 #include "gvmi/squashfs_tree.h"
 #include "lint/rules.h"
 
@@ -105,7 +105,7 @@ void look_at_tree(const Look& look) {
         if (caches[i].bytes < kWorthIt) continue;
         look.warn("cache",
                   "a cache of " + base::format_size(caches[i].bytes) + " (before compression) at *" + std::string(kCaches[i].part) +
-                      " is of no use in a VM",
+                      " is useless in a VM",
                   kCaches[i].remedy, caches[i].paths());
     }
     if (secret_count > 0) {

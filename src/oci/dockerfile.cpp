@@ -31,9 +31,7 @@ std::string choose_builder() {
 // What it says is for the user to see.
 void run_shown(const std::vector<std::string>& argv, const OpenOptions& options) {
     constexpr int kIntervalMs = 200;
-    base::Command command{.argv = argv, .environment = {}, .fds = {{STDERR_FILENO, 1}, {STDERR_FILENO, 2}}};
-    for (char** entry = environ; *entry != nullptr; entry++)
-        command.environment.emplace_back(*entry);
+    base::Command command{.argv = argv, .environment = base::own_environment(), .fds = {{STDERR_FILENO, 1}, {STDERR_FILENO, 2}}};
     base::Child child = base::spawn(command);
     for (pollfd ended{child.pidfd(), POLLIN, 0}; ended.revents == 0;) {
         if (::poll(&ended, 1, kIntervalMs) < 0 && errno != EINTR) base::throw_errno("cannot wait for ", argv[0]);

@@ -40,7 +40,7 @@ StreamPtr open_layer(const Layer& layer);
 // The same without checks, for what is checked elsewhere.
 StreamPtr open_unchecked_layer(const Layer& layer);
 
-// The layer's entries, likewise.
+// The layer's entries, in the same way.
 std::unique_ptr<Entries> read_layer(const Layer& layer);
 std::unique_ptr<Entries> read_unchecked_layer(const Layer& layer);
 

@@ -21,7 +21,7 @@ public:
     // The next bytes, valid until the next call; empty at the end. Throws base::Error.
     virtual std::span<const std::byte> next() = 0;
 
-    // Leaves out at most so many bytes without reading them, where it can; returns how many: 0 where it cannot.
+    // Skips at most that many bytes without reading them, where it can; returns how many, 0 where it cannot.
     virtual uint64_t skip(uint64_t) { return 0; }
 };
 
@@ -38,10 +38,10 @@ StreamPtr text_stream(std::string text);
 // True when the first bytes of a stream are those of gzip, zstd, xz or bzip2.
 bool is_compressed(std::span<const std::byte> start);
 
-// What gzip, zstd, xz or bzip2 compressed, plain; anything else as it is. Which one it is is told by the first bytes.
+// What gzip, zstd, xz or bzip2 compressed, plain; anything else unchanged. The first bytes tell which.
 StreamPtr decompress(StreamPtr inner);
 
-// `inner` as it is; at its end its SHA-256 must be `expected` (64 lower-case hex digits). Throws base::Error that begins with `what`.
+// `inner` unchanged; at its end its SHA-256 must be `expected` (64 lower-case hex digits). Throws base::Error that begins with `what`.
 StreamPtr check_sha256(StreamPtr inner, std::string expected, std::string what);
 
 // Reads to the end, so that what is checked there is checked.

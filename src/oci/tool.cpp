@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 #include "base/fd.h"
-#include "base/quote.h"
 #include "base/subprocess.h"
+#include "base/untrusted_text.h"
 
 namespace oci {
 namespace {
@@ -33,9 +33,7 @@ ToolOutput run_tool(const std::vector<std::string>& argv, const std::function<vo
     constexpr size_t kMaxErrors = size_t{64} << 10;
     const base::UniqueFd output = base::memory_file("output");
     const base::UniqueFd errors = base::memory_file("errors");
-    base::Command command{.argv = argv, .environment = {}, .fds = {{output.get(), 1}, {errors.get(), 2}}};
-    for (char** entry = environ; *entry != nullptr; entry++)
-        command.environment.emplace_back(*entry);
+    base::Command command{.argv = argv, .environment = base::own_environment(), .fds = {{output.get(), 1}, {errors.get(), 2}}};
     base::Child child = base::spawn(command);
     for (pollfd ended{child.pidfd(), POLLIN, 0}; ended.revents == 0;) {
         if (::poll(&ended, 1, kIntervalMs) < 0 && errno != EINTR) base::throw_errno("cannot wait for ", argv[0]);

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
-#include "base/quote.h"
+#include "base/untrusted_text.h"
 
 namespace registry {
 namespace {
@@ -13,9 +13,9 @@ namespace {
 [[noreturn]] void refuse(const HttpRequest& request, const HttpAnswer& answer) {
     std::string text = request.method + " " + request.url + ": status " + std::to_string(answer.status);
     if (const auto location = answer.headers.find("location"); answer.status / 100 == 3 && location != answer.headers.end()) {
-        text += ": it sends to " + printable(location->second) + "; set REGISTRY_URL to where the registry is";
+        text += ": it sends to " + base::escape_line(location->second) + "; set REGISTRY_URL to where the registry is";
     } else if (!answer.body.empty()) {
-        text += ": " + printable(answer.body);
+        text += ": " + base::escape_line(answer.body);
     }
     throw base::Error(text);
 }
@@ -88,7 +88,7 @@ bool Api::login(const Login& login, std::string& reason) {
     const HttpAnswer answer = send(request);
     if (answer.status == 200) return true;
     if (answer.status != 401 && answer.status != 403) refuse(request, answer);
-    reason = printable(answer.body);
+    reason = base::escape_line(answer.body);
     return false;
 }
 

@@ -35,7 +35,7 @@ Descriptor parse_descriptor(std::span<const std::byte> bytes);
 // The descriptor's bytes. Throws base::Error where parse_descriptor would.
 std::string serialize(const Descriptor& descriptor);
 
-// The chunk size that uploaders choose for an image of so many bytes (docs/spec/registry.md), doubled where it would give more than
+// The chunk size that uploaders choose for an image of that many bytes (docs/spec/registry.md), doubled where it would give more than
 // kMaxChunks.
 uint64_t chunk_size_for(uint64_t image_size);
 

@@ -12,7 +12,7 @@
 #include <thread>
 
 #include "base/fd.h"
-#include "base/quote.h"
+#include "base/untrusted_text.h"
 
 namespace registry {
 namespace {
@@ -233,7 +233,7 @@ HttpAnswer HttpSession::send(const HttpRequest& request) {
     const std::string what = request.method + " " + request.url;
     if (exchange.failure) base::with_context(what, [&] { std::rethrow_exception(exchange.failure); });
     if (code != CURLE_OK) {
-        const std::string text = what + ": " + printable(*error_text != 0 ? error_text : curl_easy_strerror(code));
+        const std::string text = what + ": " + base::escape_line(*error_text != 0 ? error_text : curl_easy_strerror(code));
         if (is_transient(code)) throw TransientError(text);
         throw base::Error(text);
     }
@@ -241,7 +241,7 @@ HttpAnswer HttpSession::send(const HttpRequest& request) {
     curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &url);
     exchange.answer.url = url ? url : request.url;
     if (is_transient(exchange.answer.status)) {
-        throw TransientError(what + ": status " + std::to_string(exchange.answer.status) + ": " + printable(exchange.answer.body));
+        throw TransientError(what + ": status " + std::to_string(exchange.answer.status) + ": " + base::escape_line(exchange.answer.body));
     }
     return std::move(exchange.answer);
 }
@@ -260,16 +260,6 @@ void retry(const HttpOptions& options, const std::function<void()>& f) {
         std::this_thread::sleep_for(pause);
         pause = std::min(2 * pause, kLongest);
     }
-}
-
-std::string printable(std::string_view text) {
-    constexpr size_t kLongest = 300;
-    constexpr std::string_view kBlanks = " \t\r\n";
-    text = text.substr(0, text.find_last_not_of(kBlanks) + 1);
-    std::string line(text.substr(0, kLongest));
-    std::replace_if(
-        line.begin(), line.end(), [kBlanks](char c) { return kBlanks.find(c) != std::string_view::npos; }, ' ');
-    return base::escape(line) + (text.size() > kLongest ? "…" : "");
 }
 
 std::string url_encode(std::string_view text) {

@@ -80,9 +80,6 @@ private:
 // Runs f again after a TransientError, as the options say.
 void retry(const HttpOptions& options, const std::function<void()>& f);
 
-// A stranger's text for a message: one line that cannot steer a terminal, cut after 300 bytes.
-std::string printable(std::string_view text);
-
 // With %XX for what is not a letter, a digit or one of -._~
 std::string url_encode(std::string_view text);
 

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "base/quote.h"
+#include "base/untrusted_text.h"
 #include "registry/descriptor.h"
 
 namespace registry {
@@ -162,7 +162,7 @@ Check one_of(std::vector<std::string_view> allowed) {
         std::string names;
         for (const std::string_view name : allowed)
             names.append(names.empty() ? "" : ", ").append(name);
-        fail(place, base::quote(text) + " is none of " + names);
+        fail(place, base::quote(text) + " is not one of " + names);
     };
 }
 

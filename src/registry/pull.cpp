@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/hash.h"
 #include "base/size.h"
+#include "base/untrusted_text.h"
 #include "registry/api.h"
 #include "registry/descriptor.h"
 
@@ -129,7 +130,8 @@ public:
             start_anew();
             return;
         }
-        if (!answer.success()) throw base::Error(what + ": status " + std::to_string(answer.status) + ": " + printable(answer.body));
+        if (!answer.success())
+            throw base::Error(what + ": status " + std::to_string(answer.status) + ": " + base::escape_line(answer.body));
         if (!begun) throw TransientError(what + ": an empty answer");
         if (!done())
             throw TransientError(what + ": it ended after " + std::to_string(position_) + " of " + std::to_string(size_) + " bytes");
@@ -156,7 +158,7 @@ private:
         if (head.status == 206) {
             const auto range = first_and_total(header(head, "content-range"));
             if (!range || range->first != position_) {
-                throw base::Error("it sends another part than was asked for (" + printable(header(head, "content-range")) + ")");
+                throw base::Error("it sends another part than was asked for (" + base::escape_line(header(head, "content-range")) + ")");
             }
             total = range->second;
         } else {

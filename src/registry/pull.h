@@ -9,7 +9,7 @@
 
 namespace registry {
 
-// Where an image is to be had.
+// Where an image can be downloaded.
 struct ImageSource {
     std::string url;
     std::string sha3;       // 56 lower-case hex digits; empty where nobody said

@@ -70,7 +70,7 @@ fs::path parent_for_child(const fs::path& mount) {
     if (::access(parent.c_str(), W_OK) < 0) base::throw_errno("cannot write to ", parent);
     const std::string limit = text_of(group / "memory.max");
     if (!limit.empty() && !limit.starts_with("max"))
-        throw base::Error("a memory limit is on the cgroup of this process, and holds for the VM as it is");
+        throw base::Error("this process's cgroup already has a memory limit; it covers the VM too");
     return parent;
 }
 

@@ -1,5 +1,7 @@
 #include "vm/console_tail.h"
 
+#include "base/untrusted_text.h"
+
 namespace vm {
 namespace {
 
@@ -7,18 +9,8 @@ constexpr size_t kLimit = 16 << 10;
 
 }  // namespace
 
-std::string plain_text(std::string_view bytes) {
-    std::string text;
-    text.reserve(bytes.size());
-    for (const char c : bytes) {
-        if (c == '\r') continue;
-        text += (c >= ' ' && c <= '~') || c == '\n' || c == '\t' ? c : '?';
-    }
-    return text;
-}
-
 void ConsoleTail::append(std::string_view bytes) {
-    kept_ += plain_text(bytes);
+    kept_ += base::printable_lines(bytes);
     // At twice the limit, not at each byte beyond it: cutting moves the rest.
     if (kept_.size() > 2 * kLimit) {
         kept_.erase(0, kept_.size() - kLimit);

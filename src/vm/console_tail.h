@@ -5,10 +5,6 @@
 
 namespace vm {
 
-// A stranger's bytes as printable ASCII, tabs and line ends ('?' stands for the rest), so that they can be shown on a terminal or put into
-// a log.
-std::string plain_text(std::string_view bytes);
-
 // The end of a text that a stranger writes: the last 16 KiB, as plain text.
 class ConsoleTail {
 public:

@@ -22,7 +22,7 @@ struct Disk {
     base::UniqueFd file;  // opened O_RDONLY where it is read-only, else O_RDWR
     std::string serial;   // 1 to 20 letters, digits, '-' and '_', a letter first; no two disks have the same
     bool read_only = false;
-    bool ephemeral = false;  // of no use after the VM: what the guest flushes may stay in the host's memory
+    bool ephemeral = false;  // useless after the VM, so what the guest flushes may stay in the host's memory
 };
 
 // One 9p share that holds all host volumes as folders, security_model=mapped-xattr: needs a file system with user xattrs.

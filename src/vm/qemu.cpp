@@ -21,6 +21,7 @@
 #include "base/event.h"
 #include "base/subprocess.h"
 #include "base/timings.h"
+#include "base/untrusted_text.h"
 #include "vm/cgroup.h"
 #include "vm/command_line.h"
 #include "vm/confinement.h"
@@ -247,7 +248,7 @@ private:
         saved_.notify();
     }
 
-    // Nobody here stops a VM, but when it is saved; so it is KVM that could not go on.
+    // We stop a VM only to save it, so this stop comes from KVM.
     static asio::awaitable<void> check_status(std::shared_ptr<State> self) {
         if (!self->qmp_) co_return;
         try {
@@ -265,7 +266,7 @@ private:
             if (!error) {
                 const std::string_view bytes(stream.block.data(), size);
                 stream.text.append(bytes);
-                if (stream.sink) stream.sink(plain_text(bytes));
+                if (stream.sink) stream.sink(base::printable_lines(bytes));
                 collect(self, stream);
             } else if (--self->open_streams_ == 0) {
                 wait_for_exit(self);

@@ -55,7 +55,7 @@ private:
 // The program that Qemu::start runs. Throws base::Error that says what to do when it is missing.
 std::string find_qemu();
 
-// The same, of which is known that it runs. Throws base::Error also when it is older than 7.2.
+// Like find_qemu(), but also checks that it runs. Throws base::Error also when it is older than 7.2.
 std::string check_qemu();
 
 }  // namespace vm

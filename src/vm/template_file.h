@@ -26,7 +26,7 @@ public:
     // Copies the memory into a memfd of the VM's size that is zero everywhere. Throws base::Error where the file is damaged.
     void fill(int memory) const;
 
-    // A new memfd with the devices, to be read from its beginning. Throws likewise.
+    // A new memfd with the devices, to be read from its beginning. Throws the same.
     base::UniqueFd devices() const;
 
     // Writes a template into an empty file; the executor does other work in between. `key` has 64 characters. Throws base::Error.
@@ -34,7 +34,7 @@ public:
 
     struct Block {
         uint64_t offset;  // in the memory; a multiple of the page size
-        uint32_t size;    // likewise; at most kWindow
+        uint32_t size;    // bytes, at most kWindow
         uint32_t crc;
     };
     static constexpr uint32_t kWindow = 256 << 10;

@@ -16,13 +16,13 @@ namespace vm {
 std::string template_key(const Machine& machine);
 
 // A folder of templates that one user owns. A VM trusts its template with everything, so the folder and what is in it must belong to us
-// alone: owned by our user, writable by nobody else. Files appear whole, or not at all.
+// alone: owned by our user, writable by nobody else. Files appear complete, or not at all.
 class TemplateStore {
 public:
     // Opens the folder, which is made if it is missing. Throws base::Error, also where somebody else could write to it.
     explicit TemplateStore(std::filesystem::path folder);
 
-    // The template's file, marked as just used; none: there is none, or it is not ours alone.
+    // The template's file, marked as just used; none where there is none that is ours alone.
     base::UniqueFd find(const std::string& key) const;
 
     // The right to make templates, for as long as the descriptor is open; none: another process has it.

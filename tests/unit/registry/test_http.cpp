@@ -159,11 +159,6 @@ TEST(Http, NobodyListeningIsSaid) {
     EXPECT_THROW((void)HttpSession().send({.url = "file:///etc/passwd"}), base::Error);
 }
 
-TEST(Http, AStrangersTextIsMadePrintable) {
-    EXPECT_EQ(registry::printable("a\x1b[31m\nb\xc2\x9b\n"), "a\\x1b[31m b\\xc2\\x9b");
-    EXPECT_EQ(registry::printable(std::string(1000, 'x')).size(), 300 + std::string("…").size());
-}
-
 TEST(Http, UrlsAreEncoded) {
     EXPECT_EQ(registry::url_encode("a-_.~/b c&d=%"), "a-_.~%2Fb%20c%26d%3D%25");
     EXPECT_EQ(registry::url_encode("ü"), "%C3%BC");

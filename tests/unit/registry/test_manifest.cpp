@@ -85,9 +85,9 @@ TEST(Manifest, ADefectIsNamedByItsPlace) {
     EXPECT_THAT(defect_with("/metadata/authors", "me"), StartsWith("metadata.authors: not a list"));
     EXPECT_THAT(defect_with("/compManifest/script", Json::parse(R"({"commands":[1]})")), StartsWith("compManifest.script.commands[0]: "));
     EXPECT_THAT(defect_with("/compManifest/script", Json::parse(R"({"commands":["run .*",{}],"match":"glob"})")),
-                StartsWith("compManifest.script.match: \"glob\" is none of strict, regex"));
+                StartsWith("compManifest.script.match: \"glob\" is not one of strict, regex"));
     EXPECT_THAT(defect_with("/compManifest/net/inet/out/unrestricted", Json::parse(R"({"urls":true})")), HasSubstr("not both"));
-    EXPECT_THAT(defect_with("/compManifest/net/inet/out/protocols/0", "ws"), HasSubstr("none of http, https, tcp, udp"));
+    EXPECT_THAT(defect_with("/compManifest/net/inet/out/protocols/0", "ws"), HasSubstr("one of http, https, tcp, udp"));
 }
 
 TEST(Manifest, VersionsAreSemantic) {

@@ -13,7 +13,7 @@ protected:
         Share::SetUp();
         guest_changes(volume, S_IFDIR | 0755);
         tree = std::make_unique<ShareWatcher>(top() / "volumes", top(), runtime::GuestOwner{1234, 5678});
-        tree->sweep(true);
+        tree->sync(true);
     }
 
     mode_t bits(const std::string& name) const { return mode(volume / name) & 07777; }
@@ -36,7 +36,7 @@ TEST_F(SharedTreeTest, SettlesWhatHasChangedWhereverItIs) {
     guest_makes(volume / "a", S_IFDIR | 0755);
     guest_makes(volume / "a/b", S_IFDIR | 0750);
     guest_makes(volume / "a/b/program", S_IFREG | 0755);
-    tree->sweep(true);
+    tree->sync(true);
     EXPECT_EQ(bits("a"), 0755U);
     EXPECT_EQ(bits("a/b"), 0750U);
     EXPECT_EQ(bits("a/b/program"), 0755U);
@@ -45,7 +45,7 @@ TEST_F(SharedTreeTest, SettlesWhatHasChangedWhereverItIs) {
     guest_changes(volume / "a/b/program", S_IFREG | 0700);
     host_makes(volume / "a/from-host", 0640);
     fs::create_symlink("b", volume / "a/link");
-    tree->sweep(true);
+    tree->sync(true);
     EXPECT_EQ(bits("a/b/later"), 0711U);
     EXPECT_EQ(bits("a/b/program"), 0700U);
     EXPECT_EQ(guest_mode(volume / "a/from-host"), S_IFREG | 0640U);
@@ -56,12 +56,12 @@ TEST_F(SharedTreeTest, FoldersThatMoveAreFollowed) {
     guest_makes(volume / "a", S_IFDIR | 0755);
     guest_makes(volume / "a/b", S_IFDIR | 0755);
     guest_makes(volume / "c", S_IFDIR | 0755);
-    tree->sweep(true);
+    tree->sync(true);
     fs::rename(volume / "a/b", volume / "c/b2");
     guest_makes(volume / "c/b2/x", S_IFREG | 0755);
     guest_makes(volume / "a/b", S_IFDIR | 0755);  // another of that name
     guest_makes(volume / "a/b/y", S_IFREG | 0711);
-    tree->sweep(true);
+    tree->sync(true);
     EXPECT_EQ(bits("c/b2/x"), 0755U);
     EXPECT_EQ(bits("a/b/y"), 0711U);
     fs::rename(volume / "c", top() / "outside");
@@ -69,7 +69,7 @@ TEST_F(SharedTreeTest, FoldersThatMoveAreFollowed) {
     guest_makes(volume / "c", S_IFDIR | 0755);
     guest_makes(volume / "c/b2", S_IFDIR | 0755);
     guest_makes(volume / "c/b2/z", S_IFREG | 0755);
-    tree->sweep(true);
+    tree->sync(true);
     EXPECT_EQ(bits("c/b2/z"), 0755U);
     EXPECT_FALSE(attribute(top() / "outside/b2/z", "user.virtfs.mode")) << "what has left the share is nobody's business";
 }
@@ -80,23 +80,23 @@ TEST_F(SharedTreeTest, NarrowModesAreExactAtRestAndGiveWayBeforeTheNextUse) {
     guest_makes(volume / "closed/inner/read-only", S_IFREG | 0444);
     guest_makes(volume / "closed/inner/unreadable", S_IFREG | 0000);
     for (int round = 0; round < 3; round++) {
-        tree->sweep(true);
+        tree->sync(true);
         EXPECT_EQ(bits("closed"), 0700U);
         EXPECT_EQ(bits("closed/inner"), 0755U);
         EXPECT_EQ(bits("closed/inner/read-only"), 0644U);
         EXPECT_EQ(bits("closed/inner/unreadable"), 0600U);
-        tree->sweep(false);
+        tree->sync(false);
         EXPECT_EQ(bits("closed"), 0500U);
         EXPECT_EQ(bits("closed/inner"), 0555U);
         EXPECT_EQ(bits("closed/inner/read-only"), 0444U);
         EXPECT_EQ(bits("closed/inner/unreadable"), 0400U);
     }
     // At rest the host moves one of them.
-    tree->sweep(true);
+    tree->sync(true);
     guest_changes(volume / "closed", S_IFDIR | 0755);
-    tree->sweep(false);
+    tree->sync(false);
     fs::rename(volume / "closed", volume / "moved");
-    tree->sweep(true);
+    tree->sync(true);
     EXPECT_EQ(bits("moved/inner"), 0755U);
     EXPECT_EQ(bits("moved/inner/read-only"), 0644U);
 }
@@ -104,12 +104,12 @@ TEST_F(SharedTreeTest, NarrowModesAreExactAtRestAndGiveWayBeforeTheNextUse) {
 TEST_F(SharedTreeTest, AtRestItsOwnWorkDoesNotWakeItAgain) {
     guest_makes(volume / "read-only", S_IFREG | 0444);
     guest_makes(volume / "file", S_IFREG | 0644);
-    tree->sweep(true);
-    tree->sweep(false);
-    tree->sweep(false);
+    tree->sync(true);
+    tree->sync(false);
+    tree->sync(false);
     struct stat before {};
     ASSERT_EQ(::stat((volume / "read-only").c_str(), &before), 0);
-    tree->sweep(false);
+    tree->sync(false);
     struct stat after {};
     ASSERT_EQ(::stat((volume / "read-only").c_str(), &after), 0);
     EXPECT_EQ(std::make_pair(before.st_ctim.tv_sec, before.st_ctim.tv_nsec), std::make_pair(after.st_ctim.tv_sec, after.st_ctim.tv_nsec));
@@ -118,8 +118,8 @@ TEST_F(SharedTreeTest, AtRestItsOwnWorkDoesNotWakeItAgain) {
 
 TEST_F(SharedTreeTest, AVolumeItselfStaysOpenForTheHost) {
     guest_changes(volume, S_IFDIR | 0000);
-    tree->sweep(true);
-    tree->sweep(false);
+    tree->sync(true);
+    tree->sync(false);
     EXPECT_EQ(mode(volume), S_IFDIR | 0700U);
 }
 
@@ -129,14 +129,14 @@ TEST_F(SharedTreeTest, LostEventsLeadToAWalk) {
         guest_makes(volume / std::to_string(i), S_IFREG | 0755);
     guest_makes(volume / "folder", S_IFDIR | 0755);
     guest_makes(volume / "folder/last", S_IFREG | 0444);
-    tree->sweep(true);
+    tree->sync(true);
     EXPECT_EQ(bits("0"), 0755U);
     EXPECT_EQ(bits("19999"), 0755U);
-    tree->sweep(false);
+    tree->sync(false);
     EXPECT_EQ(bits("folder/last"), 0444U);
-    tree->sweep(true);
+    tree->sync(true);
     guest_makes(volume / "folder/after", S_IFREG | 0711);
-    tree->sweep(true);
+    tree->sync(true);
     EXPECT_EQ(bits("folder/last"), 0644U);
     EXPECT_EQ(bits("folder/after"), 0711U);
 }
@@ -146,18 +146,18 @@ TEST_F(SharedTreeTest, OddNamesAndVeryDeepTrees) {
     guest_makes(volume / odd, S_IFDIR | 0755);
     guest_makes(volume / odd / std::string(255, 'x'), S_IFREG | 0755);
     make_chain(volume, ShareWatcher::kMaxDepth + 100);
-    tree->sweep(true);
+    tree->sync(true);
     EXPECT_EQ(bits(odd + "/" + std::string(255, 'x')), 0755U);
     guest_makes(volume / "still", S_IFREG | 0711);
-    tree->sweep(true);
-    tree->sweep(false);
+    tree->sync(true);
+    tree->sync(false);
     EXPECT_EQ(bits("still"), 0711U);
 }
 
 TEST_F(SharedTreeTest, AStopCutsASweepShort) {
     guest_makes(volume / "x", S_IFREG | 0755);
     tree->stop();
-    tree->sweep(true);
+    tree->sync(true);
     EXPECT_EQ(bits("x"), 0600U);
 }
 

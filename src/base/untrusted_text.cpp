@@ -1,4 +1,4 @@
-#include "base/quote.h"
+#include "base/untrusted_text.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -14,7 +14,7 @@ unsigned char byte_at(std::string_view bytes, size_t i) {
 // one written longer than it must be.
 size_t character(std::string_view bytes) {
     const unsigned char first = byte_at(bytes, 0);
-    if (first < 0x80) return first >= 0x20 && first < 0x7f && first != '\\' ? 1 : 0;
+    if (first < 0x80) return first >= 0x20 && first < 0x7f ? 1 : 0;
     const size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
     if (first < 0xc2 || first > 0xf4 || bytes.size() < length) return 0;
     uint32_t code = first & (0xffU >> (length + 1));
@@ -36,7 +36,7 @@ std::string escape(std::string_view bytes) {
     constexpr std::string_view kHex = "0123456789abcdef";
     std::string text;
     while (!bytes.empty()) {
-        const size_t length = character(bytes);
+        const size_t length = bytes.front() == '\\' ? 0 : character(bytes);
         if (length == 0) {
             text.append("\\x").append(1, kHex[byte_at(bytes, 0) >> 4]).append(1, kHex[byte_at(bytes, 0) & 15]);
         } else {
@@ -53,6 +53,40 @@ std::string quote(std::string_view bytes) {
     text += escape(bytes.substr(0, kMaxShown));
     if (bytes.size() > kMaxShown) text += "…";
     text += "\"";
+    return text;
+}
+
+std::string escape_line(std::string_view text) {
+    constexpr size_t kLongest = 300;
+    constexpr std::string_view kBlanks = " \t\r\n";
+    text = text.substr(0, text.find_last_not_of(kBlanks) + 1);
+    std::string line(text.substr(0, kLongest));
+    std::replace_if(
+        line.begin(), line.end(), [kBlanks](char c) { return kBlanks.find(c) != std::string_view::npos; }, ' ');
+    return escape(line) + (text.size() > kLongest ? "…" : "");
+}
+
+std::string printable(std::string_view text, size_t limit) {
+    std::string result;
+    while (!text.empty()) {
+        const size_t length = character(text);
+        if (result.size() + std::max<size_t>(length, 1) > limit) break;
+        if (length > 0)
+            result.append(text.substr(0, length));
+        else
+            result += '?';
+        text.remove_prefix(std::max<size_t>(length, 1));
+    }
+    return result;
+}
+
+std::string printable_lines(std::string_view bytes) {
+    std::string text;
+    text.reserve(bytes.size());
+    for (const char c : bytes) {
+        if (c == '\r') continue;
+        text += (c >= ' ' && c <= '~') || c == '\n' || c == '\t' ? c : '?';
+    }
     return text;
 }
 
