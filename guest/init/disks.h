@@ -16,7 +16,7 @@ Result<std::string> find_disk(const std::string& serial);
 // Takes a virtio device away from its driver; `device` is sysfs's link to it.
 Status unbind(const std::string& driver, const std::string& device);
 
-// Takes away the disk that stands for a writable one where the VM has none; nothing happens where it has one.
+// Removes the placeholder of the writable disk where the VM has no such disk.
 Status remove_placeholder_disk();
 
 }  // namespace init

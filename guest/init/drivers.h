@@ -24,7 +24,7 @@ struct Node {
     bool operator==(const Node&) const = default;
 };
 
-// NVIDIA's device nodes for so many GPUs; `devices` is /proc/devices. Empty where no such driver is there.
+// NVIDIA's device nodes for `gpus` GPUs; `devices` is /proc/devices. Empty where no such driver is there.
 std::vector<Node> nvidia_nodes(std::string_view devices, unsigned gpus);
 
 // Makes them, 0666, in the new root's /dev.

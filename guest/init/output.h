@@ -13,7 +13,7 @@ inline constexpr size_t kMaxPiece = agent::kMaxOutputBytes - kOutputHeaderRoom;
 // Reads at most kMaxPiece bytes to where send_piece takes them from: the number of bytes, 0 at the end of the file, -1 when there are none.
 ssize_t read_piece(int pipe, uint64_t limit);
 
-// Sends so many of the bytes that read_piece has read as an Output message; they are not copied again.
+// Sends `size` of the bytes that read_piece has read as an Output message, without another copy.
 void send_piece(Port& port, uint64_t process, agent::Stream stream, size_t size);
 
 // Answers a request; `reply` is what it says beyond that.

@@ -27,7 +27,7 @@ public:
 
     // One of their descriptors has become readable.
     void ready(uint64_t token);
-    // Takes leave of every child that has ended, orphans too. Returns false when there is no child any more.
+    // Reaps every child that has exited, orphans too. Returns false when there are no children left.
     bool reap();
     // Moves output: at most one piece of each stream, so that requests are looked at in between. Returns whether more can be moved at once.
     bool pump();

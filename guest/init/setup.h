@@ -22,7 +22,7 @@ struct SetupResult {
     std::vector<std::string> problems;  // what the image did not allow but is no reason not to start
 };
 
-// Makes the VM that docs/spec/guest.md describes. After an error the VM is of no use.
+// Makes the VM that docs/spec/guest.md describes. After an error the VM is useless.
 Result<SetupResult> set_up(const agent::Setup& setup);
 
 }  // namespace init

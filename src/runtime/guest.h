@@ -36,7 +36,7 @@ public:
 
     // Throws agent::GuestError (the guest's answer), EndedError, base::Error where the VM died.
     virtual boost::asio::awaitable<agent::Reply> request(agent::Request request) = 0;
-    // Lets a process write so many more bytes to a stream.
+    // Lets a process write `bytes` more to a stream.
     virtual void grant(uint64_t process, agent::Stream stream, uint32_t bytes) = 0;
 };
 

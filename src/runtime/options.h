@@ -21,7 +21,7 @@ struct Options {
     std::string volume_override;         // JSON; empty: none
     std::string hostname = "golem";
     std::string vpn_endpoint;              // URL; empty: no card
-    std::string inet_endpoint;             // likewise
+    std::string inet_endpoint;             // URL; empty: no card
     std::vector<std::string> pci_devices;  // of the host, as find_host_device takes them
     AcceleratorChoice accelerator = AcceleratorChoice::automatic;
     unsigned counters_s = 0;              // how often the supervisor is told what the VM has used; 0: never

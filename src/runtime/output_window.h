@@ -20,7 +20,7 @@ class StreamCredit {
 public:
     explicit StreamCredit(uint32_t granted) : under_way_(granted) {}
 
-    // Notes that so many bytes have left us, and returns how many to grant the guest now. Small amounts are saved up.
+    // Notes that `bytes` have left us, and returns how many to grant the guest now. Small amounts are saved up.
     uint32_t returned(size_t bytes, uint32_t window) {
         under_way_ -= static_cast<uint32_t>(std::min<size_t>(bytes, under_way_));
         if (under_way_ + window / 8 > window) return 0;

@@ -162,7 +162,7 @@ awaitable<bool> start_from_template(asio::any_io_executor executor, const Sandbo
     } catch (const EndedError&) {  // nobody wants this VM any more
         throw;
     } catch (const base::Error& e) {
-        spdlog::warn("the VM boots, since it could not be started from a template: {}", e.what());
+        spdlog::warn("booting: the VM could not be started from a template: {}", e.what());
     }
     // An image that ends its VM in the setup does so in one that has booted, too.
     if (!sandbox.guest || !sandbox.guest->restored()) drop_template(plan.options, machine);

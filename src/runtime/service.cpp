@@ -9,8 +9,8 @@
 #include <csignal>
 #include <utility>
 
-#include "agent/log_filter.h"
 #include "base/log.h"
+#include "base/untrusted_text.h"
 #include "exeunit/request_error.h"
 #include "runtime/accelerator.h"
 #include "vm/cgroup.h"
@@ -50,7 +50,7 @@ ProcessSpec process_spec(const api::RunProcess& run) {
 void set_error(api::Response& response, api::Error::Code code, const std::string& message) {
     response.mutable_error()->set_code(code);
     // A text that is not UTF-8, such as a path, would be a frame that the supervisor cannot decode.
-    response.mutable_error()->set_message(agent::printable(message, kMaxErrorText));
+    response.mutable_error()->set_message(base::printable(message, kMaxErrorText));
 }
 
 api::Error::Code code_of(agent::Error::Code code) {

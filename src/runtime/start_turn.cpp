@@ -56,7 +56,7 @@ asio::awaitable<base::UniqueFd> wait_in_thread(asio::any_io_executor executor, b
     const auto done = std::make_shared<asio::posix::stream_descriptor>(executor, base::copy_of(waiting->done).release());
     try {
         std::thread(wait_for_lock, waiting).detach();
-    } catch (const std::system_error&) {  // no thread to be had
+    } catch (const std::system_error&) {  // no thread can be started
         co_return base::UniqueFd();
     }
     asio::steady_timer timer(executor, limit);
@@ -88,7 +88,9 @@ asio::awaitable<base::UniqueFd> take_turn(asio::any_io_executor executor, std::f
     base::UniqueFd lock = open_in(folder, std::to_string(number % turns));
     if (!lock) co_return lock;
     lock = co_await wait_in_thread(executor, std::move(lock), limit);
-    if (!lock) spdlog::info("the VM starts although its turn has not come: others start, or one that should has hung");
+    if (!lock)
+        spdlog::info("starting without a slot after {} s: other VMs are still starting, or one hangs",
+                     std::chrono::duration<double>(limit).count());
     co_return lock;
 }
 

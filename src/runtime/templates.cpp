@@ -42,14 +42,14 @@ awaitable<std::string> try_out(asio::any_io_executor executor, vm::Machine machi
         const vm::TemplateFile origin(base::copy_of(file), key);
         Guest guest(executor, std::move(machine), {}, &origin);
         agent::Request request;
-        request.mutable_kill()->set_process(1);  // there is none, and the agent says so
+        request.mutable_kill()->set_process(1);  // no such process runs, and the agent says so
         (void)co_await guest.request(std::move(request), kLimit);
     } catch (const agent::GuestError&) {
         co_return "";
     } catch (const base::Error& e) {
         co_return e.what();
     }
-    co_return "it takes a process for running that was never started";
+    co_return "it reports a process that was never started";
 }
 
 }  // namespace
@@ -74,7 +74,7 @@ std::optional<vm::TemplateFile> find_template(const Options& options, const vm::
         base::timings().mark("template found");
         return found;
     } catch (const base::Error& e) {
-        spdlog::warn("the VM boots, since its template is of no use: {}", e.what());
+        spdlog::warn("booting: template unusable: {}", e.what());
         drop_template(options, machine);
         return {};
     }
@@ -83,7 +83,7 @@ std::optional<vm::TemplateFile> find_template(const Options& options, const vm::
 void drop_template(const Options& options, const vm::Machine& machine) {
     try {
         open_store(options).remove(vm::template_key(machine));
-    } catch (const base::Error&) {  // then there is none
+    } catch (const base::Error&) {  // then there is nothing to remove
     }
 }
 
@@ -102,7 +102,7 @@ awaitable<TemplateOutcome> make_template(asio::any_io_executor executor, Options
     const std::string trouble = co_await try_out(executor, std::move(machine), file, key);
     if (!trouble.empty()) {
         store.refuse(key);
-        throw base::Error("what was restored from it does not work: " + trouble);
+        throw base::Error("a VM restored from the new template does not work: " + trouble);
     }
     store.publish(file, key, kLimit);
     co_return TemplateOutcome::made;
@@ -112,9 +112,9 @@ awaitable<void> try_make_template(asio::any_io_executor executor, Options option
     if (!options.templates || !options.pci_devices.empty()) co_return;
     try {
         const TemplateOutcome outcome = co_await make_template(executor, std::move(options), accelerator);
-        if (outcome == TemplateOutcome::made) spdlog::info("VMs like this one start from a template now");
+        if (outcome == TemplateOutcome::made) spdlog::info("VMs like this one now start from a template");
     } catch (const base::Error& e) {
-        spdlog::warn("there is no template for VMs like this one: {}", e.what());
+        spdlog::warn("no template for VMs like this one: {}", e.what());
     }
 }
 

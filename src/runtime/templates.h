@@ -14,8 +14,8 @@ namespace runtime {
 // (vm/template_store.h); they are kept in CACHE_DIR/templates, at most 1 GiB.
 vm::Machine bare_machine(const Options& options, vm::Accelerator accelerator);
 
-// The template of a machine's shape. None: there is none, it is of no use, which is logged, or templates are not wanted. Throws base::Error
-// for a machine that cannot be started at all.
+// The template of a machine's shape. None where there is none, where it is unusable (logged), or where templates are off. Throws
+// base::Error for a machine that cannot be started at all.
 std::optional<vm::TemplateFile> find_template(const Options& options, const vm::Machine& machine);
 
 // Removes a template that has failed.
@@ -23,12 +23,12 @@ void drop_template(const Options& options, const vm::Machine& machine);
 
 enum class TemplateOutcome { made, present, busy, refused };
 
-// Boots a VM in the background and saves it as the template of its shape; it ends with us. It counts when a VM that was restored from it
-// answers; where none does, that is remembered for a day (refused). Nothing is done where there is one already (present), or while another
-// process is making one (busy). Throws base::Error.
+// Boots a VM in the background and saves it as the template of its shape; it ends with us. It is published only after a VM restored
+// from it has answered; where none does, that is remembered for a day (refused). Nothing is done where there is one already (present), or
+// while another process is making one (busy). Throws base::Error.
 boost::asio::awaitable<TemplateOutcome> make_template(boost::asio::any_io_executor executor, Options options, vm::Accelerator accelerator);
 
-// The same, but that it fails is logged, not thrown: a VM can always be booted.
+// Like make_template(), but logs a failure: a VM can always be booted.
 boost::asio::awaitable<void> try_make_template(boost::asio::any_io_executor executor, Options options, vm::Accelerator accelerator);
 
 }  // namespace runtime

@@ -148,7 +148,7 @@ TEST_F(Causes, APciDeviceThatIsNotThere) {
 }
 
 TEST_F(Causes, TimeOut) {
-    EXPECT_THAT(with_image("hangs", "5"), HasSubstr("error: the self-test has not ended within 5 s: the machine is too slow or too busy; "
+    EXPECT_THAT(with_image("hangs", "5"), HasSubstr("error: the self-test did not end within 5 s: the machine is too slow or too busy; "
                                                     "give it more with --test-timeout\n"));
 }
 

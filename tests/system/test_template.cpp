@@ -253,13 +253,13 @@ TEST_F(Template, IsReplacedWhereItIsDamaged) {
     const fs::path file = templates().at(0);
     damage(file, fs::file_size(file) / 2);
     auto runtime = start_expecting(false);
-    EXPECT_THAT(log(), HasSubstr("the VM boots, since it could not be started from a template: the template is damaged"));
+    EXPECT_THAT(log(), HasSubstr("booting: the VM could not be started from a template: the template is damaged"));
     runtime->until([&] { return !templates().empty(); });
     EXPECT_EQ(runtime->shutdown(), 0);
     EXPECT_EQ(start_expecting(true)->shutdown(), 0);
 
     fs::resize_file(file, fs::file_size(file) - 1);
-    expect_boot("the VM boots, since its template is of no use: the template is cut short");
+    expect_boot("booting: template unusable: the template is cut short");
 }
 
 // Whole, but QEMU cannot make anything of it, as from one whose devices are others.
@@ -283,7 +283,7 @@ TEST_F(Template, IsReplacedWhereQemuRefusesIt) {
     io.run();
     written.get();
     auto runtime = start_expecting(false);
-    EXPECT_THAT(log(), HasSubstr("the VM boots, since it could not be started from a template: the VM died: QEMU: "));
+    EXPECT_THAT(log(), HasSubstr("booting: the VM could not be started from a template: the VM died: QEMU: "));
     EXPECT_EQ(runtime->sh("echo up").out, "up\n");
     runtime->until([&] { return !templates().empty(); });
     EXPECT_EQ(runtime->shutdown(), 0);
@@ -308,8 +308,7 @@ TEST_F(Template, IsDoneWithoutWhereTheDiskIsFull) {
     fs::create_directories(cache());
     if (::mount("tmpfs", cache().c_str(), "tmpfs", 0, "size=4m") < 0) GTEST_SKIP() << "no right to mount a file system";
     auto runtime = start_expecting(false);
-    runtime->until(
-        [&] { return log().find("there is no template for VMs like this one: cannot write: No space left") != std::string::npos; });
+    runtime->until([&] { return log().find("no template for VMs like this one: cannot write: No space left") != std::string::npos; });
     EXPECT_EQ(runtime->sh("echo up").out, "up\n");
     EXPECT_EQ(runtime->shutdown(), 0);
     EXPECT_THAT(templates(), IsEmpty());
@@ -335,7 +334,7 @@ TEST_F(Template, IsNotTriedAgainForADayWhereItDidNotWork) {
 TEST_F(Template, IsMadeByTheSelfTest) {
     const Output output = run_program({program("ya-runtime-vm"), "--accel", "tcg", "--cache-dir", cache(), "--test-timeout", "60", "test"});
     EXPECT_EQ(output.code, 0) << output.err;
-    EXPECT_THAT(output.err, HasSubstr("VMs like this one start from a template now"));
+    EXPECT_THAT(output.err, HasSubstr("VMs like this one now start from a template"));
     EXPECT_THAT(templates(), SizeIs(1));
 }
 

@@ -106,7 +106,7 @@ std::string why_no_kvm(const Host& host) {
     }
     if (!kernel_may_use_virtualization(host))
         return "virtualization is off in the firmware: turn VT-x (AMD: SVM) on there, and switch the machine off once";
-    if (is_container(host)) return "this container was started without it: docker run --device /dev/kvm, or likewise";
+    if (is_container(host)) return "this container was started without it: docker run --device /dev/kvm, or your engine's equivalent";
     return "the kernel's module is not loaded: modprobe kvm_intel, or kvm_amd; the kernel's log says why where that fails";
 }
 
@@ -119,8 +119,8 @@ std::string why_no_guest(const Host& host, const std::string& error) {
     const Hypervisor* hypervisor = hypervisor_of(host.cpuid);
     if (hypervisor) {
         const std::string lack = feature.empty() ? "does not work" : "lacks a feature of the CPU (" + feature + ")";
-        return fmt::format("this machine is a VM of {}, and its nested virtualization {}: {}, or use a machine that is none",
-                           hypervisor->name, lack, hypervisor->remedy);
+        return fmt::format("this machine is a VM of {}, and its nested virtualization {}: {}, or use a physical machine", hypervisor->name,
+                           lack, hypervisor->remedy);
     }
     if (!feature.empty()) return fmt::format("the kernel's KVM module runs without {}: turn that on again", feature);
     return "the kernel's log may say more (dmesg)";

@@ -18,7 +18,7 @@ struct Cpu {
 
 Cpu describe_cpu(const Cpuid& cpuid);
 
-// The JSON object that offer-template prints, without the newline; `gpu` is what the self-test image says of one, none where there is none.
+// The JSON object that offer-template prints, without the newline; `gpu` is what the self-test image says of the GPU, if there is one.
 // Throws base::Error where it is no JSON object.
 std::string offer_json(const Cpu& cpu, const std::optional<std::string>& gpu);
 

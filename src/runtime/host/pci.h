@@ -15,7 +15,7 @@ struct HostDevice {
     bool gpu = false;     // of the class of display controllers
 };
 
-// The device at BUS:DEV.FN, in hexadecimal, with DOMAIN: in front or without. Throws base::Error that says what to do where there is none,
+// The device at BUS:DEV.FN, in hexadecimal, with or without DOMAIN: in front. Throws base::Error that says what to do where there is none,
 // it cannot be given to a VM (IOMMU off, another driver has it or one of its IOMMU group), or we may not (its file in /dev/vfio).
 HostDevice find_host_device(const Host& host, const std::string& text);
 

@@ -34,7 +34,7 @@ struct Relay {
     Local::socket machine;
 };
 
-// The other direction has no sense any more, either: a frame may have been cut.
+// The other direction is useless now too: a frame may have been cut.
 void close(Relay& relay) {
     boost::system::error_code ignored;
     relay.peer.close(ignored);

@@ -11,7 +11,7 @@ namespace runtime {
 // then the other is closed too. What comes from the peer and is no frame (frame_filter.h) is left out. The log names the card.
 void start_relay(std::string card, boost::asio::ip::tcp::socket peer, base::UniqueFd machine);
 
-// Likewise with the first peer that connects. What the machine sends before it is there waits in the socket.
+// The same with the first peer that connects. What the machine sends before it is there waits in the socket.
 void start_relay(std::string card, boost::asio::ip::tcp::acceptor acceptor, base::UniqueFd machine);
 
 }  // namespace runtime

@@ -16,7 +16,7 @@ namespace runtime {
 struct Endpoint {
     enum class Kind { udp, tcp_connect, tcp_listen } kind = Kind::udp;
     std::string host;   // an IP address; of tcp-listen none
-    uint16_t port = 0;  // likewise
+    uint16_t port = 0;  // of tcp-listen 0
 };
 
 // From udp://IP:PORT, tcp-connect://IP:PORT or tcp-listen://. Throws base::Error that names the text.

@@ -111,7 +111,7 @@ Entry settle_inode(base::UniqueFd fd, const struct stat& st, const EntryRules& r
     return entry;
 }
 
-// Puts what is staged in the place of the link. Exchanged, since the host may have put something else there meanwhile, which must stay.
+// Replaces the link with what is staged, by an exchange: the host may have put something else there meanwhile, which must stay.
 void replace_link(int link, int folder, const std::string& name, int staging) {
     const auto exchange = [&] { return ::renameat2(staging, kStaged, folder, name.c_str(), RENAME_EXCHANGE); };
     if (exchange() < 0) {

@@ -19,7 +19,7 @@ namespace asio = boost::asio;
 using asio::awaitable;
 namespace {
 
-// Between two sweeps that nobody waits for. inotify queues 16,384 events.
+// Between two syncs that nobody waits for. inotify queues 16,384 events.
 constexpr auto kPause = std::chrono::milliseconds(50);
 
 }  // namespace
@@ -31,7 +31,7 @@ public:
         if (tree_.events()) changes_.assign(base::copy_of(tree_.events()).release());
     }
 
-    static void start(const std::shared_ptr<State>& self) { asio::co_spawn(self->executor_, keep_sweeping(self), asio::detached); }
+    static void start(const std::shared_ptr<State>& self) { asio::co_spawn(self->executor_, keep_syncing(self), asio::detached); }
 
     void stop() {
         stopped_ = true;
@@ -42,13 +42,13 @@ public:
         thread_.join();
     }
 
-    // Sweeps on the thread, after whatever is asked of it already; so many more processes run from then on.
-    static awaitable<void> sweep(std::shared_ptr<State> self, int more_running) {
+    // Syncs on the thread, after what was asked of it before. `more_running` processes more (or fewer) run from then on.
+    static awaitable<void> sync(std::shared_ptr<State> self, int more_running) {
         const auto done = std::make_shared<bool>(false);
         const auto finished = std::make_shared<base::Event>(self->executor_);
         asio::post(self->thread_, [self, more_running, done, finished] {
             self->running_ += more_running;
-            self->sweep_now();
+            self->sync_now();
             asio::post(self->executor_, [done, finished] {
                 *done = true;
                 finished->notify();
@@ -59,17 +59,17 @@ public:
     }
 
 private:
-    void sweep_now() {
+    void sync_now() {
         try {
-            tree_.sweep(running_ > 0);
+            tree_.sync(running_ > 0);
         } catch (const std::exception& e) {
-            spdlog::error("the volumes cannot be swept: {}", e.what());
+            spdlog::error("cannot sync the volumes: {}", e.what());
         }
     }
 
-    static awaitable<void> keep_sweeping(std::shared_ptr<State> self) {
+    static awaitable<void> keep_syncing(std::shared_ptr<State> self) {
         boost::system::error_code ignored;
-        co_await sweep(self, 0);
+        co_await sync(self, 0);
         while (!self->stopped_ && self->changes_.is_open()) {
             co_await self->changes_.async_wait(asio::posix::stream_descriptor::wait_read,
                                                asio::redirect_error(asio::use_awaitable, ignored));
@@ -77,13 +77,13 @@ private:
             self->pause_.expires_after(kPause);
             co_await self->pause_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
             if (self->stopped_) co_return;
-            co_await sweep(self, 0);
+            co_await sync(self, 0);
         }
     }
 
     asio::any_io_executor executor_;
     ShareWatcher tree_;                       // the thread's, but for `stop`
-    int running_ = 0;                         // likewise
+    int running_ = 0;                         // the thread's
     asio::posix::stream_descriptor changes_;  // tree_'s events
     asio::steady_timer pause_;
     bool stopped_ = false;
@@ -101,11 +101,11 @@ ShareSync::~ShareSync() {
 }
 
 awaitable<void> ShareSync::process_starts() {
-    return State::sweep(state_, 1);
+    return State::sync(state_, 1);
 }
 
 awaitable<void> ShareSync::process_ended() {
-    return State::sweep(state_, -1);
+    return State::sync(state_, -1);
 }
 
 }  // namespace runtime

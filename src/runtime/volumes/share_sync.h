@@ -10,14 +10,14 @@
 namespace runtime {
 
 // Keeps what guest and host see of the host volumes in agreement (docs/spec/exe-unit.md, "TRANSFER and the volume"; share_watcher.h), on a
-// thread of its own, so that a long sweep holds nothing else up. It sweeps before and after each process, and meanwhile a moment after
+// thread of its own, so that a long sync holds nothing else up. It syncs before and after each process, and in between a moment after
 // something has changed, for the entrypoint and for children that outlive their process.
 class ShareSync {
 public:
     // `share` is the folder of all host volumes, `staging` one on the same file system that the guest does not see. Throws base::Error.
     ShareSync(const boost::asio::any_io_executor& executor, const std::filesystem::path& share, const std::filesystem::path& staging,
               GuestOwner owner);
-    ~ShareSync();  // a sweep that goes on is cut short
+    ~ShareSync();  // cuts a running sync short
     ShareSync(const ShareSync&) = delete;
     ShareSync& operator=(const ShareSync&) = delete;
 

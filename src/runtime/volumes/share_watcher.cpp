@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/folders.h"
 #include "base/log.h"
-#include "base/quote.h"
+#include "base/untrusted_text.h"
 
 namespace runtime {
 namespace {
@@ -32,7 +32,7 @@ ShareWatcher::ShareWatcher(const std::filesystem::path& share, const std::filesy
     if (!watched_) spdlog::warn("the volumes cannot be watched and are walked at each command: {}", base::errno_text(errno));
 }
 
-void ShareWatcher::sweep(bool in_use) {
+void ShareWatcher::sync(bool in_use) {
     if (stopped_) return;
     read_events();
     if (!watched_) lost_ = true;
@@ -213,7 +213,7 @@ void ShareWatcher::adopt(int parent, const std::string& name, const Entry& entry
     forget(number);
 }
 
-// The number of a folder; -1 where it is none any more.
+// The number of a folder; -1 where it is no longer one.
 int ShareWatcher::watch(int fd) {
     if (watched_) {
         const int number = ::inotify_add_watch(events_.get(), ("/proc/self/fd/" + std::to_string(fd)).c_str(), kEvents);

@@ -14,7 +14,7 @@
 namespace runtime {
 
 // The folder that a VM shares by 9p, and what has changed below it. inotify tells: it reports QEMU's calls and the supervisor's alike, and
-// has queued them when the call returns. So a sweep costs what was changed and not what is there; only the first one walks the whole tree,
+// has queued them when the call returns. So a sync costs what was changed and not what is there. Only the first one walks the whole tree,
 // and those where events were lost or the host's limit of watches was reached. Every folder is reached from the share's own by openat, name
 // by name, without following anything, and is the one that was meant (its inode).
 //
@@ -34,11 +34,11 @@ public:
     // Readable when something has changed; none where that is not told.
     const base::UniqueFd& events() const { return events_; }
 
-    // Settles (mapped_entry.h) whatever has changed before the call. `in_use`: the guest runs something. Does not throw for what cannot be
-    // settled, but logs it.
-    void sweep(bool in_use);
+    // Settles (mapped_entry.h) whatever has changed before the call. `in_use`: the guest runs something. What cannot be settled is logged,
+    // not thrown.
+    void sync(bool in_use);
 
-    // Lets a sweep return early, and all later ones at once.
+    // Lets a running sync return early, and all later ones at once.
     void stop() { stopped_ = true; }
 
 private:

@@ -20,7 +20,7 @@ struct Volume {
     Kind kind = Kind::host;
     std::string name = {};     // host: the folder, storage: the image; relative to the workdir
     uint64_t bytes = 0;        // ram and storage
-    uint64_t preallocate = 0;  // storage: so many bytes take their space on the host at once
+    uint64_t preallocate = 0;  // storage: bytes whose space on the host is taken at once
     std::string errors = {};   // storage: ext4's errors= option; empty: its default
 };
 
