@@ -50,10 +50,10 @@ std::string reachable(const std::string& url) {
 }
 
 int serve(const Arguments& arguments) {
-    std::vector<registry::server::ServedFile> files;
+    std::vector<server::ServedFile> files;
     std::set<std::string> tags;
     for (const std::string& path : arguments.files) {
-        files.push_back(registry::server::open_served_file(path));
+        files.push_back(server::open_served_file(path));
         if (!tags.insert(files.back().tag).second) throw base::Error(path + ": another file has the same name");
     }
     // Before there are threads, so that all have them blocked.
@@ -73,10 +73,10 @@ int serve(const Arguments& arguments) {
     server::HttpOptions options;
     options.listen = arguments.listen;
     server::HttpServer http(
-        options, [&](const server::Request& request) { return registry::server::route_files(request, files, urls); },
+        options, [&](const server::Request& request) { return server::route_files(request, files, urls); },
         [](const server::Request&, unsigned, uint64_t) {});
     const std::string url = urls.http.empty() ? reachable(http.url()) : urls.http;
-    for (const registry::server::ServedFile& file : files) {
+    for (const server::ServedFile& file : files) {
         std::cout << file.name << ": " << base::format_size(file.size) << "\nimage hash: " << file.sha3 << "\nimage tag: " << file.tag
                   << "\nURL:      " << url << "/download/" << file.sha3 << "/" << file.name << "\n"
                   << sdk_lines(url, file.tag, file.sha3) << "\n";
