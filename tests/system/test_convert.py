@@ -29,7 +29,7 @@ NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-
 
 
 def trailer(path):
-    """The configuration of a .gvmi, read as spec/gvmi.md has it and not with our own reader."""
+    """The configuration of a .gvmi, read as docs/spec/gvmi.md has it and not with our own reader."""
     with open(path, "rb") as file:
         content = file.read()
     length = int(content[-8:])
