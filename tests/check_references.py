@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Finds documents and comments that name what does not exist: files, tests, ./dev commands, options of the programs.
+"""Finds documents and comments that name what does not exist: files, tests, ./dev commands, sub-commands and options of the programs.
 
 usage: check_references.py [--build FOLDER] [--top FOLDER] | --self-check
 
---build is a configured build folder: names of tests are looked up there. Prints FILE:LINE and the name, and exits 1, where something is missing.
+--build is a configured build folder: names of tests are looked up there, and sub-commands and options in the --help of the programs that it
+holds. Prints FILE:LINE and the name, and exits 1, where something is missing.
 """
 import argparse, pathlib, re, subprocess, sys, tempfile
 
@@ -41,6 +42,31 @@ def prose(path, text):
             yield number, line[line.index(comment) + len(comment):]
 
 
+class Program:
+    """A program or a sub-command: its options and its sub-commands, as its --help lists them."""
+
+    def __init__(self, command):
+        text = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True, timeout=30).stdout
+        self.options = {option for line in re.findall(r"^ +(-.*)", text, re.M) for option in OPTION.findall(line)}
+        listed = text.partition("\nSubcommands:\n")[2].partition("\n\n")[0]
+        self.commands = {name: Program([*command, name]) for name in re.findall(r"^  ([a-z-]+)", listed, re.M)}
+
+    def wrong(self, words):
+        """What these arguments name that does not exist. An option may also be one of an enclosing command's."""
+        command, known, options = self, set(self.options), []
+        for before, word in zip([None, *words], words):
+            if word in command.commands:
+                command = command.commands[word]
+                known |= command.options
+            # Only the first word: after an option it may be that option's value.
+            elif before is None and command.commands and re.fullmatch(r"[a-z][a-z-]+", word):
+                return [f"the program has no sub-command {word}"]
+            elif before in self.commands and command.commands and re.fullmatch(r"[a-z][a-z-]+", word):
+                return [f"{before} has no sub-command {word}"]
+            options += OPTION.findall(word)
+        return [f"the program has no option --{option}" for option in options if option not in known]
+
+
 class Check:
     def __init__(self, top, build):
         self.top = top
@@ -55,6 +81,10 @@ class Check:
         if build:
             listed = subprocess.run(["ctest", "--test-dir", build, "-N"], capture_output=True, text=True, check=True).stdout
             self.tests = re.findall(r"Test +#\d+: (\S+)", listed)
+        self.programs = {}
+        for name in PROGRAMS if build else ():
+            if (binary := pathlib.Path(build, "bin", name)).exists():
+                self.programs[name] = Program([binary.resolve()])
         self.missing = []
 
     def exists(self, name, beside):
@@ -79,9 +109,14 @@ class Check:
                     if not any(re.search(part, test) for test in self.tests):
                         report(f"there is no test {part}")
         for code in re.findall(r"`([^`]+)`", text) + ([text.strip()] if path.suffix == ".md" and "`" not in text else []):
-            words = code.split()
-            if words and words[0].removeprefix("build/bin/").removeprefix("$ ") in PROGRAMS:
-                for option in OPTION.findall(re.sub(r"'[^']*'", "", code.split(" -- ")[0])):
+            # What follows " -- " is for another program; what is quoted is one's own text.
+            words = re.sub(r"'[^']*'", "TEXT", code.removeprefix("$ ").split(" -- ")[0]).split()
+            name = words[0].removeprefix("build/bin/") if words else ""
+            if name in self.programs:
+                for wrong in self.programs[name].wrong(words[1:]):
+                    report(wrong)
+            elif name in PROGRAMS:
+                for option in OPTION.findall(" ".join(words)):
                     if option not in self.options and option not in ("help", "version"):
                         report(f"no program has the option --{option}")
 
@@ -101,20 +136,35 @@ class Check:
         return self.missing
 
 
+# A program with the sub-command `ls`, which has the option --right.
+FAKE_PROGRAM = """#!/bin/sh
+case $1 in
+  ls) printf 'Options:\\n  -h,--help  Help\\n  --right  Right\\n' ;;
+  *) printf 'Options:\\n  -h,--help  Help\\n\\nSubcommands:\\n  ls  Lists\\n\\nExample: gvmi ls\\n' ;;
+esac
+"""
+
+
 def self_check():
     """Each kind of wrong name is found, and right ones are not."""
     with tempfile.TemporaryDirectory() as folder:
-        top = pathlib.Path(folder)
+        top, build = pathlib.Path(folder, "tree"), pathlib.Path(folder, "build")
         for name in ("src", "docs/spec", "tests"):
             (top / name).mkdir(parents=True)
+        (build / "bin").mkdir(parents=True)
+        (build / "bin/gvmi").write_text(FAKE_PROGRAM)
+        (build / "bin/gvmi").chmod(0o755)
+        (build / "CTestTestfile.cmake").write_text('add_test(unit.right "true")\n')
         (top / "dev").write_text("do_test() {\n")
-        (top / "src/a.cpp").write_text('// See a.cpp and docs/spec/right.md.\nadd("--right");\n// Gone: src/gone.h and gone.cpp\n')
+        (top / "src/a.cpp").write_text('// See a.cpp and docs/spec/right.md.\nadd("--right");\nadd("--elsewhere");\n// Gone: src/gone.h and gone.cpp\n')
         (top / "docs/spec/right.md").write_text(
-            "[a](wrong.md)\n`./dev test` and `./dev tset`\n`gvmi ls --right` and `gvmi ls --wrong`\n\n    gvmkit-build --wronger x\n")
-        found = Check(top, None).run()
+            "[a](wrong.md)\n`./dev test` and `./dev tset`\n`gvmi ls --right` and `gvmi ls --elsewhere`\n\n    gvmkit-build --wronger x\n"
+            "`gvmi ls`, `gvmi sl`, `gvmi --help`\n`./dev test -R unit.right` and `./dev test -R 'unit.right|unit.wrong'`\n")
+        found = Check(top, build).run()
         wanted = ["docs/spec/right.md:1: there is no file wrong.md", "docs/spec/right.md:2: there is no ./dev tset",
-                  "docs/spec/right.md:3: no program has the option --wrong", "docs/spec/right.md:5: no program has the option --wronger",
-                  "src/a.cpp:3: there is no file gone.cpp", "src/a.cpp:3: there is no file src/gone.h"]
+                  "docs/spec/right.md:3: the program has no option --elsewhere", "docs/spec/right.md:5: no program has the option --wronger",
+                  "docs/spec/right.md:6: the program has no sub-command sl", "docs/spec/right.md:7: there is no test unit.wrong",
+                  "src/a.cpp:4: there is no file gone.cpp", "src/a.cpp:4: there is no file src/gone.h"]
         if sorted(found) != sorted(wanted):
             sys.exit("error: found\n" + "\n".join(sorted(found)) + "\ninstead of\n" + "\n".join(sorted(wanted)))
 
