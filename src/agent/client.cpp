@@ -135,7 +135,7 @@ Client::State::Violation Client::State::take(const Message& message) {
 }
 
 Client::State::Violation Client::State::take_ready(const Ready& ready) {
-    if (ready_waiter_.done) return "said twice that it is ready";
+    if (ready_waiter_.done) return "reported twice that it is ready";
     if (ready.version() != kProtocolVersion)
         return "speaks version " + std::to_string(ready.version()) + " of the protocol, not " + std::to_string(kProtocolVersion);
     ready_ = ready;

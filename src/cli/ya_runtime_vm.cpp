@@ -198,10 +198,10 @@ int warm_template(const CommandLine& line) {
     const Outcome outcome = base::with_context("cannot make a template",
                                                [&] { return *run_to_end(context, make_template(context.get_executor(), line.options)); });
     if (outcome == Outcome::refused) throw base::Error("templates of such VMs were tried here in the last 24 hours and did not work");
-    const char* said = "the template has been made";
-    if (outcome == Outcome::present) said = "there is a template already";
-    if (outcome == Outcome::busy) said = "another process is making a template";
-    spdlog::info(said);
+    const char* message = "the template has been made";
+    if (outcome == Outcome::present) message = "there is a template already";
+    if (outcome == Outcome::busy) message = "another process is making a template";
+    spdlog::info(message);
     return 0;
 }
 

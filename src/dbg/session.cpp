@@ -318,7 +318,7 @@ private:
     bool interactive_;        // lines are typed at a terminal
     bool prompting_ = false;  // waiting for such a line
     bool running_ = false;    // a command was asked for and has not ended
-    uint64_t pid_ = 0;        // of that command; 0 until the runtime has said it
+    uint64_t pid_ = 0;        // of that command; 0 until the runtime has sent it
     int unsent_signal_ = 0;   // for that command
     bool ending_ = false;     // the runtime may close its pipe now
     std::exception_ptr failure_;

@@ -74,8 +74,8 @@ fs::path parent_for_child(const fs::path& mount) {
     return parent;
 }
 
-// What runtimes that were killed have left; a group that has processes cannot be removed, and that of a living runtime must not be.
-void sweep(const fs::path& parent) {
+// Removes the groups of runtimes that were killed. A group with processes cannot be removed, and that of a living runtime must not be.
+void remove_leftovers(const fs::path& parent) {
     std::error_code error;
     for (fs::directory_iterator entry(parent, error); !error && entry != fs::directory_iterator(); entry.increment(error)) {
         const std::string name = entry->path().filename();
@@ -89,7 +89,7 @@ void sweep(const fs::path& parent) {
 
 fs::path make_group(const fs::path& parent, const Cgroup::Limits& limits) {
     static std::atomic<unsigned> count = 0;
-    sweep(parent);
+    remove_leftovers(parent);
     for (const char* controller : {"+memory", "+pids"})
         (void)write_to(parent / "cgroup.subtree_control", controller);  // where it is not on already
     fs::path path = parent / (std::string(kPrefix) + std::to_string(::getpid()) + '-' + std::to_string(count++));

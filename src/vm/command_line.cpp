@@ -109,12 +109,12 @@ void add_kernel(Arguments& arguments, const Machine& machine, uint64_t tsc_khz) 
     add(arguments, "-append", kernel_arguments(machine, tsc_khz));
 }
 
-void add_channels(Arguments& arguments, const Machine& machine, const InheritedFds& around) {
-    add(arguments, "-chardev", fmt::format("socket,id=qmp,fd={}", around.qmp));
+void add_channels(Arguments& arguments, const Machine& machine, const InheritedFds& fds) {
+    add(arguments, "-chardev", fmt::format("socket,id=qmp,fd={}", fds.qmp));
     add(arguments, "-mon", "chardev=qmp,mode=control");
-    add(arguments, "-chardev", fmt::format("socket,id=console,fd={}", around.console));
+    add(arguments, "-chardev", fmt::format("socket,id=console,fd={}", fds.console));
     add(arguments, "-serial", "chardev:console");
-    add(arguments, "-chardev", fmt::format("socket,id=agent,fd={}", around.agent));
+    add(arguments, "-chardev", fmt::format("socket,id=agent,fd={}", fds.agent));
     // Port 0 is a console's; more ports than are used would only cost boot time.
     add(arguments, "-device", virtio(machine, "serial", kAgentSlot) + ",id=ports,max_ports=2");
     add(arguments, "-device", "virtserialport,bus=ports.0,nr=1,chardev=agent,name=agent");
@@ -187,20 +187,20 @@ void add_cards(Arguments& arguments, const Machine& machine, const std::array<in
 
 }  // namespace
 
-std::vector<std::string> command_line(const Machine& machine, const InheritedFds& around, StartMode beginning) {
+std::vector<std::string> command_line(const Machine& machine, const InheritedFds& fds, StartMode mode) {
     check(machine);
-    if (has_pci(machine) && beginning == StartMode::restore) throw base::Error("a VM with PCI devices boots");
+    if (has_pci(machine) && mode == StartMode::restore) throw base::Error("a VM with PCI devices boots");
     Arguments arguments;
-    add_base(arguments, machine, around.memory);
-    if (beginning == StartMode::boot) {
-        add_kernel(arguments, machine, around.tsc_khz);
+    add_base(arguments, machine, fds.memory);
+    if (mode == StartMode::boot) {
+        add_kernel(arguments, machine, fds.tsc_khz);
     } else {
         add(arguments, "-incoming", "defer");
     }
-    add_channels(arguments, machine, around);
-    add_disks(arguments, machine, around.disks);
+    add_channels(arguments, machine, fds);
+    add_disks(arguments, machine, fds.disks);
     add_share(arguments, machine);
-    add_cards(arguments, machine, around.cards);
+    add_cards(arguments, machine, fds.cards);
     // What vfio has locked for its device cannot be given back.
     if (!has_pci(machine)) add(arguments, "-device", virtio(machine, "balloon", kBalloonSlot) + ",free-page-reporting=on");
     // Last, so that QEMU gives them addresses that are free.

@@ -26,6 +26,6 @@ enum class StartMode { boot, restore };
 // alike to a guest: 0 agent, 1 first read-only disk, 2 first writable disk, 3 share, 4 and 5 cards, 6 balloon, which returns the guest's
 // free pages to the host; but the second card is only there where it is wanted, and so is 7, the SCSI controller of further disks. With PCI
 // devices it is a q35 without the balloon. Throws base::Error for a machine that breaks machine.h's limits.
-std::vector<std::string> command_line(const Machine& machine, const InheritedFds& around, StartMode beginning);
+std::vector<std::string> command_line(const Machine& machine, const InheritedFds& fds, StartMode mode);
 
 }  // namespace vm

@@ -86,8 +86,8 @@ void allow(int rules, const std::vector<std::filesystem::path>& paths, uint64_t 
 Confinement::Confinement(const Allowed& allowed) {
     const long version = landlock_version();
     if (version == 0) {
-        static bool said = false;
-        if (!std::exchange(said, true)) spdlog::warn("this kernel has no Landlock (or its first version): QEMU runs without it");
+        static bool warned = false;
+        if (!std::exchange(warned, true)) spdlog::warn("this kernel has no Landlock (or its first version): QEMU runs without it");
         return;
     }
     const RulesetAttributes handled = everything(version);

@@ -87,7 +87,7 @@ Cgroup::Limits limits_of(const Machine& machine) {
     return {.memory_bytes = machine.memory_bytes + own, .tasks = machine.cores + 256};
 }
 
-base::Child spawn_qemu(const Machine& machine, const Channels& channels, const base::UniqueFd& memory, StartMode beginning,
+base::Child spawn_qemu(const Machine& machine, const Channels& channels, const base::UniqueFd& memory, StartMode mode,
                        const Cgroup& cgroup) {
     const std::string program = find_qemu();
     const Confinement confinement(files_of(program, machine));
@@ -103,18 +103,18 @@ base::Child spawn_qemu(const Machine& machine, const Channels& channels, const b
         command.fds.emplace_back(fd.get(), number);
         return number++;
     };
-    InheritedFds around{.agent = pass(channels.agent.second),
-                        .qmp = pass(channels.qmp.second),
-                        .console = pass(channels.console.second),
-                        .memory = pass(memory),
-                        .tsc_khz = machine.accelerator == Accelerator::tcg ? tsc_khz() : 0};
+    InheritedFds fds{.agent = pass(channels.agent.second),
+                     .qmp = pass(channels.qmp.second),
+                     .console = pass(channels.console.second),
+                     .memory = pass(memory),
+                     .tsc_khz = machine.accelerator == Accelerator::tcg ? tsc_khz() : 0};
     for (const Disk& disk : machine.disks)
-        around.disks.push_back(pass(disk.file));
+        fds.disks.push_back(pass(disk.file));
     for (size_t i = 0; i < kCards; i++) {
-        if (machine.cards[i]) around.cards[i] = pass(machine.cards[i]->socket);
+        if (machine.cards[i]) fds.cards[i] = pass(machine.cards[i]->socket);
     }
     command.fds.emplace_back(channels.errors.second.get(), 2);
-    command.argv = command_line(machine, around, beginning);
+    command.argv = command_line(machine, fds, mode);
     command.argv.insert(command.argv.begin(), program);
     spdlog::debug("{}", fmt::join(command.argv, " "));
     return base::spawn(command);
@@ -124,7 +124,7 @@ base::Child spawn_qemu(const Machine& machine, const Channels& channels, const b
 
 class Qemu::State {
 public:
-    // `devices` of a VM that goes on from where another was; none: it boots.
+    // `devices` are those of a saved VM to resume from; without them the VM boots.
     State(const asio::any_io_executor& executor, Cgroup cgroup, base::Child child, Channels channels, base::UniqueFd memory,
           base::UniqueFd devices)
         : executor_(executor),
@@ -151,9 +151,9 @@ public:
     }
 
     static asio::awaitable<ExitReason> ended(std::shared_ptr<State> self) {
-        while (!self->ending_)
+        while (!self->exit_reason_)
             co_await self->done_.wait();
-        co_return *self->ending_;
+        co_return *self->exit_reason_;
     }
 
     static asio::awaitable<SavedVm> save(std::shared_ptr<State> self) {
@@ -164,7 +164,7 @@ public:
         co_await self->qmp_->execute("getfd", std::move(name), saved.devices.get());
         nlohmann::json uri{{"uri", "fd:devices"}};
         co_await self->qmp_->execute("migrate", std::move(uri));
-        while (self->migration_.empty() && !self->ending_)
+        while (self->migration_.empty() && !self->exit_reason_)
             co_await self->saved_.wait();
         if (self->migration_ != "completed") throw QmpError("QEMU: migrate: it has not completed");
         self->kill();
@@ -179,9 +179,9 @@ public:
 
     // Whoever waits for the end must not wait for ever.
     void close() {
-        if (!ending_) {
+        if (!exit_reason_) {
             kill();
-            set_ending(child_.wait());
+            set_exit_reason(child_.wait());
         }
         qmp_.reset();
         console_.sink = nullptr;
@@ -210,8 +210,7 @@ private:
             base::timings().mark("QEMU answers");
             if (self->devices_) co_await restore(self);
         } catch (const QmpError& e) {
-            // QEMU has ended, or is about to be found out as useless; its ending tells more. But one that waits to be restored would wait
-            // on.
+            // QEMU has ended or is about to, and its exit reason tells more. But a QEMU that waits to be restored would wait for ever.
             if (!self->devices_) co_return;
             self->restore_error_ = e.what();
             self->child_.kill(SIGKILL);
@@ -256,7 +255,7 @@ private:
             if (status.value("status", "") != "internal-error") co_return;
             self->internal_error_ = true;
             self->kill();
-        } catch (const std::exception&) {  // no connection, or an answer of a wrong shape: the ending tells more
+        } catch (const std::exception&) {  // no connection, or an answer of a wrong shape: the exit reason tells more
         }
     }
 
@@ -275,17 +274,17 @@ private:
     }
 
     static void wait_for_exit(const std::shared_ptr<State>& self) {
-        if (self->ending_) return;
+        if (self->exit_reason_) return;
         self->exit_.async_wait(asio::posix::stream_descriptor::wait_read, [self](const boost::system::error_code&) {
-            if (!self->ending_) self->set_ending(self->child_.wait());
+            if (!self->exit_reason_) self->set_exit_reason(self->child_.wait());
         });
     }
 
-    void set_ending(int wait_status) {
-        ending_ = describe_exit(wait_status, console_.text.text(), errors_.text.text());
-        if (!restore_error_.empty() && WIFSIGNALED(wait_status)) ending_->reason = restore_error_;
-        if (killed_) ending_->reason = "the VM was stopped";
-        if (internal_error_) ending_->reason = "this host's KVM cannot run the VM's kernel (KVM internal error)";
+    void set_exit_reason(int wait_status) {
+        exit_reason_ = describe_exit(wait_status, console_.text.text(), errors_.text.text());
+        if (!restore_error_.empty() && WIFSIGNALED(wait_status)) exit_reason_->reason = restore_error_;
+        if (killed_) exit_reason_->reason = "the VM was stopped";
+        if (internal_error_) exit_reason_->reason = "this host's KVM cannot run the VM's kernel (KVM internal error)";
         done_.notify();
         saved_.notify();
     }
@@ -301,7 +300,7 @@ private:
     Stream console_;  // the guest's
     Stream errors_;   // QEMU's own
     int open_streams_ = 2;
-    base::Event done_;           // ending_ was set
+    base::Event done_;           // exit_reason_ was set
     base::Event saved_;          // migration_ was set, or QEMU has ended
     std::string migration_;      // its status at its end; empty: not there yet
     std::string restore_error_;  // QMP's
@@ -310,7 +309,7 @@ private:
     DiskErrors disk_errors_;
     bool internal_error_ = false;
     bool killed_ = false;  // by us
-    std::optional<ExitReason> ending_;
+    std::optional<ExitReason> exit_reason_;
 };
 
 Qemu::Qemu(std::shared_ptr<State> state) : state_(std::move(state)) {}

@@ -18,9 +18,9 @@ namespace vm {
 // where the kernel has it) and dead as soon as we are, however we die. What a disk refuses to write or read is logged.
 class Qemu {
 public:
-    // Starts QEMU and its guest, which boots, or goes on from where the VM of a template was when it was saved. Call it from the main
+    // Starts QEMU and its guest. The guest boots, or resumes from where the VM of a template was saved. Call it from the main
     // thread. Throws base::Error when QEMU is missing or cannot be started, or the template is damaged; what QEMU itself finds wrong shows
-    // as its ending.
+    // as its exit reason.
     static std::unique_ptr<Qemu> start(const boost::asio::any_io_executor& executor, Machine machine, const TemplateFile* origin = nullptr);
     ~Qemu();  // kills and reaps; `ended` completes
     Qemu(const Qemu&) = delete;

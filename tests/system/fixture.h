@@ -70,7 +70,7 @@ public:
 
     // Asks for the shutdown and returns the runtime's exit code.
     int shutdown();
-    // The exit code of a runtime that ends by itself, once all that it said has been read; base::Error at the deadline.
+    // The exit code of a runtime that ends by itself, once all of its output has been read; base::Error at the deadline.
     int exit_code(Duration deadline = kDeadline);
 
     template <typename T>

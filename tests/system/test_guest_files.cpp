@@ -96,7 +96,7 @@ TEST_F(Guest, WritesTheFilesInEtc) {
     EXPECT_EQ(vm->log(), "");
 }
 
-// An image with a program and nothing else, or with a file in the place of /etc.
+// An image with a program and nothing else, or with a file in place of /etc.
 TEST_F(Guest, StartsPoorImages) {
     for (const bool etc_is_file : {false, true}) {
         const fs::path tree = work_ / (etc_is_file ? "odd" : "bare");

@@ -296,7 +296,7 @@ TEST_F(Client, HostileOtherVersion) {
 TEST_F(Client, HostileReadyTwice) {
     say_ready();
     say_ready();
-    EXPECT_EQ(reason(), "the VM's agent said twice that it is ready");
+    EXPECT_EQ(reason(), "the VM's agent reported twice that it is ready");
 }
 
 TEST_F(Client, HostileBeforeReady) {

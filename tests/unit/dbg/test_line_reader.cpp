@@ -14,7 +14,7 @@ namespace dbg {
 namespace {
 namespace asio = boost::asio;
 
-// Puts a descriptor in the place of standard input for a while.
+// Puts a descriptor in place of standard input for a while.
 class StandardInput {
 public:
     explicit StandardInput(int fd) : saved_(::dup(STDIN_FILENO)) { ::dup2(fd, STDIN_FILENO); }

@@ -25,10 +25,10 @@ void add_disk(vm::Machine& machine, const char* serial, bool read_only, bool eph
     machine.disks.push_back({.file = {}, .serial = serial, .read_only = read_only, .ephemeral = ephemeral});
 }
 
-std::string line(const vm::Machine& machine, vm::StartMode beginning = vm::StartMode::boot) {
-    const vm::InheritedFds around{
+std::string line(const vm::Machine& machine, vm::StartMode mode = vm::StartMode::boot) {
+    const vm::InheritedFds fds{
         .agent = 3, .qmp = 4, .console = 5, .memory = 12, .tsc_khz = 2596122, .disks = {6, 7, 8, 9}, .cards = {10, 11}};
-    return fmt::format("{}", fmt::join(vm::command_line(machine, around, beginning), " "));
+    return fmt::format("{}", fmt::join(vm::command_line(machine, fds, mode), " "));
 }
 
 TEST(CommandLine, DescribesTheMachine) {

@@ -41,15 +41,15 @@ protected:
     }
 
     vm::ExitReason wait(vm::Qemu& qemu) {
-        std::optional<vm::ExitReason> ending;
+        std::optional<vm::ExitReason> exit_reason;
         asio::co_spawn(io_, qemu.ended(), [&](const std::exception_ptr&, vm::ExitReason e) {
-            ending = std::move(e);
+            exit_reason = std::move(e);
             io_.stop();
         });
         io_.restart();
         io_.run_for(20s);
-        EXPECT_TRUE(ending) << "QEMU did not end in time";
-        return ending.value_or(vm::ExitReason{});
+        EXPECT_TRUE(exit_reason) << "QEMU did not end in time";
+        return exit_reason.value_or(vm::ExitReason{});
     }
 
     fs::path folder_;
@@ -68,10 +68,10 @@ TEST_F(Qemu, NamesAMissingFile) {
 TEST_F(Qemu, EndsWithQemusReason) {
     std::ofstream(folder_ / "vmlinux") << "not a kernel";
     const auto qemu = vm::Qemu::start(io_.get_executor(), machine());
-    const vm::ExitReason ending = wait(*qemu);
-    EXPECT_EQ(ending.code, 1);
-    EXPECT_THAT(ending.reason, testing::StartsWith("QEMU: ")) << ending.last_lines;
-    EXPECT_THAT(ending.last_lines, testing::HasSubstr(ending.reason.substr(6)));
+    const vm::ExitReason exit_reason = wait(*qemu);
+    EXPECT_EQ(exit_reason.code, 1);
+    EXPECT_THAT(exit_reason.reason, testing::StartsWith("QEMU: ")) << exit_reason.last_lines;
+    EXPECT_THAT(exit_reason.last_lines, testing::HasSubstr(exit_reason.reason.substr(6)));
 }
 
 TEST_F(Qemu, RunsConfinedUntilItIsStopped) {
@@ -94,9 +94,9 @@ TEST_F(Qemu, RunsConfinedUntilItIsStopped) {
     std::ifstream environment("/proc/" + std::to_string(qemu->pid()) + "/environ");
     EXPECT_EQ(environment.get(), std::ifstream::traits_type::eof());
     qemu->kill();
-    const vm::ExitReason ending = wait(*qemu);
-    EXPECT_EQ(ending.code, 137);
-    EXPECT_EQ(ending.reason, "the VM was stopped") << ending.last_lines;
+    const vm::ExitReason exit_reason = wait(*qemu);
+    EXPECT_EQ(exit_reason.code, 137);
+    EXPECT_EQ(exit_reason.reason, "the VM was stopped") << exit_reason.last_lines;
 }
 
 TEST_F(Qemu, TellsThatItWasKilledByAnother) {
@@ -111,7 +111,7 @@ TEST_F(Qemu, IsGoneAfterTheDestructor) {
     auto qemu = vm::Qemu::start(io_.get_executor(), machine());
     const pid_t pid = qemu->pid();
     std::string reason;
-    asio::co_spawn(io_, qemu->ended(), [&](const std::exception_ptr&, const vm::ExitReason& ending) { reason = ending.reason; });
+    asio::co_spawn(io_, qemu->ended(), [&](const std::exception_ptr&, const vm::ExitReason& exit_reason) { reason = exit_reason.reason; });
     io_.run_for(50ms);
     qemu.reset();
     EXPECT_LT(::kill(pid, 0), 0);

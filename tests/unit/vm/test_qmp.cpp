@@ -32,7 +32,7 @@ protected:
         if (error) std::rethrow_exception(error);
     }
 
-    // Connects to a peer that has said `text`.
+    // Connects to a peer that has sent `text`.
     void connect_to_peer(const std::string& text) {
         auto [ours, theirs] = base::socket_pair();
         peer_ = std::move(theirs);
