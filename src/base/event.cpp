@@ -23,10 +23,14 @@ awaitable<void> Event::wait(std::chrono::steady_clock::duration limit) {
 
 awaitable<void> Event::wait_until(std::shared_ptr<Waiters> waiters, asio::any_io_executor executor,
                                   asio::steady_timer::time_point deadline) {
-    const auto waiter = waiters->emplace(waiters->end(), std::move(executor), deadline);
+    // Removed by a destructor: a coroutine that is destroyed while it waits must not leave a timer of a destroyed io_context behind.
+    struct Waiter {
+        Waiters& all;
+        Waiters::iterator timer;
+        ~Waiter() { all.erase(timer); }
+    } waiter{*waiters, waiters->emplace(waiters->end(), std::move(executor), deadline)};
     boost::system::error_code ignored;
-    co_await waiter->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    waiters->erase(waiter);
+    co_await waiter.timer->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
 }  // namespace base

@@ -5,6 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <memory>
 
 namespace {
 
@@ -72,6 +73,17 @@ TEST_F(Event, WaitsAgainAfterALimitHasPassed) {
     event_.notify();
     io_.poll();
     EXPECT_EQ(woken_, 2);
+}
+
+// The waiting coroutine dies with the io_context, and nothing of it may be left in the event.
+TEST(EventAlone, OutlivesTheIoContextOfWhoWaits) {
+    auto io = std::make_unique<asio::io_context>();
+    base::Event event(io->get_executor());
+    asio::co_spawn(
+        *io, [&event]() -> awaitable<void> { co_await event.wait(); }, asio::detached);
+    io->poll();
+    io.reset();
+    event.notify();
 }
 
 }  // namespace
