@@ -33,7 +33,7 @@ bool is_there(const std::string& output, const std::string& sha3) {
 }
 
 int pull(const Arguments& arguments) {
-    const registry::HttpOptions options = registry_http();
+    const http::Options options = registry_http();
     const registry::ImageSource source = registry::resolve_image(arguments.what, registry::read_settings(".").url, options);
     const std::string output = arguments.output.empty() ? source.file_name : arguments.output;
     std::string hash = source.sha3;

@@ -117,7 +117,7 @@ void finish_push(const PushArguments& arguments, const PushPlan& plan, const std
             TransferProgress line("uploading", progress);
             registry::PushOptions options{.url = plan.settings.url, .workers = arguments.workers, .name = plan.name, .login = plan.login};
             options.say = say;
-            options.http = registry_http();
+            options.connection = registry_http();
             options.progress = [&line](uint64_t done, uint64_t total) { line.show(done, total); };
             summary = registry::push_image(described, options);
         }

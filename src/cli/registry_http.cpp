@@ -6,8 +6,8 @@
 
 namespace cli {
 
-registry::HttpOptions registry_http() {
-    registry::HttpOptions options;
+http::Options registry_http() {
+    http::Options options;
     options.retrying = [](const std::string& reason) {
         // A line of progress may be there.
         const char* clear = ::isatty(STDERR_FILENO) == 1 ? "\r\x1b[K" : "";

@@ -1,11 +1,10 @@
 #include "oci/engine.h"
 
-#include <curl/curl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -14,6 +13,9 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "http/client.h"
+#include "http/percent_encode.h"
+#include "http/status.h"
 #include "oci/docker_archive.h"
 #include "oci/files.h"
 #include "oci/parse.h"
@@ -23,85 +25,34 @@ namespace {
 
 constexpr size_t kMaxAnswer = size_t{4} << 20;
 
-using Sink = std::function<void(std::span<const std::byte>)>;
-
-struct FreeCurl {
-    void operator()(CURL* curl) const { curl_easy_cleanup(curl); }
-};
-
-// libcurl is C: what the sink throws is kept and thrown again after it.
-struct Transfer {
-    CURL* curl;
-    const Sink& sink;
-    std::string error_body;
-    std::exception_ptr failure;
-};
-
-size_t on_body(char* data, size_t size, size_t count, void* user) {
-    auto& transfer = *static_cast<Transfer*>(user);
-    long status = 0;
-    curl_easy_getinfo(transfer.curl, CURLINFO_RESPONSE_CODE, &status);
-    try {
-        if (status == 200) {
-            transfer.sink(std::as_bytes(std::span(data, size * count)));
-        } else if (transfer.error_body.size() < kMaxAnswer) {
-            transfer.error_body.append(data, size * count);
-        }
-        return size * count;
-    } catch (...) {
-        transfer.failure = std::current_exception();
-        return CURL_WRITEFUNC_ERROR;
-    }
-}
-
 // "message" of an engine's JSON.
-std::string message_in(const std::string& body, long status) {
+std::string message_in(const http::Response& response) {
     try {
-        std::string message = get_text(base::parse_json(body), "message");
+        std::string message = get_text(base::parse_json(response.body), "message");
         if (!message.empty()) return message;
     } catch (const base::Error&) {
         // not its usual form
     }
-    return "HTTP status " + std::to_string(status);
+    return "HTTP status " + std::to_string(response.status);
 }
 
-// False when the engine does not know the image. Throws base::Error where it does not answer, or with an error.
-bool get(const std::string& socket, const std::string& path, const Sink& sink) {
-    const std::unique_ptr<CURL, FreeCurl> curl(curl_easy_init());
-    if (!curl) throw std::bad_alloc();
-    Transfer transfer{curl.get(), sink, {}, {}};
-    const std::string url = "http://engine" + path;
-    constexpr long kConnectSeconds = 10;
-    curl_easy_setopt(curl.get(), CURLOPT_UNIX_SOCKET_PATH, socket.c_str());
-    curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
-    curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl.get(), CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
-    curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &transfer);
-    const CURLcode code = curl_easy_perform(curl.get());
-    if (transfer.failure) std::rethrow_exception(transfer.failure);
-    if (code != CURLE_OK) throw base::Error(curl_easy_strerror(code));
-    long status = 0;
-    curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
-    if (status == 404) return false;
-    if (status != 200) throw base::Error(message_in(transfer.error_body, status));
+// Returns false where the engine does not know the image. Throws base::Error where it does not answer, or with an error.
+bool get(const std::string& socket, const std::string& path, const std::function<void(std::span<const std::byte>)>& sink) {
+    http::Options options;
+    options.connect = std::chrono::seconds(10);
+    options.stall = std::chrono::seconds(0);  // an engine may collect a large image before it sends a byte
+    options.unix_socket = socket;
+    http::Request request{.url = "http://engine" + path, .any_status = true};
+    request.sink = [&sink](const http::Response&, std::span<const std::byte> bytes) { sink(bytes); };
+    const http::Response response = http::Session(options).send(request);
+    if (response.status == http::kNotFound) return false;
+    if (response.status != http::kOk) throw base::Error(message_in(response));
     return true;
 }
 
-// The name as a part of a path: engines take slashes as they are.
+// Engines take slashes in a name as they are.
 std::string path_of(const std::string& name) {
-    constexpr const char* kHex = "0123456789ABCDEF";
-    std::string path = "/images/";
-    for (const char c : name) {
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                           std::string("-._/:@").find(c) != std::string::npos;
-        if (plain) {
-            path.push_back(c);
-        } else {
-            path.append("%").append(1, kHex[static_cast<unsigned char>(c) >> 4]).append(1, kHex[static_cast<unsigned char>(c) & 15]);
-        }
-    }
-    return path;
+    return "/images/" + http::percent_encode(name, "/:@");
 }
 
 std::vector<std::string> sockets() {

@@ -6,11 +6,14 @@
 
 #include "base/json.h"
 #include "base/untrusted_text.h"
+#include "http/percent_encode.h"
+#include "http/retry.h"
+#include "http/status.h"
 
 namespace registry {
 namespace {
 
-[[noreturn]] void refuse(const HttpRequest& request, const HttpAnswer& answer) {
+[[noreturn]] void refuse(const http::Request& request, const http::Response& answer) {
     std::string text = request.method + " " + request.url + ": status " + std::to_string(answer.status);
     if (const auto location = answer.headers.find("location"); answer.status / 100 == 3 && location != answer.headers.end()) {
         text += ": it sends to " + base::escape_line(location->second) + "; set REGISTRY_URL to where the registry is";
@@ -75,35 +78,35 @@ ImageInfo parse_info(const std::string& body, bool https) {
 
 }  // namespace
 
-HttpAnswer Api::send(const HttpRequest& request) {
-    HttpAnswer answer;
-    retry(options_, [&] { answer = session_.send(request); });
+http::Response Api::send(const http::Request& request) {
+    http::Response answer;
+    http::retry(options_, [&] { answer = session_.send(request); });
     return answer;
 }
 
 bool Api::login(const Login& login, std::string& reason) {
     const nlohmann::json body = {{"username", login.user}, {"password", login.token}};
-    const HttpRequest request{
+    const http::Request request{
         .method = "POST", .url = url_ + "/auth/pat/login", .headers = {"Content-Type: application/json"}, .body = base::to_text(body)};
-    const HttpAnswer answer = send(request);
-    if (answer.status == 200) return true;
-    if (answer.status != 401 && answer.status != 403) refuse(request, answer);
+    const http::Response answer = send(request);
+    if (answer.status == http::kOk) return true;
+    if (answer.status != http::kUnauthorized && answer.status != http::kForbidden) refuse(request, answer);
     reason = base::escape_line(answer.body);
     return false;
 }
 
 UploadStatus Api::upload_status(const std::string& descriptor_hash, size_t chunks) {
-    const HttpRequest request{.url = url_ + "/v1/image/descr/" + descriptor_hash};
-    const HttpAnswer answer = send(request);
+    const http::Request request{.url = url_ + "/v1/image/descr/" + descriptor_hash};
+    const http::Response answer = send(request);
     if (!answer.success()) refuse(request, answer);
     return base::with_context("GET " + request.url, [&] { return parse_status(answer.body, chunks); });
 }
 
 void Api::push_descriptor(const std::string& descriptor_bytes) {
     // A text with a file's name: the whole of it is in memory already.
-    HttpRequest request{.method = "POST", .url = url_ + "/v1/image/push/descr"};
+    http::Request request{.method = "POST", .url = url_ + "/v1/image/push/descr"};
     request.parts = {{.name = "file", .text = descriptor_bytes, .file_name = "descriptor.txt"}};
-    const HttpAnswer answer = send(request);
+    const http::Response answer = send(request);
     if (!answer.success()) refuse(request, answer);
 }
 
@@ -111,7 +114,7 @@ void Api::push_chunk(const std::string& descriptor_hash, const Descriptor& descr
                      const std::function<void(uint64_t)>& sent) {
     const uint64_t position = number * descriptor.chunk_size;
     const uint64_t length = descriptor.chunk_length(number);
-    HttpRequest request{.method = "POST", .url = url_ + "/v1/image/push/chunk"};
+    http::Request request{.method = "POST", .url = url_ + "/v1/image/push/chunk"};
     request.parts = {{.name = "descr-sha256", .text = descriptor_hash},
                      {.name = "chunk-no", .text = std::to_string(number)},
                      {.name = "chunk-sha256", .text = descriptor.chunks.at(number)},
@@ -119,25 +122,25 @@ void Api::push_chunk(const std::string& descriptor_hash, const Descriptor& descr
                      {.name = "chunk-len", .text = std::to_string(length)},
                      {.name = "file", .text = {}, .file_name = "descriptor.txt", .fd = fd, .offset = position, .length = length}};
     request.sent = sent;
-    const HttpAnswer answer = send(request);
+    const http::Response answer = send(request);
     if (!answer.success()) refuse(request, answer);
 }
 
 void Api::attach(const std::string& descriptor_hash, const Reference& name, const Login& login, bool check) {
-    HttpRequest request{.method = "POST", .url = url_ + "/v1/image/descr/attach/" + descriptor_hash};
+    http::Request request{.method = "POST", .url = url_ + "/v1/image/descr/attach/" + descriptor_hash};
     request.parts = {{.name = "username", .text = name.user},
                      {.name = "repository", .text = name.repository},
                      {.name = "tag", .text = name.tag},
                      {.name = "login", .text = login.user},
                      {.name = "token", .text = login.token}};
     if (check) request.parts.push_back({.name = "check", .text = "true"});
-    const HttpAnswer answer = send(request);
-    if (answer.status != 200) refuse(request, answer);
+    const http::Response answer = send(request);
+    if (answer.status != http::kOk) refuse(request, answer);
 }
 
 ImageInfo Api::image_info(const std::string& key, const std::string& value) {
-    const HttpRequest request{.url = url_ + "/v1/image/info?" + key + "=" + url_encode(value) + "&dev=true"};
-    const HttpAnswer answer = send(request);
+    const http::Request request{.url = url_ + "/v1/image/info?" + key + "=" + http::percent_encode(value) + "&dev=true"};
+    const http::Response answer = send(request);
     if (!answer.success()) refuse(request, answer);
     return base::with_context("GET " + request.url, [&] { return parse_info(answer.body, url_.starts_with("https://")); });
 }

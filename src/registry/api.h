@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "http/client.h"
 #include "registry/descriptor.h"
-#include "registry/http.h"
 #include "registry/reference.h"
 #include "registry/settings.h"
 
@@ -27,10 +27,10 @@ struct ImageInfo {
 };
 
 // The requests of docs/spec/registry.md, over one connection; one thread at a time. All throw base::Error that names the request; a
-// TransientError only after the tries that the options allow. Answers are a stranger's and are checked.
+// http::TransientError only after the tries that the options allow. Answers are a stranger's and are checked.
 class Api {
 public:
-    explicit Api(std::string url, const HttpOptions& options = {}) : url_(std::move(url)), options_(options), session_(options) {}
+    explicit Api(std::string url, const http::Options& options = {}) : url_(std::move(url)), options_(options), session_(options) {}
 
     // Whether the registry takes the login; its reason goes to `reason`.
     bool login(const Login& login, std::string& reason);
@@ -47,11 +47,11 @@ public:
     ImageInfo image_info(const std::string& key, const std::string& value);
 
 private:
-    HttpAnswer send(const HttpRequest& request);
+    http::Response send(const http::Request& request);
 
     std::string url_;
-    HttpOptions options_;
-    HttpSession session_;
+    http::Options options_;
+    http::Session session_;
 };
 
 }  // namespace registry

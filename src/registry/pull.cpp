@@ -13,11 +13,14 @@
 #include <string_view>
 #include <vector>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/hash.h"
 #include "base/size.h"
 #include "base/untrusted_text.h"
+#include "http/retry.h"
+#include "http/status.h"
 #include "registry/api.h"
 #include "registry/descriptor.h"
 
@@ -52,7 +55,7 @@ std::optional<uint64_t> number(std::string_view text) {
     return value;
 }
 
-std::string header(const HttpAnswer& answer, const char* name) {
+std::string header(const http::Response& answer, const char* name) {
     const auto found = answer.headers.find(name);
     return found == answer.headers.end() ? "" : found->second;
 }
@@ -95,6 +98,7 @@ public:
     void commit(const std::filesystem::path& output) const {
         if (::fsync(fd_.get()) < 0) base::throw_errno("cannot write ", path_);
         if (::rename(path_.c_str(), output.c_str()) < 0) base::throw_errno("cannot rename ", path_, " to ", output);
+        base::sync_folder(output.has_parent_path() ? output.parent_path() : ".");
     }
 
 private:
@@ -114,27 +118,27 @@ public:
     std::string hash() { return hasher_.hex(); }
 
     // One request, from where the file ends.
-    void advance(HttpSession& session) {
-        HttpRequest request{.url = source_.url};
+    void advance(http::Session& session) {
+        http::Request request{.url = source_.url};
         if (position_ > 0) request.headers.push_back("Range: bytes=" + std::to_string(position_) + "-");
         if (position_ > 0 && !etag_.empty()) request.headers.push_back("If-Range: " + etag_);
         bool begun = false;
-        request.sink = [&](const HttpAnswer& head, std::span<const std::byte> data) {
+        request.sink = [&](const http::Response& head, std::span<const std::byte> data) {
             if (!begun) begin(head);
             begun = true;
             take(data);
         };
-        const HttpAnswer answer = session.send(request);
+        const http::Response answer = session.send(request);
         const std::string what = "GET " + source_.url;
-        if (answer.status == 416 && position_ > 0) {  // what is there is not of this file
+        if (answer.status == http::kNotSatisfiable && position_ > 0) {  // what is there is not of this file
             start_anew();
             return;
         }
         if (!answer.success())
             throw base::Error(what + ": status " + std::to_string(answer.status) + ": " + base::escape_line(answer.body));
-        if (!begun) throw TransientError(what + ": an empty answer");
+        if (!begun) throw http::TransientError(what + ": an empty answer");
         if (!done())
-            throw TransientError(what + ": it ended after " + std::to_string(position_) + " of " + std::to_string(size_) + " bytes");
+            throw http::TransientError(what + ": it ended after " + std::to_string(position_) + " of " + std::to_string(size_) + " bytes");
     }
 
 private:
@@ -153,9 +157,9 @@ private:
         position_ = 0;
     }
 
-    void begin(const HttpAnswer& head) {
+    void begin(const http::Response& head) {
         std::optional<uint64_t> total;
-        if (head.status == 206) {
+        if (head.status == http::kPartialContent) {
             const auto range = first_and_total(header(head, "content-range"));
             if (!range || range->first != position_) {
                 throw base::Error("it sends another part than was asked for (" + base::escape_line(header(head, "content-range")) + ")");
@@ -205,15 +209,15 @@ private:
 };
 
 // Goes on after breaks; one that brings less than 1 MiB counts as a failed try.
-void run(Download& download, const HttpOptions& options) {
+void run(Download& download, const http::Options& options) {
     constexpr uint64_t kAdvance = 1 << 20;
-    HttpSession session(options);
+    http::Session session(options);
     while (!download.done()) {
         const uint64_t before = download.position();
-        retry(options, [&] {
+        http::retry(options, [&] {
             try {
                 download.advance(session);
-            } catch (const TransientError& e) {
+            } catch (const http::TransientError& e) {
                 if (download.position() < before + kAdvance) throw;
                 options.retrying(e.what());
             }
@@ -223,7 +227,7 @@ void run(Download& download, const HttpOptions& options) {
 
 }  // namespace
 
-ImageSource resolve_image(const std::string& what, const std::string& registry_url, const HttpOptions& options) {
+ImageSource resolve_image(const std::string& what, const std::string& registry_url, const http::Options& options) {
     constexpr std::string_view kPackage = "hash:sha3:";
     const std::string hash = lower(what.starts_with("sha3:") ? what.substr(5) : what);
     if (is_hex(hash, kSha3Digits)) {
@@ -248,14 +252,14 @@ ImageSource resolve_image(const std::string& what, const std::string& registry_u
 }
 
 std::string pull_image(const ImageSource& source, const std::filesystem::path& output,
-                       const std::function<void(uint64_t, uint64_t)>& progress, const HttpOptions& options) {
+                       const std::function<void(uint64_t, uint64_t)>& progress, const http::Options& options) {
     std::error_code error;
     if (std::filesystem::is_directory(output, error)) throw base::Error(output.string() + ": it is a folder");
     std::string key = source.sha3;
     std::string etag;
     if (key.empty()) {
-        HttpAnswer head;
-        retry(options, [&] { head = HttpSession(options).send({.method = "HEAD", .url = source.url}); });
+        http::Response head;
+        http::retry(options, [&] { head = http::Session(options).send({.method = "HEAD", .url = source.url}); });
         if (!head.success()) throw base::Error("HEAD " + source.url + ": status " + std::to_string(head.status));
         // Only a strong one promises the same bytes.
         if (header(head, "etag").starts_with('"')) etag = header(head, "etag");

@@ -5,7 +5,7 @@
 #include <functional>
 #include <string>
 
-#include "registry/http.h"
+#include "http/client.h"
 
 namespace registry {
 
@@ -20,7 +20,7 @@ struct ImageSource {
 
 // Finds an image by its tag, its hash (with or without "sha3:"), a URL, or a package as SDKs send it ("hash:sha3:HEX:URL"); the first two
 // ask the registry at `registry_url`. Throws base::Error.
-ImageSource resolve_image(const std::string& what, const std::string& registry_url, const HttpOptions& options = {});
+ImageSource resolve_image(const std::string& what, const std::string& registry_url, const http::Options& options = {});
 
 // Downloads an image to `output`, which appears when it is whole and its SHA3-224 is right; returns that hash. Until then it grows in
 // OUTPUT.<16 hex digits>.part, named after the image, from which a later call goes on; without a hash only where the server gives the file
@@ -28,6 +28,6 @@ ImageSource resolve_image(const std::string& what, const std::string& registry_u
 // other lengths and hashes than were said, no length, no room on the disk.
 std::string pull_image(
     const ImageSource& source, const std::filesystem::path& output,
-    const std::function<void(uint64_t, uint64_t)>& progress = [](uint64_t, uint64_t) {}, const HttpOptions& options = {});
+    const std::function<void(uint64_t, uint64_t)>& progress = [](uint64_t, uint64_t) {}, const http::Options& options = {});
 
 }  // namespace registry

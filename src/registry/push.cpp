@@ -59,7 +59,7 @@ private:
 
     void work(size_t worker) {
         try {
-            Api api(options_.url, options_.http);
+            Api api(options_.url, options_.connection);
             while (const auto number = next())
                 base::with_context("chunk " + std::to_string(*number), [&] { send(api, worker, *number); });
         } catch (...) {
@@ -178,7 +178,7 @@ void wait_until_full(Api& api, const DescribedImage& image, const PushOptions& o
 }  // namespace
 
 PushSummary push_image(const DescribedImage& image, const PushOptions& options) {
-    Api api(options.url, options.http);
+    Api api(options.url, options.connection);
     PushSummary summary;
     const UploadStatus status = api.upload_status(image.descriptor_hash, image.descriptor.chunks.size());
     if (status.descriptor) {

@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "http/client.h"
 #include "registry/describe.h"
-#include "registry/http.h"
 #include "registry/reference.h"
 #include "registry/settings.h"
 
@@ -17,7 +17,7 @@ struct PushOptions {
     unsigned workers = 4;                // chunks that are sent at once
     std::optional<Reference> name = {};  // with `login`; without it the upload is anonymous
     std::optional<Login> login = {};
-    HttpOptions http = {};
+    http::Options connection = {};
     std::chrono::seconds verified{120};  // what the registry may take to verify an image whose chunks it has
     std::function<void(const std::string&)> say = [](const std::string&) {};
     // Bytes that the registry has, and in all; may throw, which ends the push. It can be gone on with later.

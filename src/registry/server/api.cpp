@@ -33,9 +33,9 @@ std::unique_ptr<Exchange> route(const Request& request, Service& service, const 
         if (auto exchange = route_pull(request, service, urls)) return exchange;
         if (auto exchange = route_web(request, service)) return exchange;
     } else {
-        throw HttpError(kNotAllowed, "only GET, HEAD and POST are answered here");
+        throw HttpError(http::kNotAllowed, "only GET, HEAD and POST are answered here");
     }
-    throw HttpError(kNotFound, "there is nothing here");
+    throw HttpError(http::kNotFound, "there is nothing here");
 }
 
 }  // namespace registry::server

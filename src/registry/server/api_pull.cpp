@@ -33,7 +33,7 @@ PublicUrls public_urls(const Request& request, const PublicUrls& given) {
     PublicUrls urls = given;
     if (urls.http.empty() && urls.https.empty()) {
         const std::string host = request.header("Host");
-        if (!is_host(host)) throw HttpError(kBadRequest, "the request has no usable Host");
+        if (!is_host(host)) throw HttpError(http::kBadRequest, "the request has no usable Host");
         (urls.tls ? urls.https : urls.http) = (urls.tls ? "https://" : "http://") + host;
     }
     if (urls.http.empty()) urls.http = urls.https;
@@ -46,12 +46,12 @@ Response ranged_answer(const Request& request, uint64_t size, const std::string&
     const std::string if_range = request.header("If-Range");
     const Range range = parse_range(if_range.empty() || if_range == etag ? request.header("Range") : "", size);
     if (range.kind == Range::Kind::impossible) {
-        response.status = kNotSatisfiable;
+        response.status = http::kNotSatisfiable;
         response.headers.emplace_back("Content-Range", "bytes */" + std::to_string(size));
         return response;
     }
     if (range.kind == Range::Kind::part) {
-        response.status = kPartialContent;
+        response.status = http::kPartialContent;
         response.headers.emplace_back("Content-Range", "bytes " + std::to_string(range.first) + "-" +
                                                            std::to_string(range.first + range.length - 1) + "/" + std::to_string(size));
     }
@@ -68,7 +68,7 @@ Upload find(const Request& request, Service& service) {
     const std::optional<std::string> tag = request.query("tag");
     if (tag) return service.find_by_tag(*tag);
     const std::optional<std::string> hash = request.query("hash");
-    if (!hash) throw HttpError(kBadRequest, "neither tag nor hash is given");
+    if (!hash) throw HttpError(http::kBadRequest, "neither tag nor hash is given");
     return service.find_by_hash(*hash);
 }
 
@@ -103,7 +103,7 @@ std::string own_url(const Request& request, const Upload& upload, const PublicUr
 
 Response redirect(const Request& request, Service& service, const PublicUrls& urls) {
     const std::string url = own_url(request, find(request, service), urls);
-    return {.status = kFound, .body = url + "\n", .headers = {{"Location", url}}};
+    return {.status = http::kFound, .body = url + "\n", .headers = {{"Location", url}}};
 }
 
 Response download(const Request& request, Service& service, const std::string& id) {

@@ -27,9 +27,9 @@ public:
             user = json.at("username").get<std::string>();
             password = json.at("password").get<std::string>();
         } catch (const std::exception&) {
-            throw HttpError(kBadRequest, R"(the body is not {"username": TEXT, "password": TEXT})");
+            throw HttpError(http::kBadRequest, R"(the body is not {"username": TEXT, "password": TEXT})");
         }
-        if (!service_.login(user, password)) throw HttpError(kUnauthorized, "wrong user name or token");
+        if (!service_.login(user, password)) throw HttpError(http::kUnauthorized, "wrong user name or token");
         return {.body = "logged in\n"};
     }
 
@@ -69,7 +69,7 @@ public:
 
     Response finish() override {
         form_.finish();
-        if (!chunk_) throw HttpError(kBadRequest, "the form has no file");
+        if (!chunk_) throw HttpError(http::kBadRequest, "the form has no file");
         service_.end_chunk(*chunk_);
         return {.body = "stored\n"};
     }
@@ -96,7 +96,7 @@ public:
     Attach(const Request& request, Service& service)
         : service_(service),
           id_(request.path.substr(kAttach.size())),
-          form_(request.connection, [](std::span<const std::byte>) { throw HttpError(kBadRequest, "no file is wanted here"); }) {}
+          form_(request.connection, [](std::span<const std::byte>) { throw HttpError(http::kBadRequest, "no file is wanted here"); }) {}
     uint64_t max_body() const override { return Form::kMaxBesideFile; }
     void body(std::span<const std::byte> data) override { form_.take(data); }
     bool slow() const override { return true; }

@@ -32,15 +32,15 @@ public:
     }
 
     void write(std::span<const std::byte> data) override {
-        if (data.size() > length_ - written_) throw HttpError(kBadRequest, "the chunk is longer than its chunk-len");
+        if (data.size() > length_ - written_) throw HttpError(http::kBadRequest, "the chunk is longer than its chunk-len");
         hasher_.update(data);
         if (fd_) base::write_all(fd_.get(), data, "a chunk");
         written_ += data.size();
     }
 
     void commit() override {
-        if (written_ != length_) throw HttpError(kBadRequest, "the chunk is shorter than its chunk-len");
-        if (hasher_.hex() != sha256_) throw HttpError(kBadRequest, "the chunk's SHA-256 is not its chunk-sha256");
+        if (written_ != length_) throw HttpError(http::kBadRequest, "the chunk is shorter than its chunk-len");
+        if (hasher_.hex() != sha256_) throw HttpError(http::kBadRequest, "the chunk's SHA-256 is not its chunk-sha256");
         if (!fd_) return;
         if (::fdatasync(fd_.get()) < 0) base::throw_errno("cannot write a chunk");
         const std::filesystem::path folder = final_.parent_path();

@@ -3,7 +3,6 @@
 #include <microhttpd.h>
 #include <netdb.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/rlimit.h"
 #include "registry/server/errors.h"
 #include "registry/server/watch.h"
 #include "registry/server/workers.h"
@@ -51,7 +51,7 @@ void guarded(Context& context, F f) {
         context.response = error_response(e.status(), e.what());
     } catch (const std::exception& e) {
         spdlog::error("{} {}: {}", context.request.method, context.request.path, e.what());
-        context.response = error_response(kServerError, "the registry has a problem; its log says which");
+        context.response = error_response(http::kServerError, "the registry has a problem; its log says which");
     }
     if (context.response) context.exchange.reset();
 }
@@ -129,13 +129,9 @@ std::string name_of(int socket) {
 
 // Connections for which there are descriptors: one for the socket, two for files.
 unsigned connection_limit() {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) base::throw_errno("cannot look at the limit of open files");
-    limit.rlim_cur = limit.rlim_max;
-    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+    const rlim_t descriptors = base::raise_soft_limit(RLIMIT_NOFILE);
     constexpr rlim_t kOthers = 128;
-    return static_cast<unsigned>(
-        std::min<rlim_t>(kMaxConnections, limit.rlim_cur > 2 * kOthers ? (limit.rlim_cur - kOthers) / 3 : kOthers / 3));
+    return static_cast<unsigned>(std::min<rlim_t>(kMaxConnections, descriptors > 2 * kOthers ? (descriptors - kOthers) / 3 : kOthers / 3));
 }
 
 }  // namespace
@@ -255,7 +251,7 @@ MHD_Result HttpServer::State::begin(MHD_Connection* connection, const char* url,
     const uint64_t max = context->response ? kMaxDropped : context->exchange->max_body();
     if (length.empty() || std::strtoull(length.c_str(), nullptr, 10) <= max) return MHD_YES;
     // The body is not waited for; libmicrohttpd closes the connection after the answer.
-    if (!context->response) context->response = error_response(kTooLarge, "the request's body is too long");
+    if (!context->response) context->response = error_response(http::kTooLarge, "the request's body is too long");
     return queue(connection, *context->response);
 }
 
@@ -298,7 +294,7 @@ void HttpServer::State::completed(void* cls, MHD_Connection* connection, void** 
     auto& state = *static_cast<State*>(cls);
     auto* context = static_cast<Context*>(*con_cls);
     if (!context) return;
-    state.answered(context->request, context->response ? context->response->status : kBadRequest, context->received);
+    state.answered(context->request, context->response ? context->response->status : http::kBadRequest, context->received);
     delete context;
     *con_cls = nullptr;
     state.watch.idle(connection);

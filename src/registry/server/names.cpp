@@ -20,13 +20,13 @@ void check_name(std::string_view name, std::string_view what) {
     const bool good = !name.empty() && name.size() <= kMaxName && std::all_of(name.begin(), name.end(), is_name_character) &&
                       name.find_first_not_of('.') != std::string_view::npos;
     if (!good)
-        throw HttpError(kBadRequest,
+        throw HttpError(http::kBadRequest,
                         "bad " + std::string(what) + ": a name is 1 to 128 letters, digits, '-', '_' and '.', and not only dots");
 }
 
 Name parse_name(const std::string& text) {
     const size_t slash = text.find('/');
-    if (slash == std::string::npos) throw HttpError(kBadRequest, "bad image name: it is not user/repository:tag");
+    if (slash == std::string::npos) throw HttpError(http::kBadRequest, "bad image name: it is not user/repository:tag");
     const size_t colon = text.find(':', slash);
     Name name{.user = text.substr(0, slash),
               .repository = text.substr(slash + 1, colon == std::string::npos ? colon : colon - slash - 1),

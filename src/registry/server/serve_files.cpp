@@ -33,7 +33,7 @@ std::string path_of(const ServedFile& file) {
 template <typename F>
 const ServedFile& find(const std::vector<ServedFile>& files, F matches) {
     const auto found = std::find_if(files.begin(), files.end(), matches);
-    if (found == files.end()) throw HttpError(kNotFound, "there is no such image");
+    if (found == files.end()) throw HttpError(http::kNotFound, "there is no such image");
     return *found;
 }
 
@@ -42,7 +42,7 @@ const ServedFile& asked_for(const Request& request, const std::vector<ServedFile
         return find(files, [&](const ServedFile& file) { return file.tag == *tag || file.tag == *tag + ":latest"; });
     }
     const auto hash = request.query("hash");
-    if (!hash) throw HttpError(kBadRequest, "neither tag nor hash is given");
+    if (!hash) throw HttpError(http::kBadRequest, "neither tag nor hash is given");
     return find(files, [&](const ServedFile& file) { return file.sha3 == *hash; });
 }
 
@@ -54,7 +54,7 @@ Response respond(const Request& request, const std::vector<ServedFile>& files, c
     }
     if (request.path == "/v1/image/download") {
         const std::string url = urls.http + path_of(asked_for(request, files));
-        return {.status = kFound, .body = url + "\n", .headers = {{"Location", url}}};
+        return {.status = http::kFound, .body = url + "\n", .headers = {{"Location", url}}};
     }
     if (request.path.starts_with("/image.")) {
         return {.body =
@@ -84,7 +84,7 @@ ServedFile open_served_file(const std::string& path) {
 
 std::unique_ptr<Exchange> route_files(const Request& request, const std::vector<ServedFile>& files, const PublicUrls& urls) {
     if (request.method != "GET" && request.method != "HEAD") {
-        throw HttpError(kNotAllowed, "images are only read here");
+        throw HttpError(http::kNotAllowed, "images are only read here");
     }
     return answer([&request, &files, &urls] { return respond(request, files, urls); });
 }

@@ -21,7 +21,8 @@ constexpr size_t kSha3Digits = 56;
 uint64_t number_field(const std::string& text, const char* name) {
     uint64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size()) throw HttpError(kBadRequest, std::string(name) + " is not a number");
+    if (error != std::errc() || end != text.data() + text.size())
+        throw HttpError(http::kBadRequest, std::string(name) + " is not a number");
     return value;
 }
 
@@ -48,11 +49,11 @@ void Service::refuse_blocked(const std::string& id, const Descriptor& descriptor
     hashes.push_back(id);
     hashes.push_back(descriptor.sha3);
     const std::optional<std::string> blocked = metadata_.find_blocked(hashes);
-    if (blocked) throw HttpError(kBlocked, *blocked + " is blocked in this registry");
+    if (blocked) throw HttpError(http::kBlocked, *blocked + " is blocked in this registry");
 }
 
 void Service::refuse_when_full() {
-    if (storage_.free_bytes() < limits_.min_free) throw HttpError(kNoSpace, "the registry's disk is full");
+    if (storage_.free_bytes() < limits_.min_free) throw HttpError(http::kNoSpace, "the registry's disk is full");
 }
 
 bool Service::login(const std::string& user, const std::string& token) {
@@ -81,10 +82,11 @@ std::string Service::add_descriptor(std::span<const std::byte> bytes) {
     try {
         descriptor = parse_descriptor(bytes);
     } catch (const base::Error& e) {
-        throw HttpError(kBadRequest, e.what());
+        throw HttpError(http::kBadRequest, e.what());
     }
     if (descriptor.size > limits_.image_size)
-        throw HttpError(kBadRequest, "the image is larger than this registry takes (" + std::to_string(limits_.image_size) + " bytes)");
+        throw HttpError(http::kBadRequest,
+                        "the image is larger than this registry takes (" + std::to_string(limits_.image_size) + " bytes)");
     std::string id = base::sha256_hex(bytes);
     refuse_blocked(id, descriptor);
     refuse_when_full();
@@ -95,18 +97,19 @@ std::string Service::add_descriptor(std::span<const std::byte> bytes) {
 
 Service::Incoming Service::begin_chunk(const ChunkFields& fields) {
     const std::optional<Upload> upload = is_hex(fields.descriptor, kSha256Digits) ? metadata_.find_upload(fields.descriptor) : std::nullopt;
-    if (!upload) throw HttpError(kBadRequest, "descr-sha256 names no descriptor that was pushed here");
-    if (upload->state == State::bad) throw HttpError(kBadRequest, "the SHA3-224 of these chunks is not what the descriptor says");
+    if (!upload) throw HttpError(http::kBadRequest, "descr-sha256 names no descriptor that was pushed here");
+    if (upload->state == State::bad) throw HttpError(http::kBadRequest, "the SHA3-224 of these chunks is not what the descriptor says");
     const Descriptor& descriptor = upload->descriptor;
     const uint64_t number = number_field(fields.number, "chunk-no");
     if (number >= descriptor.chunks.size())
-        throw HttpError(kBadRequest, "chunk-no is out of range: the image has " + std::to_string(descriptor.chunks.size()) + " chunks");
+        throw HttpError(http::kBadRequest,
+                        "chunk-no is out of range: the image has " + std::to_string(descriptor.chunks.size()) + " chunks");
     const std::string& sha256 = descriptor.chunks[number];
     const uint64_t length = descriptor.chunk_length(number);
-    if (fields.sha256 != sha256) throw HttpError(kBadRequest, "chunk-sha256 is not what the descriptor says");
-    if (number_field(fields.length, "chunk-len") != length) throw HttpError(kBadRequest, "chunk-len is not what the descriptor says");
+    if (fields.sha256 != sha256) throw HttpError(http::kBadRequest, "chunk-sha256 is not what the descriptor says");
+    if (number_field(fields.length, "chunk-len") != length) throw HttpError(http::kBadRequest, "chunk-len is not what the descriptor says");
     if (number_field(fields.position, "chunk-pos") != number * descriptor.chunk_size)
-        throw HttpError(kBadRequest, "chunk-pos is not what the descriptor says");
+        throw HttpError(http::kBadRequest, "chunk-pos is not what the descriptor says");
     refuse_blocked(upload->id, descriptor);
     refuse_when_full();
     return {.id = upload->id, .sha256 = sha256, .writer = storage_.begin(sha256, length)};
@@ -122,13 +125,13 @@ void Service::attach(const std::string& id, const Name& name, const std::string&
     check_name(name.user, "username");
     check_name(name.repository, "repository");
     check_name(name.tag, "tag");
-    if (!login(login_name, token)) throw HttpError(kUnauthorized, "wrong user name or token");
-    if (login_name != name.user) throw HttpError(kForbidden, login_name + " may not write to the repositories of " + name.user);
+    if (!login(login_name, token)) throw HttpError(http::kUnauthorized, "wrong user name or token");
+    if (login_name != name.user) throw HttpError(http::kForbidden, login_name + " may not write to the repositories of " + name.user);
     const std::optional<Upload> upload = is_hex(id, kSha256Digits) ? metadata_.find_upload(id) : std::nullopt;
-    if (!upload) throw HttpError(kNotFound, "there is no such descriptor");
+    if (!upload) throw HttpError(http::kNotFound, "there is no such descriptor");
     refuse_blocked(id, upload->descriptor);
-    if (upload->state == State::bad) throw HttpError(kConflict, "the image's SHA3-224 is not what its descriptor says");
-    if (upload->state == State::partial && !only_check) throw HttpError(kConflict, "the image is not there as a whole");
+    if (upload->state == State::bad) throw HttpError(http::kConflict, "the image's SHA3-224 is not what its descriptor says");
+    if (upload->state == State::partial && !only_check) throw HttpError(http::kConflict, "the image is not there as a whole");
     metadata_.set_tag(name, id, limits_.user_quota, std::time(nullptr), only_check);
     if (!only_check) spdlog::info("{}/{}:{} is image {}", name.user, name.repository, name.tag, upload->descriptor.sha3);
 }
@@ -136,20 +139,20 @@ void Service::attach(const std::string& id, const Name& name, const std::string&
 Upload Service::find_by_tag(const std::string& text) {
     const Name name = parse_name(text);
     const std::optional<std::string> id = metadata_.find_tag(name);
-    if (!id) throw HttpError(kNotFound, "there is no image " + name.user + "/" + name.repository + ":" + name.tag);
+    if (!id) throw HttpError(http::kNotFound, "there is no image " + name.user + "/" + name.repository + ":" + name.tag);
     return find(*id);
 }
 
 Upload Service::find_by_hash(const std::string& sha3) {
-    if (!is_hex(sha3, kSha3Digits)) throw HttpError(kBadRequest, "a hash is 56 hex digits, those of an image's SHA3-224");
+    if (!is_hex(sha3, kSha3Digits)) throw HttpError(http::kBadRequest, "a hash is 56 hex digits, those of an image's SHA3-224");
     const std::optional<std::string> id = metadata_.find_image(sha3);
-    if (!id) throw HttpError(kNotFound, "there is no image with the hash " + sha3);
+    if (!id) throw HttpError(http::kNotFound, "there is no image with the hash " + sha3);
     return find(*id);
 }
 
 Upload Service::find(const std::string& id) {
     std::optional<Upload> upload = is_hex(id, kSha256Digits) ? metadata_.find_upload(id) : std::nullopt;
-    if (!upload || upload->state != State::full) throw HttpError(kNotFound, "there is no such image");
+    if (!upload || upload->state != State::full) throw HttpError(http::kNotFound, "there is no such image");
     refuse_blocked(id, upload->descriptor);
     return *std::move(upload);
 }

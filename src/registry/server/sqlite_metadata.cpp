@@ -219,13 +219,13 @@ void SqliteMetadata::set_tag(const Name& name, const std::string& id, uint64_t d
     locked([&] {
         SQLite::Transaction transaction(db_, SQLite::TransactionBehavior::IMMEDIATE);
         SQLite::Statement user = query(db_, "SELECT quota FROM users WHERE name = ?", name.user);
-        if (!user.executeStep()) throw HttpError(kForbidden, "there is no such user");
+        if (!user.executeStep()) throw HttpError(http::kForbidden, "there is no such user");
         const uint64_t quota = user.getColumn(0).isNull() ? default_quota : unsigned_at(user, 0);
         user.reset();
         const uint64_t used = used_with(db_, name.user, id);
         if (used > quota) {
-            throw HttpError(kForbidden, "with this image there would be " + std::to_string(used) + " bytes in " + name.user +
-                                            "'s repositories, more than the quota of " + std::to_string(quota));
+            throw HttpError(http::kForbidden, "with this image there would be " + std::to_string(used) + " bytes in " + name.user +
+                                                  "'s repositories, more than the quota of " + std::to_string(quota));
         }
         if (only_check) return;
         change(db_, "INSERT OR IGNORE INTO repositories (user, name) VALUES (?, ?)", name.user, name.repository);

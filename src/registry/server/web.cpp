@@ -57,7 +57,7 @@ Response search(const Request& request, Service& service) {
 Response repository(const std::string& path, Service& service) {
     const Name name = parse_name(path);
     const std::vector<TaggedImage> images = service.metadata().tags(name.user, name.repository);
-    if (images.empty()) throw HttpError(kNotFound, "there is no such repository");
+    if (images.empty()) throw HttpError(http::kNotFound, "there is no such repository");
     const std::string title = name.user + "/" + name.repository;
     const std::string tag = title + ":" + images.front().name.tag;
     std::string body = "<p><a href=\"/\">All images</a></p>\n";

@@ -15,10 +15,10 @@ namespace {
 
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
+using http_test::answer;
+using http_test::CannedServer;
+using http_test::put;
 using registry::ImageSource;
-using registry_test::answer;
-using registry_test::CannedServer;
-using registry_test::put;
 using testing::AllOf;
 using testing::HasSubstr;
 
@@ -28,8 +28,8 @@ std::string sha3(const std::string& text) {
     return hasher.hex();
 }
 
-registry::HttpOptions quick() {
-    registry::HttpOptions options;
+http::Options quick() {
+    http::Options options;
     options.answer = 2s;
     options.stall = 1s;
     options.tries = 3;

@@ -14,9 +14,9 @@ namespace {
 
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
-using registry_test::answer;
-using registry_test::CannedServer;
-using registry_test::put;
+using http_test::answer;
+using http_test::CannedServer;
+using http_test::put;
 using testing::AllOf;
 using testing::HasSubstr;
 
@@ -36,10 +36,10 @@ protected:
     std::string push(const std::function<void(const std::string&, int)>& serve) {
         CannedServer server(serve);
         registry::PushOptions options{.url = server.url()};
-        options.http.answer = 2s;
-        options.http.stall = 1s;
-        options.http.tries = 2;
-        options.http.pause = 1ms;
+        options.connection.answer = 2s;
+        options.connection.stall = 1s;
+        options.connection.tries = 2;
+        options.connection.pause = 1ms;
         options.verified = 1s;
         const auto image = registry::described_image(
             folder / "a.gvmi", 5000, [](const std::string&) {}, [](uint64_t, uint64_t) {});

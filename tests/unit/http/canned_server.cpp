@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 
-namespace registry_test {
+namespace http_test {
 namespace {
 
 constexpr size_t kMaxHead = 64 << 10;
@@ -94,4 +94,4 @@ std::string answer(const std::string& body, const std::string& headers, const st
            body;
 }
 
-}  // namespace registry_test
+}  // namespace http_test

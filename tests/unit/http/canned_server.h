@@ -10,7 +10,7 @@
 
 #include "base/fd.h"
 
-namespace registry_test {
+namespace http_test {
 
 class CannedServer {
 public:
@@ -41,4 +41,4 @@ void put(int fd, const std::string& text);
 // A whole answer with a length.
 std::string answer(const std::string& body, const std::string& headers = "", const std::string& status = "200 OK");
 
-}  // namespace registry_test
+}  // namespace http_test

@@ -1,20 +1,18 @@
-#include "registry/http.h"
+#include "http/client.h"
 
 #include <curl/curl.h>
 
 #include <algorithm>
 #include <cctype>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <mutex>
-#include <thread>
 
 #include "base/fd.h"
 #include "base/untrusted_text.h"
+#include "http/status.h"
 
-namespace registry {
+namespace http {
 namespace {
 
 constexpr size_t kMaxHeaders = 64 << 10;
@@ -22,8 +20,8 @@ constexpr size_t kMaxBody = 1 << 20;
 
 // One request under way, as the callbacks see it. libcurl is C: what they throw is kept here and thrown again after it.
 struct Exchange {
-    const HttpRequest& request;
-    HttpAnswer answer;
+    const Request& request;
+    Response answer;
     size_t header_bytes = 0;
     std::exception_ptr failure;
 };
@@ -88,7 +86,7 @@ int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t sent)
 // A file part being read.
 struct FileReader {
     Exchange* exchange;
-    const HttpPart* part;
+    const Part* part;
     uint64_t position = 0;
 };
 
@@ -138,11 +136,11 @@ bool is_transient(CURLcode code) {
 }
 
 bool is_transient(long status) {
-    return status == 408 || status == 429 || status >= 500;
+    return status == kRequestTimeout || status == kTooManyRequests || status >= kServerError;
 }
 
-void set_up(CURL* curl, Exchange& exchange, const HttpOptions& options, char* error_text) {
-    const HttpRequest& request = exchange.request;
+void set_up(CURL* curl, Exchange& exchange, const Options& options, char* error_text) {
+    const Request& request = exchange.request;
     const bool reads = request.method == "GET" || request.method == "HEAD";
     const bool long_running = request.sink || !request.parts.empty();
     curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
@@ -154,6 +152,10 @@ void set_up(CURL* curl, Exchange& exchange, const HttpOptions& options, char* er
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, reads ? 1L : 0L);
     curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 10L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect.count()));
+    if (!options.unix_socket.empty()) {
+        curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, options.unix_socket.c_str());
+        curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    }
     if (long_running) {
         curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1024L);
         curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options.stall.count()));
@@ -177,8 +179,8 @@ void set_up(CURL* curl, Exchange& exchange, const HttpOptions& options, char* er
 
 }  // namespace
 
-struct HttpSession::State {
-    explicit State(const HttpOptions& given) : options(given) {
+struct Session::State {
+    explicit State(const Options& given) : options(given) {
         static std::once_flag once;
         std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
         curl = curl_easy_init();
@@ -188,15 +190,15 @@ struct HttpSession::State {
     State& operator=(const State&) = delete;
     ~State() { curl_easy_cleanup(curl); }
 
-    HttpOptions options;
+    Options options;
     CURL* curl = nullptr;
 };
 
-HttpSession::HttpSession(const HttpOptions& options) : state_(std::make_unique<State>(options)) {}
-HttpSession::~HttpSession() = default;
-HttpSession::HttpSession(HttpSession&&) noexcept = default;
+Session::Session(const Options& options) : state_(std::make_unique<State>(options)) {}
+Session::~Session() = default;
+Session::Session(Session&&) noexcept = default;
 
-HttpAnswer HttpSession::send(const HttpRequest& request) {
+Response Session::send(const Request& request) {
     CURL* curl = state_->curl;
     curl_easy_reset(curl);  // keeps the connections
     char error_text[CURL_ERROR_SIZE] = "";
@@ -213,7 +215,7 @@ HttpAnswer HttpSession::send(const HttpRequest& request) {
     readers.reserve(request.parts.size());  // libcurl keeps their addresses
     std::unique_ptr<curl_mime, FreeMime> mime;
     if (!request.parts.empty()) mime.reset(curl_mime_init(curl));
-    for (const HttpPart& part : request.parts) {
+    for (const Part& part : request.parts) {
         curl_mimepart* field = curl_mime_addpart(mime.get());
         curl_mime_name(field, part.name.c_str());
         if (!part.file_name.empty()) {
@@ -240,40 +242,13 @@ HttpAnswer HttpSession::send(const HttpRequest& request) {
     const char* url = nullptr;
     curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &url);
     exchange.answer.url = url ? url : request.url;
-    if (is_transient(exchange.answer.status)) {
-        throw TransientError(what + ": status " + std::to_string(exchange.answer.status) + ": " + base::escape_line(exchange.answer.body));
+    if (is_transient(exchange.answer.status) && !request.any_status) {
+        curl_off_t retry_after = 0;  // also where the header holds a date
+        curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after);
+        throw TransientError(what + ": status " + std::to_string(exchange.answer.status) + ": " + base::escape_line(exchange.answer.body),
+                             std::chrono::seconds(retry_after));
     }
     return std::move(exchange.answer);
 }
 
-void retry(const HttpOptions& options, const std::function<void()>& f) {
-    constexpr std::chrono::milliseconds kLongest{8000};
-    std::chrono::milliseconds pause = options.pause;
-    for (int attempt = 1;; attempt++) {
-        try {
-            f();
-            return;
-        } catch (const TransientError& e) {
-            if (attempt >= options.tries) throw;
-            options.retrying(e.what());
-        }
-        std::this_thread::sleep_for(pause);
-        pause = std::min(2 * pause, kLongest);
-    }
-}
-
-std::string url_encode(std::string_view text) {
-    std::string result;
-    for (const char c : text) {
-        if (std::isalnum(static_cast<unsigned char>(c)) || std::strchr("-._~", c)) {
-            result += c;
-        } else {
-            char escaped[4];
-            (void)std::snprintf(escaped, sizeof escaped, "%%%02X", static_cast<unsigned char>(c));
-            result += escaped;
-        }
-    }
-    return result;
-}
-
-}  // namespace registry
+}  // namespace http
