@@ -1,7 +1,6 @@
 #include "gvmi/extract.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -14,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/rlimit.h"
 #include "base/untrusted_text.h"
 #include "gvmi/verify.h"
 
@@ -144,19 +144,11 @@ base::UniqueFd open_empty(const std::filesystem::path& folder) {
     return fd;
 }
 
-// Each folder on the way down is held open, and a path may have 2,048.
-void allow_many_descriptors() {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 }  // namespace
 
 Extracted extract(SquashfsReader& reader, const std::string& path, const File& start, const std::filesystem::path& folder,
                   const Limits& limits) {
-    allow_many_descriptors();
+    base::raise_soft_limit(RLIMIT_NOFILE);  // each folder on the way down is held open, and a path may have 2,048
     Extraction extraction{reader, Budget(limits.bytes), path};
     extraction.folders.push_back(open_empty(folder));
     Visitor visitor;

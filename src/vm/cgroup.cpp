@@ -31,9 +31,8 @@ std::string text_of(const fs::path& file) {
 
 // Ours in the unified hierarchy, "/" at its top; empty: none.
 std::string own_group() {
-    std::istringstream lines(text_of("/proc/self/cgroup"));
-    for (std::string line; std::getline(lines, line);) {
-        if (line.starts_with("0::/")) return line.substr(3);
+    for (const OwnCgroup& own : parse_own_cgroups(text_of("/proc/self/cgroup"))) {
+        if (own.controllers.empty()) return own.path;
     }
     return {};
 }
@@ -104,6 +103,18 @@ fs::path make_group(const fs::path& parent, const Cgroup::Limits& limits) {
 }
 
 }  // namespace
+
+std::vector<OwnCgroup> parse_own_cgroups(const std::string& text) {
+    std::vector<OwnCgroup> result;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        const size_t first = line.find(':');
+        const size_t second = line.find(':', first + 1);
+        if (first == std::string::npos || second == std::string::npos || second + 1 >= line.size() || line[second + 1] != '/') continue;
+        result.push_back({line.substr(first + 1, second - first - 1), line.substr(second + 1)});
+    }
+    return result;
+}
 
 std::string cgroup_obstacle(const fs::path& mount) {
     try {

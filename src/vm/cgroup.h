@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
 
@@ -34,6 +35,15 @@ private:
     std::filesystem::path path_;
     base::UniqueFd processes_;  // its cgroup.procs
 };
+
+// A cgroup that we are in: one of each hierarchy.
+struct OwnCgroup {
+    std::string controllers;  // "memory", "cpu,cpuacct"; empty: the unified hierarchy (version 2)
+    std::string path;         // below the hierarchy's mount, begins with '/'
+};
+
+// The lines of /proc/PID/cgroup, "4:memory:/path" and "0::/path" (cgroups(7)); a line of another form is left out.
+std::vector<OwnCgroup> parse_own_cgroups(const std::string& text);
 
 // Why no cgroup can be made here, as far as it shows without trying; empty: nothing is in the way.
 std::string cgroup_obstacle(const std::filesystem::path& mount = "/sys/fs/cgroup");

@@ -1,7 +1,6 @@
 #include "runtime/host/limits.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <array>
@@ -15,7 +14,9 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/rlimit.h"
 #include "base/size.h"
+#include "vm/cgroup.h"
 
 namespace runtime {
 namespace {
@@ -58,15 +59,10 @@ uint64_t left_in(const Host& host, const fs::path& group, const MemoryFiles& fil
 // The least that the memory cgroups around us leave.
 uint64_t left_in_cgroups(const Host& host) {
     uint64_t least = UINT64_MAX;
-    std::istringstream lines(host_text(host, "proc/self/cgroup"));  // "4:memory:/path", "0::/path"
-    for (std::string line; std::getline(lines, line);) {
-        const size_t first = line.find(':');
-        const size_t second = line.find(':', first + 1);
-        if (second == std::string::npos) continue;
-        const std::string controller = line.substr(first + 1, second - first - 1);
-        if (!controller.empty() && controller != "memory") continue;
-        const MemoryFiles& files = controller.empty() ? kUnified : kVersion1;
-        for (fs::path group = fs::path(line.substr(second + 1)).relative_path();; group = group.parent_path()) {
+    for (const vm::OwnCgroup& own : vm::parse_own_cgroups(host_text(host, "proc/self/cgroup"))) {
+        if (!own.controllers.empty() && own.controllers != "memory") continue;
+        const MemoryFiles& files = own.controllers.empty() ? kUnified : kVersion1;
+        for (fs::path group = fs::path(own.path).relative_path();; group = group.parent_path()) {
             least = std::min(least, left_in(host, fs::path(files.mount) / group, files));
             if (group.empty()) break;
         }
@@ -92,17 +88,14 @@ void raise_descriptor_limit() {
     // closes some to open others where it must.
     constexpr rlim_t kLeast = 512;
     constexpr rlim_t kWanted = 65536;
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) base::throw_errno("cannot ask for the limit of open files");
-    if (limit.rlim_max < kLeast) {
+    const rlim_t most = base::hard_limit(RLIMIT_NOFILE);
+    if (most < kLeast) {
         throw base::Error(
             fmt::format("too few file descriptors: this process may open {} files and a VM needs {}: raise the limit (ulimit -n, "
                         "LimitNOFILE= in a systemd unit, /etc/security/limits.conf)",
-                        limit.rlim_max, kLeast));
+                        most, kLeast));
     }
-    if (limit.rlim_cur >= kWanted) return;
-    limit.rlim_cur = std::min(limit.rlim_max, kWanted);
-    if (::setrlimit(RLIMIT_NOFILE, &limit) < 0) base::throw_errno("cannot raise the limit of open files");
+    base::raise_soft_limit(RLIMIT_NOFILE, kWanted);
 }
 
 uint64_t available_memory(const Host& host) {
@@ -117,17 +110,15 @@ uint64_t available_memory(const Host& host) {
 void raise_lock_limit(uint64_t memory_bytes) {
     constexpr uint64_t kFirmware = 4 << 20;  // QEMU maps its BIOS and tables too
     const rlim_t wanted = memory_bytes + kFirmware;
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_MEMLOCK, &limit) < 0) base::throw_errno("cannot ask for the limit of locked memory");
-    if (limit.rlim_cur >= wanted || may_lock_all()) return;
-    if (limit.rlim_max < wanted) {
+    if (may_lock_all()) return;
+    const rlim_t most = base::hard_limit(RLIMIT_MEMLOCK);
+    if (most < wanted) {
         throw base::Error(
             fmt::format("a VM with a PCI device needs {} of locked memory and this process may lock {}: raise the limit (memlock in "
                         "/etc/security/limits.conf, LimitMEMLOCK= in a systemd unit), or give the VM less memory",
-                        base::format_size(wanted), base::format_size(limit.rlim_max)));
+                        base::format_size(wanted), base::format_size(most)));
     }
-    limit.rlim_cur = limit.rlim_max;
-    if (::setrlimit(RLIMIT_MEMLOCK, &limit) < 0) base::throw_errno("cannot raise the limit of locked memory");
+    base::raise_soft_limit(RLIMIT_MEMLOCK);
 }
 
 }  // namespace runtime

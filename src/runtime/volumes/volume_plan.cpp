@@ -1,11 +1,11 @@
 #include "runtime/volumes/volume_plan.h"
 
 #include <fcntl.h>
-#include <sys/random.h>
 #include <sys/xattr.h>
 
 #include <algorithm>
-#include <array>
+#include <boost/uuid/random_generator.hpp>
+#include <boost/uuid/uuid_io.hpp>
 #include <cerrno>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -27,18 +27,7 @@ constexpr size_t kMaxVolumes = 256;                   // each is a mount in the 
 
 // A random UUID, version 4.
 std::string new_uuid() {
-    std::array<unsigned char, 16> bytes{};
-    if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) base::throw_errno("cannot get random bytes");
-    bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x40);
-    bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);
-    std::string text;
-    for (size_t i = 0; i < bytes.size(); i++) {
-        constexpr char kDigits[] = "0123456789abcdef";
-        if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-        text += kDigits[bytes[i] >> 4];
-        text += kDigits[bytes[i] & 15];
-    }
-    return text;
+    return boost::uuids::to_string(boost::uuids::random_generator()());
 }
 
 Volume host_volume(const std::string& path) {

@@ -186,4 +186,19 @@ TEST(CgroupElsewhere, NoneWithoutVersion2) {
     group.enter();
 }
 
+TEST(OwnCgroups, OfBothVersions) {
+    const auto own = vm::parse_own_cgroups("4:memory:/user.slice/a:b\n3:cpu,cpuacct:/\n0::/init.scope\n");
+    ASSERT_EQ(own.size(), 3U);
+    EXPECT_EQ(own[0].controllers, "memory");
+    EXPECT_EQ(own[0].path, "/user.slice/a:b");
+    EXPECT_EQ(own[1].controllers, "cpu,cpuacct");
+    EXPECT_EQ(own[2].controllers, "");
+    EXPECT_EQ(own[2].path, "/init.scope");
+}
+
+TEST(OwnCgroups, LeavesOutOtherLines) {
+    EXPECT_TRUE(vm::parse_own_cgroups("").empty());
+    EXPECT_TRUE(vm::parse_own_cgroups("nothing\n0:\n0::\n0::relative\n").empty());
+}
+
 }  // namespace
