@@ -1,36 +1,29 @@
 #pragma once
 
-#include <condition_variable>
-#include <deque>
+#include <boost/asio/thread_pool.hpp>
 #include <functional>
 #include <mutex>
-#include <thread>
-#include <vector>
 
 namespace registry::server {
 
-// Threads that do one job after another, in the order in which they were given. What a job throws ends the program.
+// Threads that run jobs, which begin in the order in which they were posted. An exception that leaves a job ends the program.
 class Workers {
 public:
-    explicit Workers(unsigned threads);
+    explicit Workers(unsigned threads) : pool_(threads) {}
     ~Workers() { stop(); }
     Workers(const Workers&) = delete;
     Workers& operator=(const Workers&) = delete;
 
-    // Returns false after stop: it will not be done.
+    // Returns false after stop: the job will not run.
     bool post(std::function<void()> job);
 
-    // Waits for the jobs under way and drops or, with `drain`, does the others.
+    // Waits for the jobs under way; drops the others, or runs them with `drain`.
     void stop(bool drain = false);
 
 private:
-    void run();
-
     std::mutex mutex_;
-    std::condition_variable changed_;
-    std::deque<std::function<void()>> jobs_;
     bool stopping_ = false;
-    std::vector<std::thread> threads_;
+    boost::asio::thread_pool pool_;
 };
 
 }  // namespace registry::server
