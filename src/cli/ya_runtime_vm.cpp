@@ -49,60 +49,48 @@ struct CommandLine {
 
 void add_options(CLI::App& app, CommandLine& line) {
     Options& options = line.options;
-    app.add_option("-w,--workdir", options.workdir, "The activity's folder")->take_last()->default_str("the current one");
+    app.add_option("-w,--workdir", options.workdir, "The activity's folder")->default_str("the current one");
     app.add_option("-t,--task-package", options.images, "A .gvmi image; several are stacked, the first on top")->expected(1, -1);
-    app.add_option("--cpu-cores", options.cores, "Cores of the VM")->take_last()->check(CLI::Range(1, 255))->capture_default_str();
-    app.add_option("--mem-gib", line.memory_gib, "Memory of the VM")->take_last()->capture_default_str();
-    app.add_option("--storage-gib", line.storage_gib, "What the VM can write to its root")->take_last()->capture_default_str();
+    app.add_option("--cpu-cores", options.cores, "Cores of the VM")->check(CLI::Range(1, 255))->capture_default_str();
+    app.add_option("--mem-gib", line.memory_gib, "Memory of the VM")->capture_default_str();
+    app.add_option("--storage-gib", line.storage_gib, "What the VM can write to its root")->capture_default_str();
     app.add_option("--volume-override", options.volume_override, "JSON: which paths are volumes, and of what kind")
-        ->take_last()
         ->envname("YA_RUNTIME_VOLUME_OVERRIDE");
-    app.add_option("--hostname", options.hostname, "The VM's host name")
-        ->take_last()
-        ->envname("YA_RUNTIME_HOSTNAME")
-        ->capture_default_str();
-    app.add_option("--vpn-endpoint", options.vpn_endpoint, "Where eth0 leads: udp://IP:PORT, tcp-connect://IP:PORT or tcp-listen://")
-        ->take_last();
-    app.add_option("--inet-endpoint", options.inet_endpoint, "Where eth1 leads")->take_last();
+    app.add_option("--hostname", options.hostname, "The VM's host name")->envname("YA_RUNTIME_HOSTNAME")->capture_default_str();
+    app.add_option("--vpn-endpoint", options.vpn_endpoint, "Where eth0 leads: udp://IP:PORT, tcp-connect://IP:PORT or tcp-listen://");
+    app.add_option("--inet-endpoint", options.inet_endpoint, "Where eth1 leads");
     app.add_option("--pci-device", options.pci_devices, "A PCI device of the host's for the VM, by vfio: BUS:DEV.FN; repeatable")
         ->take_all()
         ->allow_extra_args(false)
         ->delimiter(',')
         ->envname("YA_RUNTIME_VM_PCI_DEVICE");
     app.add_option("--accel", line.accelerator, "kvm, tcg (software emulation), or auto: KVM where it works")
-        ->take_last()
         ->envname("YA_RUNTIME_VM_ACCEL")
         ->check(CLI::IsMember({"auto", "kvm", "tcg"}))
         ->capture_default_str();
     app.add_option("--template", line.templates, "on: start VMs from saved ones, and save those that are missing; off: boot each")
-        ->take_last()
         ->envname("YA_RUNTIME_VM_TEMPLATE")
         ->check(CLI::IsMember({"on", "off"}))
         ->capture_default_str();
     app.add_option("--counters", options.counters_s,
                    "Tell the supervisor what the VM has used, at this interval in seconds, and how it ends")
-        ->take_last()
         ->envname("YA_RUNTIME_VM_COUNTERS")
         ->check(CLI::Range(1, 3600));
     app.add_flag("--timings", line.timings, "Log after the first command where the time of the start has gone");
     app.add_option("--cache-dir", options.cache_dir, "Where what was learned of this machine is kept")
-        ->take_last()
         ->default_str("$XDG_CACHE_HOME/gvmkit or $HOME/.cache/gvmkit");
 }
 
 void add_test_options(CLI::App& app, CommandLine& line) {
     app.add_option("--test-timeout", line.test_timeout_s, "Seconds that the self-test may take")
-        ->take_last()
         ->envname("YA_RUNTIME_VM_TEST_TIMEOUT")
         ->check(CLI::Range(1, 3600))
         ->capture_default_str();
     app.add_option("--test-cpu-cores", line.test_cores, "Cores of the self-test's VM")
-        ->take_last()
         ->envname("YA_RUNTIME_VM_TEST_CPU_CORES")
         ->check(CLI::Range(1, 255))
         ->capture_default_str();
     app.add_option("--test-mem-gib", line.test_memory_gib, "Memory of the self-test's VM")
-        ->take_last()
         ->envname("YA_RUNTIME_VM_TEST_MEM_GIB")
         ->capture_default_str();
 }
@@ -270,6 +258,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
 
     CommandLine line;
     CLI::App app("Runs .gvmi images in virtual machines for a provider's exe-unit", kProgram);
+    app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // a provider's own settings come last
     cli::describe(app, "ya-runtime-vm --task-package hello.gvmi run -- /bin/echo hello");
     app.require_subcommand(1);
     add_options(app, line);
