@@ -2,7 +2,7 @@
 #
 # One library per folder of src/; NAME is the folder ("runtime/volumes"), the target's name has '_' for '/'. Its headers are reached as
 # "NAME/header.h" through an include directory that holds NAME alone, so a folder can include only what it is linked with: a wrong include
-# fails to build.
+# fails to build. Several sources are compiled as one unit (GVMKIT_UNITY), so a folder's anonymous namespaces may not define a name twice.
 function(gvmkit_library FOLDER)
   cmake_parse_arguments(ARG "" "PROTO" "SOURCES;DEPENDS" ${ARGN})
   string(REPLACE "/" "_" NAME ${FOLDER})
@@ -12,11 +12,21 @@ function(gvmkit_library FOLDER)
   file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${include}/${FOLDER} SYMBOLIC)
   add_library(${NAME} STATIC ${ARG_SOURCES})
   target_include_directories(${NAME} PUBLIC ${include})
+  gvmkit_unity(${NAME})
   if(ARG_PROTO)
     gvmkit_proto(${NAME} ${FOLDER} ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_PROTO})
     target_link_libraries(${NAME} PUBLIC protobuf::libprotobuf-lite)
   endif()
   target_link_libraries(${NAME} PUBLIC ${ARG_DEPENDS})
+endfunction()
+
+# gvmkit_unity(TARGET): compiles six of its sources at once, which halves the time of a whole build.
+function(gvmkit_unity TARGET)
+  if(GVMKIT_UNITY)
+    set_target_properties(${TARGET} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+    # GCC takes every file but the unit's own for a header, and warns of each member whose type is in an anonymous namespace.
+    target_compile_options(${TARGET} PRIVATE -Wno-subobject-linkage)
+  endif()
 endfunction()
 
 # gvmkit_proto(TARGET FOLDER FILE.proto): compiles FILE into TARGET; the header is reached as "FOLDER/FILE.pb.h".
@@ -31,6 +41,8 @@ function(gvmkit_proto TARGET FOLDER FILE)
     DEPENDS ${FILE} VERBATIM)
   set_source_files_properties(${output}.cc PROPERTIES COMPILE_OPTIONS -w)
   target_sources(${TARGET} PRIVATE ${output}.cc)
+  add_custom_target(${TARGET}_protocol DEPENDS ${output}.h)
+  add_dependencies(protocols ${TARGET}_protocol)
   target_include_directories(${TARGET} SYSTEM PUBLIC ${generated})
 endfunction()
 

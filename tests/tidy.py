@@ -2,11 +2,11 @@
 """clang-tidy on the sources of a build folder. usage: tidy.py BUILD CLANG_TIDY CACHE [--since COMMIT] [--seconds N]
 
 A source that passed is not checked again until it, a header of ours that it includes or the configuration changes: CACHE keeps an empty file per
-pass, named by the hash of all that. Needs a finished build, whose dependencies ninja knows.
+pass, named by the hash of all that. Needs the generated headers of the build folder (the target `protocols`), and no unity build.
 
 --since COMMIT checks only sources that changed since then. --seconds N starts no check after N seconds and names the sources that it left out.
 """
-import argparse, concurrent.futures, hashlib, json, os, pathlib, shlex, subprocess, sys, time
+import argparse, concurrent.futures, functools, hashlib, json, os, pathlib, re, shlex, subprocess, sys, time
 
 parser = argparse.ArgumentParser()
 parser.add_argument("build", type=pathlib.Path)
@@ -25,32 +25,44 @@ def is_ours(path):
     return path.is_relative_to(top) and path.relative_to(top).parts[0] in ours
 
 
-def included():
-    """The headers of ours (and generated ones) that each object file was made from."""
-    headers, current = {}, None
-    for line in subprocess.run(["ninja", "-C", build, "-t", "deps"], capture_output=True, text=True, check=True).stdout.splitlines():
-        if line and not line.startswith(" "):
-            current = headers.setdefault(line.split(":")[0], set())
-        elif line.strip():
-            path = (build / line.strip()).resolve()
-            if is_ours(path) or path.is_relative_to(build):
-                current.add(path)
-    return headers
+@functools.cache
+def directly_included(path, folders):
+    """The headers of ours, and the generated ones, that a file names."""
+    result = set()
+    for name in re.findall(r'^\s*#\s*include\s+"([^"]+)"', path.read_text(), re.MULTILINE):
+        for folder in (path.parent, *folders):
+            header = (folder / name).resolve()
+            if header.is_file():
+                if is_ours(header) or header.is_relative_to(build):
+                    result.add(header)
+                break
+    return result
+
+
+def included(source, folders):
+    """All of them that a source includes, also by way of others."""
+    found, new = set(), {source}
+    while new:
+        found |= new
+        new = set().union(*(directly_included(path, folders) for path in new)) - found
+    return found
 
 
 def keys():
     """The sources to check, each with its key."""
     common = (top / ".clang-tidy").read_bytes() + subprocess.run([tidy, "--version"], capture_output=True, check=True).stdout
-    headers, result = included(), {}
+    result = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
         source = pathlib.Path(entry["file"])
         if not is_ours(source):
             continue
         words = shlex.split(entry["command"])
-        output = words[words.index("-o") + 1]
+        folders = [word[2:] for word in words if word.startswith("-I")]
+        folders += [after for word, after in zip(words, words[1:]) if word == "-isystem"]
+        folders = tuple(pathlib.Path(folder) for folder in folders if folder.startswith(str(top)))
         # Generated files lie in the build folder, whose place does not matter.
         text = hashlib.sha256(common + entry["command"].replace(str(build), "").replace(str(top), "").encode())
-        for path in sorted(headers.get(output, set()) | {source}):
+        for path in sorted(included(source, folders)):
             text.update(path.read_bytes())
         result[source] = text.hexdigest()[:32]
     return result

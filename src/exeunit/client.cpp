@@ -16,8 +16,6 @@ namespace exeunit {
 namespace asio = boost::asio;
 namespace {
 
-constexpr size_t kReadSize = 64 << 10;
-
 // A request that waits for its answer.
 struct Pending {
     explicit Pending(const asio::any_io_executor& executor) : done(executor) {}

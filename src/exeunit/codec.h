@@ -16,6 +16,9 @@ namespace exeunit {
 // The largest message that either end takes, in bytes. A command line holds at most 2 MiB of arguments, an event 32 KiB of output.
 constexpr size_t kMaxMessage = 16 << 20;
 
+// Bytes that either end reads from the pipe at once.
+constexpr size_t kReadSize = 64 << 10;
+
 // The bytes are no frame, or hold no message: nothing after them can be trusted.
 class FrameError : public base::Error {
 public:

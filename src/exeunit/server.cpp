@@ -11,11 +11,6 @@
 
 namespace exeunit {
 namespace asio = boost::asio;
-namespace {
-
-constexpr size_t kReadSize = 64 << 10;
-
-}  // namespace
 
 class Server::State : public std::enable_shared_from_this<State> {
 public:

@@ -18,7 +18,7 @@
 namespace gvmi {
 namespace {
 
-struct Name {
+struct MethodName {
     Method method;
     const char* name;
     Levels levels;
@@ -26,12 +26,12 @@ struct Name {
 
 // The standard levels are chosen by the table of bench/images.py; lzo's is mksquashfs's.
 constexpr std::array kNames = {
-    Name{Method::gzip, "gzip", {3, 9}}, Name{Method::lzo, "lzo", {8, 9}},    Name{Method::xz, "xz", {0, 0}},
-    Name{Method::lz4, "lz4", {0, 0}},   Name{Method::zstd, "zstd", {3, 22}},
+    MethodName{Method::gzip, "gzip", {3, 9}}, MethodName{Method::lzo, "lzo", {8, 9}},    MethodName{Method::xz, "xz", {0, 0}},
+    MethodName{Method::lz4, "lz4", {0, 0}},   MethodName{Method::zstd, "zstd", {3, 22}},
 };
 
-const Name& entry(Method method) {
-    for (const Name& name : kNames) {
+const MethodName& entry(Method method) {
+    for (const MethodName& name : kNames) {
         if (name.method == method) return name;
     }
     throw base::Error("no such compressor");
@@ -217,14 +217,14 @@ public:
 }  // namespace
 
 std::optional<Method> method_by_name(std::string_view name) {
-    for (const Name& known : kNames) {
+    for (const MethodName& known : kNames) {
         if (name == known.name) return known.method;
     }
     return std::nullopt;
 }
 
 std::optional<Method> method_by_number(unsigned number) {
-    for (const Name& known : kNames) {
+    for (const MethodName& known : kNames) {
         if (number == static_cast<unsigned>(known.method)) return known.method;
     }
     return std::nullopt;

@@ -12,7 +12,6 @@ namespace gvmi {
 namespace {
 
 constexpr size_t kSuperblock = 96;
-constexpr size_t kMetadata = 8192;
 constexpr uint32_t kSmallestBlock = 4096;
 constexpr uint32_t kLargestBlock = uint32_t{1} << 20;
 constexpr uint64_t kNoTable = std::numeric_limits<uint64_t>::max();
@@ -26,11 +25,11 @@ uint64_t little_endian(std::span<const std::byte> bytes) {
     return value;
 }
 
-[[noreturn]] void damaged(const std::string& reason) {
+}  // namespace
+
+void damaged(const std::string& reason) {
     throw base::Error("damaged squashfs: " + reason);
 }
-
-}  // namespace
 
 Superblock read_superblock(int fd) {
     std::array<std::byte, kSuperblock> bytes{};

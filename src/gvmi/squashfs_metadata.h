@@ -11,6 +11,11 @@
 
 namespace gvmi {
 
+inline constexpr size_t kMetadata = 8192;  // bytes of a metadata block, unpacked
+
+// Throws base::Error: "damaged squashfs: REASON".
+[[noreturn]] void damaged(const std::string& reason);
+
 // The superblock of a squashfs 4.0, as far as a reader needs it. All of it is what a stranger says.
 struct Superblock {
     uint32_t inodes = 0;

@@ -13,7 +13,6 @@ namespace gvmi {
 namespace {
 
 constexpr uint32_t kNone = std::numeric_limits<uint32_t>::max();
-constexpr size_t kMetadata = 8192;
 constexpr uint64_t kMaxFile = uint64_t{4} << 40;      // as our writer's; no disk of a VM is larger
 constexpr uint64_t kMaxListing = uint64_t{64} << 20;  // bytes of a directory: some two million names
 constexpr size_t kMaxTarget = 4095;                   // PATH_MAX without its zero
@@ -23,10 +22,6 @@ constexpr size_t kMaxAttributeBytes = size_t{1} << 20;
 
 constexpr mode_t kTypes[] = {S_IFDIR, S_IFREG, S_IFLNK, S_IFBLK, S_IFCHR, S_IFIFO, S_IFSOCK};
 constexpr unsigned kBasicTypes = 7;  // the extended ones, 8 to 14, are in the same order
-
-[[noreturn]] void damaged(const std::string& reason) {
-    throw base::Error("damaged squashfs: " + reason);
-}
 
 uint32_t number32(MetadataCursor& cursor) {
     return static_cast<uint32_t>(cursor.number(4));

@@ -24,9 +24,9 @@ std::string normal(const std::string& path) {
     return result;
 }
 
-class Folder : public Files {
+class FolderFiles : public Files {
 public:
-    Folder(base::UniqueFd fd, std::filesystem::path path) : fd_(std::move(fd)), path_(std::move(path)) {}
+    FolderFiles(base::UniqueFd fd, std::filesystem::path path) : fd_(std::move(fd)), path_(std::move(path)) {}
 
     std::optional<File> find(const std::string& path) const override {
         const std::string inside = normal(path);
@@ -126,7 +126,7 @@ std::shared_ptr<const Files> open_files(const std::filesystem::path& path) {
     base::UniqueFd fd = base::open_file(path, O_RDONLY | O_NONBLOCK);
     struct stat status {};
     if (::fstat(fd.get(), &status) < 0) base::throw_errno("cannot examine ", path);
-    if (S_ISDIR(status.st_mode)) return std::make_shared<Folder>(std::move(fd), path);
+    if (S_ISDIR(status.st_mode)) return std::make_shared<FolderFiles>(std::move(fd), path);
     if (!S_ISREG(status.st_mode)) throw base::Error("it is neither a file nor a folder");
     const std::string name = path.string();
     return std::make_shared<Tar>(plain(std::make_shared<const base::UniqueFd>(std::move(fd)), name), name);

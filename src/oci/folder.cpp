@@ -93,9 +93,9 @@ std::vector<std::pair<std::string, std::string>> attributes_of(int folder, const
     return result;
 }
 
-class Folder : public Entries {
+class FolderEntries : public Entries {
 public:
-    explicit Folder(const std::filesystem::path& path) : top_(path) {}
+    explicit FolderEntries(const std::filesystem::path& path) : top_(path) {}
 
     bool next(TarEntry& entry) override {
         file_.reset();
@@ -200,7 +200,7 @@ private:
 }  // namespace
 
 std::unique_ptr<Entries> open_folder(const std::filesystem::path& folder) {
-    return std::make_unique<Folder>(folder);
+    return std::make_unique<FolderEntries>(folder);
 }
 
 }  // namespace oci
