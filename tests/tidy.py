@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """clang-tidy on the sources of a build folder. usage: tidy.py BUILD CLANG_TIDY CACHE [--since COMMIT] [--seconds N]
 
-A source that passed is not checked again until it, a header of ours that it includes or the configuration changes: CACHE keeps an empty file per
-pass, named by the hash of all that. Needs the generated headers of the build folder (the target `protocols`), and no unity build.
+A source that passed is not checked again until its code, that of a header of ours that it includes or the configuration changes; a comment
+does not count. CACHE keeps an empty file per pass, named by the hash of all that. Needs the generated headers of the build folder (the target `protocols`), and no unity build.
 
 --since COMMIT checks only sources that changed since then. --seconds N starts no check after N seconds and names the sources that it left out.
 """
@@ -48,6 +48,13 @@ def included(source, folders):
     return found
 
 
+@functools.cache
+def code_of(path):
+    """A file without its comments, but for those that clang-tidy obeys."""
+    lines = (re.sub(r'//(?!.*NOLINT)[^"]*$', "", line).rstrip() for line in path.read_text().splitlines())
+    return "\n".join(line for line in lines if line)
+
+
 def keys():
     """The sources to check, each with its key."""
     common = (top / ".clang-tidy").read_bytes() + subprocess.run([tidy, "--version"], capture_output=True, check=True).stdout
@@ -63,7 +70,7 @@ def keys():
         # Generated files lie in the build folder, whose place does not matter.
         text = hashlib.sha256(common + entry["command"].replace(str(build), "").replace(str(top), "").encode())
         for path in sorted(included(source, folders)):
-            text.update(path.read_bytes())
+            text.update(code_of(path).encode())
         result[source] = text.hexdigest()[:32]
     return result
 

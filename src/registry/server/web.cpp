@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <ctime>
 
 #include "base/size.h"
@@ -47,7 +49,7 @@ Response search(const Request& request, Service& service) {
     body += kTableHead;
     for (const TaggedImage& image : images) {
         const std::string repository = escape_html(image.name.user) + "/" + escape_html(image.name.repository);
-        body += row(image, "<a href=\"/image/" + repository + "\">" + repository + "</a>:" + escape_html(image.name.tag));
+        body += row(image, fmt::format("<a href=\"/image/{0}\">{0}</a>:{1}", repository, escape_html(image.name.tag)));
     }
     body += "</table>\n";
     if (images.size() == kMaxResults) body += "<p>There are more.</p>\n";
