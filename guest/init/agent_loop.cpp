@@ -32,7 +32,7 @@ base::UniqueFd child_signals() {
 AgentLoop::AgentLoop()
     : epoll_(::epoll_create1(EPOLL_CLOEXEC)), signals_(child_signals()), memory_(port_), processes_(epoll_.get(), port_, memory_) {
     if (!epoll_ || !signals_) fatal("cannot make an epoll or signal descriptor");
-    // Edge-triggered: while the host's end is closed the port reports a hang-up all the time, and there is nothing to do about it.
+    // Edge-triggered: while the host's end is closed, the port reports a hang-up all the time, about which nothing can be done.
     watch(port_.fd(), kPort, EPOLLIN | EPOLLOUT | EPOLLET);
     watch(signals_.get(), kSignals, EPOLLIN);
     watch(memory_.fd(), kKernelLog, EPOLLIN | EPOLLET);
@@ -136,7 +136,7 @@ void AgentLoop::take_exec(uint64_t id, const agent::Exec& exec) {
     program.name = exec.bin();
     program.candidates = candidates(exec.bin(), ground_->path);
     program.args.assign(exec.args().begin(), exec.args().end());
-    if (program.args.empty()) program.args = {exec.bin()};  // programs take it for granted that there is an argv[0]
+    if (program.args.empty()) program.args = {exec.bin()};  // programs rely on an argv[0]
     program.environment = &ground_->environment;
     program.work_dir = exec.work_dir().empty() ? ground_->work_dir : exec.work_dir();
     program.user = &ground_->user;

@@ -10,7 +10,7 @@
 
 namespace init {
 
-// Serves the host: one loop that waits for everything at once and in which nothing blocks.
+// Serves the host: one loop that waits for everything at once; nothing in it blocks.
 class AgentLoop {
 public:
     AgentLoop();

@@ -22,7 +22,7 @@ constexpr const char* kDevices = "/sys/bus/platform/devices";
 constexpr const char* kBind = "/sys/bus/platform/drivers/virtio-mmio/bind";
 constexpr std::chrono::seconds kDiskDeadline{5};
 
-// SCSI tells it in a vital product data page: 4 bytes of header, then the serial.
+// SCSI reports it in a vital product data page: 4 bytes of header, then the serial.
 std::string scsi_serial(const std::string& block) {
     const base::UniqueFd fd(::open(cat({"/sys/block/", block, "/device/vpd_pg80"}).c_str(), O_RDONLY | O_CLOEXEC));
     char page[256];
@@ -51,7 +51,7 @@ base::UniqueFd device_events() {
 
 Status bind_slots() {
     std::vector<std::string> slots = names_in(kDevices);
-    std::sort(slots.begin(), slots.end());  // so that the kernel names what is in them in this order
+    std::sort(slots.begin(), slots.end());  // so that the kernel names their disks in this order
     for (const std::string& name : slots) {
         if (!name.starts_with("virtio-mmio")) continue;
         struct stat st {};
@@ -66,9 +66,9 @@ Result<std::string> find_disk(const std::string& serial) {
     using Clock = std::chrono::steady_clock;
     std::string node = device_node(serial);
     if (!node.empty()) return node;
-    // A restored VM may have devices that the saved one had not.
+    // A restored VM may have devices that the saved VM lacked.
     if (Status status = bind_slots(); !status.ok()) return status;
-    const base::UniqueFd events = device_events();  // before the second look, so that nothing is missed between look and wait
+    const base::UniqueFd events = device_events();  // before the second look, so that no event between look and wait is missed
     const Clock::time_point deadline = Clock::now() + kDiskDeadline;
     for (;;) {
         node = device_node(serial);

@@ -6,11 +6,10 @@
 
 namespace init {
 
-// Gives every virtio-mmio slot that has no driver to its driver. An empty slot refuses.
+// Binds the driver to every virtio-mmio slot that has none. An empty slot refuses.
 Status bind_slots();
 
-// The device node ("/dev/vda") of the disk with this serial, virtio-blk's or SCSI's. A disk that is being probed is waited for, at most 5
-// s.
+// The device node ("/dev/vda") of the disk with this serial, virtio-blk or SCSI. Waits at most 5 s for a disk that is being probed.
 Result<std::string> find_disk(const std::string& serial);
 
 // Takes a virtio device away from its driver; `device` is sysfs's link to it.

@@ -71,7 +71,7 @@ std::vector<std::string> load_modules() {
         find_modules(folder.empty() ? "/" : folder, 0, waiting);
         find_modules(cat({folder, "/lib/modules/", kernel.release}), kDeepest, waiting);
     }
-    // One that needs another's symbols is refused with ENOENT until that is there.
+    // A module that needs another's symbols is refused with ENOENT until that one is loaded.
     for (bool progress = true; progress && !waiting.empty();) {
         progress = false;
         std::vector<std::string> later;

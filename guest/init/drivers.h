@@ -8,13 +8,13 @@
 
 namespace init {
 
-// Drivers of PCI devices that come with the provider (docs/spec/exe-unit.md, GPUs); in a VM without PCI these do nothing.
+// Drivers of PCI devices that come from the provider (docs/spec/exe-unit.md, GPUs). In a VM without PCI these functions do nothing.
 
 // Where the initramfs has the driver's files mounted, if there are any.
 constexpr const char* kDriverFolder = "/driver";
 
-// Loads the kernel modules (*.ko) that lie in the initramfs and in the driver's folder, at the top or in lib/modules of this kernel, in an
-// order that they can be loaded in. Returns a line for each that the kernel refused.
+// Loads the kernel modules (*.ko) in the initramfs and in the driver's folder, at the top or in lib/modules of this kernel, in an order
+// that satisfies their dependencies. Returns a line for each one that the kernel refused.
 std::vector<std::string> load_modules();
 
 struct Node {
@@ -24,7 +24,7 @@ struct Node {
     bool operator==(const Node&) const = default;
 };
 
-// NVIDIA's device nodes for `gpus` GPUs; `devices` is /proc/devices. Empty where no such driver is there.
+// NVIDIA's device nodes for `gpus` GPUs; `devices` is the text of /proc/devices. Empty without such a driver.
 std::vector<Node> nvidia_nodes(std::string_view devices, unsigned gpus);
 
 // Makes them, 0666, in the new root's /dev.

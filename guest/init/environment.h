@@ -8,12 +8,11 @@
 
 namespace init {
 
-// The image's Env with PATH (Docker's where the image has none), HOME and HOSTNAME added where they are missing; of a name that is there
-// twice the last counts.
+// The image's Env with PATH (Docker's default), HOME and HOSTNAME added where they are missing. The last of several with one name counts.
 std::vector<std::string> environment(const google::protobuf::RepeatedPtrField<std::string>& env, const std::string& home,
                                      const std::string& hostname);
 
-// A variable's value; empty where there is none.
+// A variable's value; empty where it is not set.
 std::string value_of(const std::vector<std::string>& environment, std::string_view name);
 
 }  // namespace init

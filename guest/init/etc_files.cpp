@@ -20,7 +20,7 @@ constexpr const char* kHosts =
     "ff00::\tip6-mcastprefix\n"
     "ff02::1\tip6-allnodes\n"
     "ff02::2\tip6-allrouters\n";
-// The only ones that the supervisor's filter lets through (docs/spec/exe-unit.md, Networking).
+// The only name servers that the supervisor's filter lets through (docs/spec/exe-unit.md, Networking).
 constexpr const char* kNameServers = "nameserver 1.1.1.1\nnameserver 8.8.8.8\n";
 
 Status replace(int directory, const char* name, std::string_view text) {
@@ -66,7 +66,7 @@ Status add_hosts(const std::map<std::string, std::string>& hosts) {
         if (!is_name(name)) return bad_request({"not a host name: \"", name, "\""});
         lines += cat({address, "\t", name, "\n"});
     }
-    // What runs in the VM may have put anything there.
+    // A process in the VM may have replaced it with anything.
     const base::UniqueFd fd(::open("/etc/hosts", O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644));
     struct stat st {};
     if (!fd) return failure(errno, {"cannot open /etc/hosts"});

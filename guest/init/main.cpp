@@ -17,8 +17,8 @@
 
 namespace {
 
-// 0 is /dev/null, which processes inherit as their stdin; 1 and 2 are the console where the kernel could open it. In any case no descriptor
-// of ours gets such a number.
+// 0 is /dev/null, which processes inherit as their stdin; 1 and 2 are the console where the kernel could open it. None of our own
+// descriptors may get these numbers.
 void open_standard_descriptors() {
     const int null = ::open("/dev/null", O_RDONLY);
     for (int fd = 0; fd < 3; fd++) {
@@ -28,28 +28,28 @@ void open_standard_descriptors() {
 }
 
 void set_kernel_limits() {
-    // As Docker sets them in a container: ping without privileges, and ports below 1024 for everybody.
+    // As Docker sets them in a container: ping without privileges, and ports below 1024 for all users.
     (void)init::write_value("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
     (void)init::write_value("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
-    // A line for each process at each kill for want of memory would take longer than the kill.
+    // Logging every process at each OOM kill would take longer than the kill.
     (void)init::write_value("/proc/sys/vm/oom_dump_tasks", "0");
-    // Memory that was used within the last second is not reclaimed; where that is all there is, a process is killed. Without it the kernel
-    // frees and reads again the pages of running programs, for minutes.
+    // Memory used within the last second is not reclaimed; if there is no other, the OOM killer acts. Without this setting the kernel drops
+    // and rereads the pages of running programs, for minutes.
     (void)init::write_value("/sys/kernel/mm/lru_gen/min_ttl_ms", "1000");
-    // What wakes an idle VM for nothing: counters are brought up to date each second, and twice a second the kernel looks whether memory
-    // could be compacted before anybody needs it.
+    // Needless wake-ups of an idle VM: updating counters each second, and looking twice a second whether memory could be compacted in
+    // advance.
     (void)init::write_value("/proc/sys/vm/stat_interval", "10");
     (void)init::write_value("/proc/sys/vm/compaction_proactiveness", "0");
 }
 
-// What processes inherit from us, and what they must not.
+// What processes inherit from us, and what they must not inherit.
 void set_limits() {
     ::umask(022);
     const rlimit files{1 << 20, 1 << 20};  // two pipes stay open for each command that left something running
     (void)::setrlimit(RLIMIT_NOFILE, &files);
-    // However busy the VM is, the host is served; a process gets an ordinary priority when it starts.
+    // However busy the VM is, the host is served. A process gets normal priority when it starts.
     (void)::setpriority(PRIO_PROCESS, 0, -20);
-    // A program that calls reboot(2) would end the VM. We ourselves keep the capability: this set counts at an exec only.
+    // A program that calls reboot(2) would end the VM. We keep the capability ourselves: this set takes effect only at an exec.
     (void)::prctl(PR_CAPBSET_DROP, CAP_SYS_BOOT, 0, 0, 0);
 }
 

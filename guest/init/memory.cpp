@@ -20,7 +20,7 @@ Number leading_number(std::string_view text) {
     return value;
 }
 
-// The kernel counts a kill before it sends the signal, and logs it only afterwards.
+// The kernel counts an OOM kill before it sends the signal, and logs it only afterwards.
 uint64_t kills(int vmstat) {
     char text[16 << 10];
     const ssize_t size = ::pread(vmstat, text, sizeof text, 0);
@@ -50,14 +50,14 @@ void Memory::read() {
     char record[8192];
     for (;;) {
         const ssize_t n = ::read(kmsg_.get(), record, sizeof record);
-        if (n < 0 && (errno == EPIPE || errno == EINTR)) continue;  // EPIPE: records were overwritten; the next read goes on after them
+        if (n < 0 && (errno == EPIPE || errno == EINTR)) continue;  // EPIPE: records were overwritten; the next read continues after them
         if (n <= 0) return;
         line({record, static_cast<size_t>(n)});
     }
 }
 
-// A record is "priority,sequence,time,flags;text\n" and lines of properties. The priority holds the facility: 0 is the kernel, which no
-// program can write as.
+// A record is "priority,sequence,time,flags;text\n" and lines of properties. The priority includes the facility: 0 is the kernel, and no
+// program can write as it.
 void Memory::line(std::string_view record) {
     const int priority = leading_number<int>(record);
     const size_t begin = record.find(';');
@@ -74,7 +74,7 @@ void Memory::line(std::string_view record) {
 bool Memory::killed(pid_t pid) {
     read();
     if (pids_.erase(pid) > 0) return true;
-    // A kill that was counted and has no line yet: this one.
+    // A counted kill without a line so far must be this one.
     return kills(vmstat_.get()) > counted_;
 }
 

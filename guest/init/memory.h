@@ -6,7 +6,7 @@
 
 namespace init {
 
-// Watches the kernel's log: which processes it killed for want of memory, and what else the host's log should have.
+// Watches the kernel's log for OOM kills, and for lines that the host's log should have.
 class Memory {
 public:
     explicit Memory(Port& port);
@@ -15,7 +15,7 @@ public:
     int fd() const { return kmsg_.get(); }
     void read();
 
-    // Whether a process that died of SIGKILL was killed for want of memory; once.
+    // Whether the OOM killer killed a process that died of SIGKILL; ask once.
     bool killed(pid_t pid);
 
 private:
@@ -24,7 +24,7 @@ private:
     Port& port_;
     base::UniqueFd kmsg_;
     base::UniqueFd vmstat_;
-    uint64_t counted_ = 0;  // kills whose line has been seen or that have been told
+    uint64_t counted_ = 0;  // kills whose line has been read or that have been reported
     std::set<pid_t> pids_;
 };
 

@@ -43,7 +43,7 @@ constexpr Link kDeviceLinks[] = {
     {"dev/stderr", "/proc/self/fd/2"},
 };
 
-// Their modes are udev's; the kernel makes them for root alone.
+// udev would set these modes; the kernel makes the devices for root only.
 constexpr const char* kOpenDevices[] = {"dev/fuse", "dev/net/tun", "dev/ptmx"};
 
 }  // namespace

@@ -14,16 +14,16 @@ struct Mount {
     std::string options;
 };
 
-// Mounts onto a directory of the initramfs, which is made.
+// Mounts onto a directory of the initramfs; makes the directory.
 Status mount_at(const std::string& path, const Mount& mount);
 
 // Mounts onto an open directory; `name` is its path in messages. Needs our own /proc.
 Status mount_on(int directory, std::string_view name, const Mount& mount);
 
-// /proc, /sys and /dev of the initramfs: what init itself works with.
+// /proc, /sys and /dev of the initramfs, which init itself uses.
 Status mount_early();
 
-// The new root's /proc, /sys, /dev and what belongs below them (docs/spec/guest.md, File systems), as in a container run by Docker.
+// The new root's /proc, /sys, /dev and the mounts below them (docs/spec/guest.md, File systems), as in a Docker container.
 Status mount_system(int root);
 
 }  // namespace init

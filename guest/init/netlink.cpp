@@ -17,7 +17,7 @@ NetlinkRequest::NetlinkRequest(uint16_t type, uint16_t flags, const void* header
 
 void NetlinkRequest::append(const void* data, size_t size) {
     const size_t room = sizeof buffer_ - size_;
-    if (size > room) return;  // no caller comes near; the kernel refuses what is cut short
+    if (size > room) return;  // no caller comes near it; the kernel refuses a truncated request
     std::memcpy(buffer_ + size_, data, size);
     size_ += NLMSG_ALIGN(static_cast<uint32_t>(size));
 }

@@ -91,7 +91,7 @@ Status set_mtu(unsigned index, const std::string& card, uint32_t mtu) {
     return {};
 }
 
-// The kernel turns IPv6 off on a card with a smaller MTU, as the VPN's has it.
+// The kernel turns IPv6 off on a card with an MTU below 1280, as the VPN's has.
 Status allow_ipv6(unsigned index, const std::string& card) {
     return mtu_of(card) >= kSmallestIpv6Mtu ? Status{} : set_mtu(index, card, kSmallestIpv6Mtu);
 }
@@ -159,7 +159,7 @@ Status name_cards(const google::protobuf::RepeatedPtrField<agent::Card>& cards) 
     const bool all =
         std::all_of(cards.begin(), cards.end(), [&](const agent::Card& card) { return present.contains(mac_text(card.mac())); });
     if (!all) {
-        // A restored VM may have a card that the saved one had not.
+        // A restored VM may have a card that the saved VM lacked.
         if (Status status = bind_slots(); !status.ok()) return status;
         present = cards_by_mac();
     }
@@ -172,7 +172,7 @@ Status name_cards(const google::protobuf::RepeatedPtrField<agent::Card>& cards) 
     for (const auto& [mac, placeholder] : present) {
         if (Status status = unbind("virtio_net", cat({"/sys/class/net/", placeholder.name, "/device"})); !status.ok()) return status;
     }
-    // The kernel's own name of one may be the name that another shall have.
+    // The kernel's own name of one card may be the wanted name of another.
     for (auto& [found, card] : wanted) {
         if (found.name == card->name()) continue;
         found.name = cat({"card", std::to_string(found.index)});

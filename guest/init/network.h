@@ -4,16 +4,16 @@
 
 namespace init {
 
-// Turns the loopback on, and gives the first card the MTU that the host asks for in nearly every VM, so that name_cards finds it done.
+// Turns the loopback on, and gives the first card the MTU that the host wants in nearly every VM, so that name_cards finds it set.
 Status prepare_cards();
 
-// Gives the cards that the host names by MAC address their names and MTU; takes the others, which lead nowhere, away.
+// Gives the cards that the host names by MAC address their names and MTU; removes the others, which lead nowhere.
 Status name_cards(const google::protobuf::RepeatedPtrField<agent::Card>& cards);
 
 // Configures one card: MAC address, addresses, up, routes.
 Status configure_card(const agent::Network& network);
 
-// What all cards have carried.
+// The traffic of all cards.
 agent::Traffic count_traffic();
 
 }  // namespace init

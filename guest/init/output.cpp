@@ -16,7 +16,7 @@ constexpr size_t kMaxErrorText = 8 << 10;
 constexpr size_t kMaxLogLine = 1 << 10;
 constexpr size_t kMaxPending = 64 << 10;
 
-// One piece at a time is under way, so one buffer serves all streams.
+// Only one piece is sent at a time, so one buffer serves all streams.
 uint8_t buffer[kOutputHeaderRoom + kMaxPiece];
 uint8_t* const data = buffer + kOutputHeaderRoom;
 

@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kMaxLinks = 40;  // the kernel's own limit
 
-// Puts the components of `path` on top of `stack`, the first one last to be pushed.
+// Pushes the components of `path` onto `stack`, the first one last.
 void push_components(std::vector<std::string>& stack, std::string_view path) {
     std::vector<std::string> parts;
     while (!path.empty()) {

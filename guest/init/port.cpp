@@ -46,7 +46,7 @@ size_t Port::write_some(const char* data, size_t size) {
         if (n >= 0) return static_cast<size_t>(n);
         if (errno == EINTR) continue;
         if (errno == EAGAIN) return 0;
-        // The driver wants the whole piece in one run of memory; when there is none, a smaller one does.
+        // The driver needs physically contiguous memory for the whole piece; where there is none, a smaller piece succeeds.
         if (errno == ENOMEM && piece > kSmallestWrite) {
             piece /= 2;
             continue;
@@ -85,7 +85,7 @@ bool Port::read_some() {
     const std::span<char> space = decoder_.prepare(kReadBytes);
     const ssize_t n = ::read(fd_.get(), space.data(), space.size());
     if (n < 0 && errno != EAGAIN && errno != EINTR) fatal(cat({"the agent port failed: ", ::strerrordesc_np(errno)}));
-    // The host's end is closed. The next host begins with a whole request.
+    // The host's end is closed. The next host starts with a complete request.
     if (n == 0) decoder_ = agent::FrameDecoder(agent::kMaxRequestBytes);
     if (n <= 0) return n < 0 && errno == EINTR;
     decoder_.commit(static_cast<size_t>(n));

@@ -16,22 +16,22 @@ public:
 
     int fd() const { return fd_.get(); }
 
-    // Whether output may be sent: nothing waits to be written.
+    // Whether output may be sent: nothing is queued.
     bool writable() const { return pending_.empty(); }
 
-    // Sends a message, or keeps it until the port takes it. Replies and the like only: their number is bounded by the host's requests.
+    // Sends a message, or keeps it until the port takes it. For replies and the like only: the host's requests bound their number.
     void send(const agent::Message& message);
 
-    // Sends `size` bytes of a frame; what the port does not take now is kept.
+    // Sends `size` bytes of a frame; keeps what the port does not take now.
     void send(const char* frame, size_t size);
 
-    // To be called when the port has become writable.
+    // Call it when the port has become writable.
     void flush();
 
-    // How much waits to be written.
+    // Bytes that are queued.
     size_t pending() const { return pending_.size(); }
 
-    // Reads and gives each request that is whole to `take`. Fatal when the host's bytes are no requests.
+    // Reads, and gives each complete request to `take`. Fatal when the host's bytes are no requests.
     template <typename Take>
     void receive(Take take) {
         while (read_some()) {

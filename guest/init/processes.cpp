@@ -43,7 +43,7 @@ void Processes::start(uint64_t request, const agent::Exec& exec, Program program
     watch(process.launch->report_fd(), last_token_);
 }
 
-// Now it is known whether the program runs.
+// Here it is known whether the program runs.
 void Processes::launched(uint64_t id) {
     Process& process = processes_.at(id);
     const Status status = process.launch->outcome();
@@ -56,7 +56,7 @@ void Processes::launched(uint64_t id) {
     }
     for (const uint64_t token : process.streams)
         close(token);
-    by_pid_.erase(process.pid);  // it ends by itself and is reaped as an orphan is
+    by_pid_.erase(process.pid);  // it ends by itself and is reaped like an orphan
     processes_.erase(id);
 }
 
@@ -74,9 +74,9 @@ Status Processes::kill(uint64_t process, int signal) {
     const auto found = processes_.find(process);
     if (found == processes_.end()) return {"there is no such process", agent::Error::NOT_FOUND};
     if (signal <= 0 || signal > SIGRTMAX) return bad_request({"there is no signal ", std::to_string(signal)});
-    // Before its program runs it may not be the leader of its group yet.
+    // Before its program runs it may not be its group's leader yet.
     const pid_t target = found->second.launch ? found->second.pid : -found->second.pid;
-    // ESRCH: it has ended, and its last output is on the way; that it could not be told of in time is no error.
+    // ESRCH: it has ended, and its last output is on the way. That it could not be signalled is no error.
     if (::kill(target, signal) < 0 && errno != ESRCH) return failure(errno, {"cannot signal the process"});
     return {};
 }
@@ -177,7 +177,7 @@ void Processes::move(uint64_t token, Stream& stream) {
         stream.credit -= static_cast<uint64_t>(n);
         if (stream.last) *stream.last -= static_cast<uint64_t>(n);
     } else if (n < 0) {
-        // Empty. After the exit that means that somebody else has read the rest: whoever has the pipe can.
+        // Empty. After the exit this means that another process has read the rest: whoever holds the pipe can.
         stream.readable = false;
         if (stream.last) stream.last = 0;
     } else if (n == 0) {

@@ -13,7 +13,7 @@
 
 namespace init {
 
-// The processes that the host asked for, and their outputs on the way to it.
+// The processes that the host started, and their output on its way to the host.
 class Processes {
 public:
     // `epoll` gets their descriptors, edge-triggered, with numbers from kFirstToken on.
@@ -27,19 +27,19 @@ public:
 
     // One of their descriptors has become readable.
     void ready(uint64_t token);
-    // Reaps every child that has exited, orphans too. Returns false when there are no children left.
+    // Reaps every child that has exited, orphans too. Returns false when no children are left.
     bool reap();
-    // Moves output: at most one piece of each stream, so that requests are looked at in between. Returns whether more can be moved at once.
+    // Moves output: at most one piece of each stream, so that requests are read in between. Returns whether more can be moved at once.
     bool pump();
 
 private:
-    // One output of a process. `process` is 0 when that has been reported as exited: what comes then is read and dropped.
+    // One output of a process. `process` is 0 once its exit has been reported; later output is read and dropped.
     struct Stream {
         uint64_t process = 0;
         agent::Stream number = agent::STDOUT;
         base::UniqueFd pipe;
         uint64_t credit = 0;
-        std::optional<uint64_t> last;  // after the exit: how much was in the pipe then and is still to be sent
+        std::optional<uint64_t> last;  // after the exit: bytes that were in the pipe then and are still to be sent
         bool readable = false;
         bool queued = false;
     };
@@ -65,10 +65,10 @@ private:
     Memory& memory_;
     uint64_t last_token_ = kFirstToken;
     std::map<uint64_t, Process> processes_;
-    std::unordered_map<pid_t, uint64_t> by_pid_;        // those that have not been reaped
+    std::unordered_map<pid_t, uint64_t> by_pid_;        // those not yet reaped
     std::unordered_map<uint64_t, Stream> streams_;      // by token
     std::unordered_map<uint64_t, uint64_t> launching_;  // token of the report to the process
-    std::vector<uint64_t> queue_;                       // tokens of streams that can be moved, in the order of their turns
+    std::vector<uint64_t> queue_;                       // tokens of streams with data to move, in the order of their turns
 };
 
 }  // namespace init

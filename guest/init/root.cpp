@@ -28,11 +28,11 @@ Status mount_writable(const agent::Setup& setup) {
     }
     const Result<std::string> disk = find_disk(setup.root_disk());
     if (!disk.ok()) return disk.status;
-    // A failed write of the host's must not end the VM, nor make the root read-only.
+    // A failed write on the host must not end the VM or make the root read-only.
     return mount_at(kWritable, {disk.value, "ext4", MS_NOATIME, "discard,errors=continue"});
 }
 
-// The overlay's root directory is the upper one, so that one takes over what the image says of it.
+// The overlay's root directory is the upper one, so that takes over what the image says of it.
 Status copy_attributes(const std::string& from, const std::string& to) {
     struct stat st {};
     if (::stat(from.c_str(), &st) < 0 || ::chown(to.c_str(), st.st_uid, st.st_gid) < 0 || ::chmod(to.c_str(), st.st_mode & 07777) < 0)
@@ -73,8 +73,8 @@ Result<base::UniqueFd> make_root(const agent::Setup& setup) {
         if (::mkdir(path, 0755) < 0 && errno != EEXIST) return failure(errno, {"cannot make ", path});
     }
     if (Status status = copy_attributes("/image0", kUpper); !status.ok()) return status;
-    // redirect_dir: directories of the image can be renamed; index: files of it with several names keep them when they are written.
-    // Not xino: it would make the root one device, but with inode numbers above 2^63, which 32-bit programs and JavaScript take for others.
+    // redirect_dir: directories of the image can be renamed. index: hard links of the image stay links when they are written. Not xino: it
+    // would make the root one device, but with inode numbers above 2^63, which 32-bit programs and JavaScript misread.
     const std::string options = cat({"redirect_dir=on,index=on,lowerdir=", lower, ",upperdir=", kUpper, ",workdir=", kWork});
     if (Status status = mount_at(kRoot, {"root", "overlay", MS_NOATIME, options}); !status.ok()) return status;
     base::UniqueFd root(::open(kRoot, O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -85,7 +85,7 @@ Result<base::UniqueFd> make_root(const agent::Setup& setup) {
 Status switch_root(int root) {
     if (::fchdir(root) < 0 || ::mount(".", "/", nullptr, MS_MOVE, nullptr) < 0 || ::chroot(".") < 0 || ::chdir("/") < 0)
         return failure(errno, {"cannot switch to the new root"});
-    // As a systemd leaves it: container engines pass mounts on to running containers only from a shared one.
+    // As systemd leaves it: container engines propagate mounts to running containers only from a shared mount.
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_SHARED, nullptr) < 0) return failure(errno, {"cannot share the mounts"});
     return {};
 }

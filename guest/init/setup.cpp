@@ -25,7 +25,7 @@ namespace {
 
 constexpr size_t kMaxUserFile = 16 << 20;
 
-// Credits the host's random bytes and has the generator take them up at once: VMs that were restored from one template share its state.
+// Credits the host's random bytes and makes the generator use them at once: VMs restored from one template share its state.
 Status add_seed(const std::string& seed) {
     constexpr size_t kSmallest = 32;
     constexpr size_t kLargest = 512;
@@ -61,7 +61,7 @@ class Stopwatch {
 public:
     explicit Stopwatch(std::vector<agent::Step>& steps) : steps_(steps) {}
 
-    // What has been done since the last one.
+    // Everything done since the previous step.
     void lap(const char* what) {
         const auto now = std::chrono::steady_clock::now();
         agent::Step& step = steps_.emplace_back();

@@ -8,7 +8,7 @@
 
 namespace init {
 
-// What every process of the image gets.
+// What every process of the image starts with.
 struct ProcessDefaults {
     Identity user;
     std::vector<std::string> environment;  // "K=V"
@@ -19,7 +19,7 @@ struct ProcessDefaults {
 struct SetupResult {
     ProcessDefaults ground;
     std::vector<agent::Step> steps;     // where the time went
-    std::vector<std::string> problems;  // what the image did not allow but is no reason not to start
+    std::vector<std::string> problems;  // what the image prevented but is no reason not to start
 };
 
 // Makes the VM that docs/spec/guest.md describes. After an error the VM is useless.

@@ -16,8 +16,8 @@
 namespace init {
 namespace {
 
-constexpr unsigned kKillMs = 1000;   // for processes to die of SIGKILL
-constexpr unsigned kWriteMs = 2000;  // for the file systems; the host has five seconds in all
+constexpr unsigned kKillMs = 1000;   // for processes to die after SIGKILL
+constexpr unsigned kWriteMs = 2000;  // for the file systems; the host waits five seconds in all
 
 // mountinfo writes blanks, tabs, newlines and backslashes as three octal digits.
 std::string unescaped(std::string_view text) {
@@ -33,7 +33,7 @@ std::string unescaped(std::string_view text) {
     return result;
 }
 
-// Where something is mounted, in the order of mounting.
+// Mount points in the order of mounting.
 std::vector<std::string> mount_points() {
     std::vector<std::string> points;
     std::FILE* file = std::fopen("/proc/self/mountinfo", "re");
@@ -51,7 +51,7 @@ std::vector<std::string> mount_points() {
     return points;
 }
 
-// In a child of its own, since any of this may hang.
+// In a child process, since any of this may hang.
 [[noreturn]] void write_back() {
     ::sync();
     const std::vector<std::string> points = mount_points();
@@ -69,7 +69,7 @@ std::vector<std::string> mount_points() {
 Shutdown::Shutdown(unsigned grace_ms) : timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
     if (!timer_) fatal("cannot make a timer");
     (void)::kill(-1, SIGTERM);
-    (void)::kill(-1, SIGCONT);  // a stopped process would not see it
+    (void)::kill(-1, SIGCONT);  // a stopped process would not get the SIGTERM
     set_timer(grace_ms);
 }
 

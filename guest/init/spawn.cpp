@@ -20,7 +20,7 @@ namespace {
 
 constexpr size_t kStackBytes = 16 << 10;
 constexpr int kPipeBytes = 256 << 10;
-constexpr rlimit kOpenFiles{1024, 524288};  // what Docker's containers have now; init's own limit is higher
+constexpr rlimit kOpenFiles{1024, 524288};  // what Docker's containers get; init's own limit is higher
 
 enum class Stage : int { session, descriptors, work_dir, user, program };
 
@@ -65,7 +65,7 @@ std::vector<std::string> candidates(const std::string& name, std::string_view pa
     }
 }
 
-// All that the child works with, made before it starts.
+// Everything that the child uses, made before it starts.
 struct Launch::Child {
     Program program;
     std::vector<char*> paths;
@@ -109,7 +109,7 @@ void Launch::Child::run() {
     raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, address(&none), 0, sizeof none);
     raw_syscall(SYS_setpriority, PRIO_PROCESS, 0, 0);
     raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, address(&kOpenFiles));
-    // Our own stdin is what the child shall have.
+    // The child shall have our own stdin.
     if (const long error = raw_syscall(SYS_dup2, out, STDOUT_FILENO); error < 0) fail(Stage::descriptors, error);
     if (const long error = raw_syscall(SYS_dup2, err, STDERR_FILENO); error < 0) fail(Stage::descriptors, error);
     if (const long error = enter_work_dir(); error < 0) fail(Stage::work_dir, error);
@@ -122,8 +122,8 @@ void Launch::Child::run() {
     if (const long error = raw_syscall(SYS_setresgid, user.gid, user.gid, user.gid); error < 0) fail(Stage::user, error);
     if (const long error = raw_syscall(SYS_setresuid, user.uid, user.uid, user.uid); error < 0) fail(Stage::user, error);
 
-    // As execvp: a folder of PATH that cannot be searched or lacks the name is passed over, and a name that may not be run is told in the
-    // end.
+    // Like execvp: a folder of PATH that cannot be searched or lacks the name is skipped, and a name that may not be executed is reported
+    // at the end.
     long result = -ENOENT;
     bool found = false;
     for (size_t i = 0; paths[i] != nullptr; i++) {
@@ -150,7 +150,7 @@ Result<std::unique_ptr<Launch>> Launch::start(Program program) {
     std::unique_ptr<Launch> launch(new Launch);
     launch->child_ = std::make_unique<Child>();
     Child& child = *launch->child_;
-    // The child gets copies of these; its own numbers of them stay as they are when ours are closed.
+    // The child gets copies of these; its copies stay open when ours are closed.
     base::UniqueFd out;
     base::UniqueFd err;
     base::UniqueFd report;

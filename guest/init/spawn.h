@@ -13,7 +13,7 @@ namespace init {
 
 // A program to run.
 struct Program {
-    std::string name;                     // as it was asked for
+    std::string name;                     // as the request gave it
     std::vector<std::string> candidates;  // the paths to try, in this order
     std::vector<std::string> args;        // from argv[0] on
     const std::vector<std::string>* environment;
@@ -21,26 +21,26 @@ struct Program {
     const Identity* user;
 };
 
-// The paths that `name` may mean: itself where it has a slash, else one in each folder of `path` (a PATH variable's value).
+// The paths that `name` may mean: itself where it contains a slash, else one in each folder of `path` (a PATH variable's value).
 std::vector<std::string> candidates(const std::string& name, std::string_view path);
 
-// A child on its way to the program. It shares init's memory until then, so that nothing has to be copied, and init does not wait for it:
-// a program may lie on a file system that some process in the VM serves, or does not.
+// A child before its exec. It shares init's memory until then, so that nothing is copied, and init does not wait for it: the program may be
+// on a file system that a process in the VM serves, or fails to serve.
 class Launch {
 public:
-    // Starts the child, its own session, its outputs on two pipes.
+    // Starts the child in a session of its own, with its outputs on two pipes.
     static Result<std::unique_ptr<Launch>> start(Program program);
     ~Launch();
     Launch(const Launch&) = delete;
     Launch& operator=(const Launch&) = delete;
 
     pid_t pid() const { return pid_; }
-    // Readable when `outcome` can be told.
+    // Readable when `outcome` is known.
     int report_fd() const { return report_.get(); }
-    // Whether the program runs. To be called once, when report_fd is readable or the child has ended.
+    // Whether the program runs. Call it once, when report_fd is readable or the child has ended.
     Status outcome();
 
-    base::UniqueFd out;  // our ends of its pipes, not blocking
+    base::UniqueFd out;  // our ends of its pipes, non-blocking
     base::UniqueFd err;
 
 private:

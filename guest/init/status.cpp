@@ -42,7 +42,7 @@ void open_console() {
 }
 
 void console(std::string_view text) {
-    const std::string line = cat({"<2>gvmkit init: ", text, "\n"});  // 2: shown in spite of "quiet"
+    const std::string line = cat({"<2>gvmkit init: ", text, "\n"});  // 2: shown despite "quiet"
     (void)!::write(kmsg, line.data(), line.size());
 }
 

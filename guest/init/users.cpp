@@ -18,7 +18,7 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
     }
 }
 
-// A uid or gid: up to 2^31 - 1, as Docker has it.
+// A uid or gid: up to 2^31 - 1, as in Docker.
 std::optional<uint32_t> number(std::string_view text) {
     uint32_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

@@ -10,7 +10,7 @@
 
 namespace init {
 
-// Whom a process runs as.
+// The user and groups of a process.
 struct Identity {
     uid_t uid = 0;
     gid_t gid = 0;

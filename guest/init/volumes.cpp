@@ -16,7 +16,7 @@ namespace init {
 namespace {
 
 constexpr const char* kShare = "/share";
-// mmap: the least caching with which a shared mmap works; the host reads and writes the same files.
+// mmap: the least caching with which a shared mmap works; the host accesses the same files.
 constexpr const char* kShareOptions = "trans=virtio,version=9p2000.L,msize=1048576,cache=mmap";
 
 Status mount_share(const std::string& tag) {
@@ -24,7 +24,7 @@ Status mount_share(const std::string& tag) {
     return mount_at(kShare, {tag, "9p", 0, kShareOptions});
 }
 
-// What a volume shall have of the image's directory: it is there to be written by the image's User.
+// What a volume takes over from the image's directory; the image's User must be able to write to it.
 Volumes::Owner owner_for(const struct stat& st, const Identity& user) {
     const bool in_group = st.st_gid == user.gid || std::find(user.groups.begin(), user.groups.end(), st.st_gid) != user.groups.end();
     const mode_t needed = st.st_uid == user.uid ? 0300 : in_group ? 0030 : 0003;
@@ -33,7 +33,7 @@ Volumes::Owner owner_for(const struct stat& st, const Identity& user) {
     return {user.uid, user.gid, mode | 0700};
 }
 
-// What is to be mounted for a volume; the source of a shared one is its folder.
+// The mount for a volume; a shared volume's source is its folder.
 Result<Mount> mount_of(const agent::Volume& volume) {
     switch (volume.source_case()) {
         case agent::Volume::kShared:
@@ -73,13 +73,13 @@ Status Volumes::mount(int root) {
         const Result<Mount> mount = mount_of(volume);
         if (!mount.ok()) return mount.status;
         if (Status status = mount_on(target.value.get(), volume.path(), mount.value); !status.ok()) return status;
-        // The descriptor is still the directory below the mount; the path leads to what is mounted.
+        // The descriptor is still the directory below the mount; the path leads to the mounted file system.
         const Opened mounted = open_inside(root, volume.path(), O_RDONLY | O_DIRECTORY);
         if (!mounted.fd) return failure(mounted.error, {"cannot open the volume ", volume.path()});
         const Owner& owner = owners_[static_cast<size_t>(i)];
         if (::fchown(mounted.fd.get(), owner.uid, owner.gid) < 0 || ::fchmod(mounted.fd.get(), owner.mode) < 0)
             return failure(errno, {"cannot set the owner of the volume ", volume.path()});
-        // A new volume is empty, and programs that want an empty directory (a database's) look.
+        // A new volume must be empty: some programs, such as databases, require an empty directory.
         if (volume.source_case() == agent::Volume::kDisk) (void)::unlinkat(mounted.fd.get(), "lost+found", AT_REMOVEDIR);
     }
     return {};

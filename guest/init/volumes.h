@@ -5,12 +5,12 @@
 
 namespace init {
 
-// Mounts the volumes over the root, in the order given. Each has the owner and mode of the image's directory of that path, but is the
-// user's where that one could not write there, and the user's, 0755, where the image has none. To be called before anything else is mounted
-// where a volume may be, since the image's directories are looked at first.
+// Mounts the volumes over the root, in the order given. Each gets the owner and mode of the image's directory at that path; where the user
+// could not write there it gets the user as owner, and where the image has no such directory the user and 0755. Call it before anything
+// else is mounted where a volume may be, since it looks at the image's directories first.
 class Volumes {
 public:
-    // Looks at what the image has at the volumes' paths.
+    // Looks at the image's directories at the volumes' paths.
     Volumes(int root, const agent::Setup& setup, const Identity& user);
     Status mount(int root);
 

@@ -1,5 +1,5 @@
-// The program of the self-test image (docs/spec/exe-unit.md, test): looks at its VM from inside and writes to each kind of volume. Says on
-// standard error what is wrong; the exit code says the same. Of a GPU it prints what the provider offers, as JSON. The other side is
+// The program of the self-test image (docs/spec/exe-unit.md, test): looks at its VM from inside and writes to each kind of volume. It
+// reports errors on standard error and by its exit code. For a GPU it prints the provider's offer as JSON. Its counterpart is
 // src/runtime/self_test.cpp.
 
 #include <fcntl.h>
@@ -69,7 +69,7 @@ void read_value(char* value, size_t size, const char* path, const char* name, co
     (void)std::fclose(opened);
 }
 
-// Prints the model of the first GPU, as its driver calls it, else by its numbers; nothing where there is none.
+// Prints the model of the first GPU as its driver calls it, else its numbers; nothing without a GPU.
 void tell_gpu() {
     char model[128] = "";
     glob_t found{};

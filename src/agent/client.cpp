@@ -28,7 +28,7 @@ constexpr size_t kReadBytes = 256 << 10;
 constexpr size_t kMaxErrorText = 8 << 10;
 constexpr auto kQuietly = asio::as_tuple(asio::use_awaitable);
 
-// Somebody who waits: for the Ready or for a reply. `arrived` is notified when it has come, or will not come.
+// A coroutine that waits for the Ready or for a reply. `arrived` is notified when it has come, or will not come.
 struct Waiter {
     explicit Waiter(const asio::any_io_executor& executor) : arrived(executor) {}
     base::Event arrived;
@@ -59,7 +59,7 @@ public:
     void close(const std::string& reason);
 
 private:
-    using Violation = std::optional<std::string>;  // what the guest did against the protocol
+    using Violation = std::optional<std::string>;  // how the guest broke the protocol
 
     void fail(const std::string& reason);
     void write();
@@ -84,7 +84,7 @@ private:
 
     std::string outgoing_;
     std::string writing_;
-    // Credits that have not been written are summed up: a guest that sends single bytes and reads nothing costs no memory.
+    // Unwritten credits are added up, so a guest that sends single bytes and reads nothing costs no memory.
     std::map<std::pair<uint64_t, int>, uint32_t> grants_;
 };
 
@@ -108,7 +108,7 @@ awaitable<void> Client::State::read(std::shared_ptr<State> self) {
             }
             if (const Violation violation = self->take(message)) self->fail("the VM's agent " + *violation);
             if (self->closed_) co_return;
-            // Whoever waited for the reply goes on before the next message is looked at.
+            // The waiter for a reply resumes before the next message is looked at.
             if (std::exchange(self->reply_taken_, false)) co_await asio::post(self->socket_.get_executor(), asio::use_awaitable);
             if (self->closed_) co_return;
         }
@@ -215,7 +215,7 @@ awaitable<Reply> Client::State::request(Request request) {
         throw GuestError(waiter->reply.error().code(), base::printable(waiter->reply.error().message(), kMaxErrorText));
     if (waiter->done) co_return waiter->reply;
     if (closed_) throw ChannelError(*closed_);
-    throw boost::system::system_error(asio::error::operation_aborted);  // whoever waited does not want to any more
+    throw boost::system::system_error(asio::error::operation_aborted);  // the waiter was cancelled
 }
 
 void Client::State::grant(uint64_t process, Stream stream, uint32_t bytes) {
@@ -226,7 +226,7 @@ void Client::State::grant(uint64_t process, Stream stream, uint32_t bytes) {
     write();
 }
 
-// One write at a time; what comes meanwhile goes with the next.
+// One write at a time; everything queued meanwhile goes into the next.
 void Client::State::write() {
     if (closed_ || !writing_.empty()) return;
     for (const auto& [key, bytes] : grants_) {
@@ -278,7 +278,7 @@ Client::~Client() {
     try {
         close();
     } catch (const std::exception&) {
-        return;  // without memory for its bookkeeping; the descriptor is closed with the state
+        return;  // no memory for its bookkeeping; the state's destructor closes the descriptor
     }
 }
 

@@ -33,13 +33,13 @@ public:
     using base::Error::Error;
 };
 
-// What the guest says unasked. Called from the io_context's thread; must not throw or block. Text of the guest is made printable (valid
-// UTF-8, no control characters), and its log lines are limited in length and rate.
+// Unsolicited messages of the guest. Called from the io_context's thread; must not throw or block. The guest's text is made printable
+// (valid UTF-8, no control characters), and its log lines are limited in length and rate.
 struct Events {
     std::function<void(const Output&)> output;
     std::function<void(const Exited&)> exited;
     std::function<void(const std::string&)> log;
-    std::function<void(const std::string& reason)> closed;  // once; every request that waits fails with ChannelError
+    std::function<void(const std::string& reason)> closed;  // once; all pending requests fail with ChannelError
 };
 
 // The host's end of the channel. The guest is hostile: what arrives is bounded and checked, and memory is bounded by the credits granted.
@@ -57,13 +57,12 @@ public:
     // Instead of `ready`: the guest was saved after its Ready, and has been restored.
     void assume_ready();
 
-    // Sends a request and waits for its reply; the client numbers it. The texts in a reply are the guest's. Throws GuestError,
-    // ChannelError. Many may be under way. The events of a process come only after whoever awaits its Exec has run on, up to its next
-    // suspension.
+    // Sends a request, which the client numbers, and waits for its reply. The texts in a reply come from the guest. Throws GuestError,
+    // ChannelError. Many requests may be pending. A process's events arrive only after the coroutine that awaits its Exec has run up to its
+    // next suspension.
     boost::asio::awaitable<Reply> request(Request request);
 
-    // Allows a stream `bytes` more; to be called when their reader has taken that many. Nothing happens for a process
-    // that has exited.
+    // Allows a stream `bytes` more. Call it when the stream's reader has consumed that many. Does nothing for a process that has exited.
     void grant(uint64_t process, Stream stream, uint32_t bytes);
 
     // Closes the channel; `closed` is not called any more.

@@ -33,7 +33,8 @@ void append_frame(std::string& out, const google::protobuf::MessageLite& message
 
 std::span<char> FrameDecoder::prepare(size_t size) {
     if (begin_ > 0) {
-        // Happens at most once for an incomplete frame, since begin_ stays 0 until it is whole; so nothing is copied again and again.
+        // Happens at most once per incomplete frame, since begin_ stays 0 until the frame is complete; so no byte is copied again and
+        // again.
         std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
         end_ -= begin_;
         begin_ = 0;

@@ -36,7 +36,7 @@ public:
 
     // Where the next `size` bytes may be read to; what `next` gave before is gone.
     std::span<char> prepare(size_t size);
-    // So many of them have been read.
+    // Says that `size` bytes have been read there.
     void commit(size_t size) { end_ += size; }
 
     // `payload` stays valid until the next prepare. After too_long the stream is useless.

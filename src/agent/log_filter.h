@@ -8,12 +8,12 @@
 
 namespace agent {
 
-// What of a guest's log lines is worth a line in ours: 100 at once and 5 a second, each cut to 1 KiB.
+// Decides which of a guest's log lines reach ours: bursts of 100 and 5 a second, each cut to 1 KiB.
 class LogFilter {
 public:
     using Clock = std::chrono::steady_clock;
 
-    // The line to log, with a word on those left out before it; nothing when there were too many.
+    // The line to log, with the number of lines dropped before it; nothing where the line itself is dropped.
     std::optional<std::string> pass(std::string_view text, Clock::time_point now);
 
 private:

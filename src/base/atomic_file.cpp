@@ -51,7 +51,7 @@ void AtomicFile::commit() {
     if (::fsync(fd_.get()) < 0) throw_errno("cannot write ", path_);
     if (temporary_.empty()) {
         if (link_unnamed(fd_, AT_FDCWD, path_.c_str())) return sync_folder(folder());
-        // Something has the name, and only a file that has one can take its place.
+        // The name is taken, and only a named file can replace it.
         with_temporary_name([this](const std::filesystem::path& name) { return link_unnamed(fd_, AT_FDCWD, name.c_str()); });
     }
     if (::rename(temporary_.c_str(), path_.c_str()) < 0) throw_errno("cannot rename ", temporary_, " to ", path_);

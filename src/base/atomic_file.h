@@ -19,7 +19,7 @@ public:
     AtomicFile(const AtomicFile&) = delete;
     AtomicFile& operator=(const AtomicFile&) = delete;
 
-    // For whoever writes by other means; stays ours.
+    // For writers that need the descriptor; the AtomicFile keeps it.
     const UniqueFd& fd() const { return fd_; }
 
     // Appends. Throws SystemError that names the file.
@@ -30,7 +30,7 @@ public:
     void commit();
 
 private:
-    // Calls make(name) with names of their own in the folder until one was free; throws SystemError where it fails otherwise.
+    // Calls make(name) with fresh names in the folder until one is free. Throws SystemError where it fails for another reason.
     template <typename F>
     void with_temporary_name(F&& make);
     std::filesystem::path folder() const;

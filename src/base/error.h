@@ -1,5 +1,5 @@
-// Folder base: what every program needs and Golem has no part in: errors, file descriptors, whole files, child processes, hashes, sizes,
-// the log. Nothing here knows of images or VMs.
+// Folder base: what every program needs and is not specific to Golem: errors, file descriptors, files, child processes, hashes, sizes, the
+// log. Nothing here knows of images or VMs.
 #pragma once
 
 #include <cerrno>
@@ -12,7 +12,7 @@
 
 namespace base {
 
-// Every error that a program reports. The message is built outward while it travels up: "cannot convert app.tar: layer 3: bad tar header".
+// Every error that a program reports. Callers add context on the way up: "cannot convert app.tar: layer 3: bad tar header".
 class Error : public std::runtime_error {
 public:
     explicit Error(const std::string& message) : std::runtime_error(message), message_(message) {}
@@ -37,8 +37,8 @@ private:
     int error_number_;
 };
 
-// Throws SystemError from the calling thread's errno. The message is made of the parts (texts and paths) one after another, and not before
-// errno has been read: building a text may change it. So pass the parts, not their sum.
+// Throws SystemError from the calling thread's errno. Pass the parts of the message (texts and paths), not their sum: errno is read before
+// the message is built, and building a text may change errno.
 template <typename... Parts>
 [[noreturn]] void throw_errno(const Parts&... parts) {
     const int error_number = errno;

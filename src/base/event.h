@@ -10,8 +10,8 @@
 
 namespace base {
 
-// Wakes coroutines of one thread that wait for a condition: `while (!done) co_await event.wait();`, and `notify` where `done` is set.
-// It holds no state of its own: a `notify` that nobody waits for is lost. Its end is a last `notify`.
+// Wakes coroutines of one thread that wait for a condition: `while (!done) co_await event.wait();`, and `notify` where `done` is set. It
+// holds no state: a `notify` without a waiter is lost. The destructor notifies a last time.
 class Event {
 public:
     explicit Event(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}

@@ -50,9 +50,9 @@ void write_all(int fd, std::string_view text, const std::string& name);
 size_t read_full(int fd, std::span<std::byte> buffer, const std::string& name);
 size_t pread_full(int fd, std::span<std::byte> buffer, uint64_t offset, const std::string& name);
 
-// The whole of a file of at most `limit` bytes. Throws Error when it is longer or cannot be read.
+// Reads a file of at most `limit` bytes. Throws Error when it is longer or cannot be read.
 std::string read_file(const std::filesystem::path& path, size_t limit);
-// The same; empty then.
+// Like read_file, but empty in those cases.
 std::string read_file_if_any(const std::filesystem::path& path, size_t limit);
 
 // Connected stream sockets (AF_UNIX, close-on-exec). Throws SystemError.
@@ -63,7 +63,7 @@ std::pair<UniqueFd, UniqueFd> make_pipe();
 
 // Another descriptor of the same open file, close-on-exec, by a number from `lowest` on. Throws SystemError.
 UniqueFd copy_of(const UniqueFd& fd, int lowest = 3);
-// The `lowest` for what a child uses before its exec: out of the way of the numbers that its own descriptors get.
+// A `lowest` for descriptors that a child uses before its exec: above the numbers that its own descriptors get.
 constexpr int kBeyondChildren = 256;
 
 // An empty file in memory (memfd), close-on-exec; `name` shows in /proc alone. Throws SystemError.

@@ -6,7 +6,7 @@
 
 namespace base {
 
-// Parses JSON that a stranger wrote: nothing may follow it, and it nests at most 100 deep, since what walks it recurses. Throws Error
+// Parses JSON from a stranger. Nothing may follow it, and it nests at most 100 levels deep, since code that walks it recurses. Throws Error
 // ("not JSON: …" with the place).
 nlohmann::json parse_json(std::string_view text);
 

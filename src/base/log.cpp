@@ -25,7 +25,7 @@ using Level = spdlog::level::level_enum;
 class FileSink : public spdlog::sinks::base_sink<std::mutex> {
 public:
     explicit FileSink(const std::filesystem::path& path) : file_(path, kMaxSize, kMaxFiles) {
-        file_.write("");  // so that a file that cannot be written is found out now
+        file_.write("");  // so that an unwritable file shows now
     }
 
 private:
@@ -37,7 +37,7 @@ private:
         formatter_->format(message, line);
         try {
             file_.write({line.data(), line.size()});
-        } catch (const Error&) {  // a full disk, or a folder that has gone: stderr has the line
+        } catch (const Error&) {  // a full disk, or the folder is gone: stderr has the line
         }
     }
     void flush_() override {}
@@ -92,14 +92,14 @@ void log_to_file(const char* program, const std::filesystem::path& folder) {
         sink->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l: %v");
         spdlog::default_logger()->sinks().push_back(sink);
         spdlog::default_logger()->set_level(std::min(spdlog::default_logger()->level(), Level::info));
-    } catch (const std::exception& e) {  // ours and std::filesystem's have no other common base
+    } catch (const std::exception& e) {  // our errors and std::filesystem's have no other common base
         spdlog::warn("no log file: {}", e.what());
     }
 }
 
 spdlog::level::level_enum log_level(std::string_view directives, std::string_view target) {
     const std::string own = with_underscores(target);
-    directives = directives.substr(0, directives.find('/'));  // what follows is a filter of texts
+    directives = directives.substr(0, directives.find('/'));  // a text filter follows
     Level level = Level::info;
     size_t longest = 0;
     while (!directives.empty()) {
@@ -113,7 +113,7 @@ spdlog::level::level_enum log_level(std::string_view directives, std::string_vie
             if (said)
                 name.clear();
             else
-                said = Level::trace;  // a name alone: everything of it
+                said = Level::trace;  // a name alone: log everything of it
         }
         if (directive.empty() || !said || !own.starts_with(name) || name.size() < longest) continue;
         longest = name.size();

@@ -17,7 +17,7 @@ namespace base {
 namespace {
 
 Folder open_folder(int parent, const char* name) {
-    // A folder whose mode keeps even its owner out is opened all the same.
+    // Also opens a folder whose mode locks its owner out.
     (void)::fchmodat(parent, name, S_IRWXU, 0);
     UniqueFd fd(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) throw_errno("cannot open ", name);
@@ -35,14 +35,14 @@ const char* next_name(DIR* folder) {
     }
 }
 
-// Removes what is directly in top/name; folders that are not empty are moved up into `top` under a new name. So the depth never matters.
+// Removes what is directly in top/name; non-empty folders are moved up into `top` under a new name, so the depth never matters.
 void empty_folder(int top, const char* name, uint64_t& counter) {
     const Folder folder = open_folder(top, name);
     const int fd = ::dirfd(folder.get());
     while (const char* entry = next_name(folder.get())) {
         if (::unlinkat(fd, entry, 0) == 0 || ::unlinkat(fd, entry, AT_REMOVEDIR) == 0) continue;
         (void)::fchmodat(fd, entry, S_IRWXU, 0);  // a folder that cannot be written cannot be moved either
-        // A name may be taken by what an interrupted removal has moved.
+        // An interrupted removal may have left a moved folder under this name.
         while (::renameat(fd, entry, top, (".removed-" + std::to_string(counter++)).c_str()) < 0) {
             if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) throw_errno("cannot remove ", entry);
         }

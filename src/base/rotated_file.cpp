@@ -18,7 +18,7 @@ void RotatedFile::write(std::string_view data) {
     if (!file_) open();
     if (size_ > 0 && size_ + data.size() > max_bytes_) rotate();
     data = data.substr(0, max_bytes_);
-    size_ += data.size();  // what was written of it when it fails counts too
+    size_ += data.size();  // bytes of a failed write count too
     write_all(file_.get(), data, path_.string());
 }
 
@@ -36,7 +36,7 @@ void RotatedFile::rotate() {
         return numbered;
     };
     file_.reset();
-    // Where renaming fails the file is emptied instead: that it takes no more space than it may goes before what is in it.
+    // Where renaming fails, the file is emptied instead: the limit matters more than old lines.
     std::error_code error;
     for (unsigned number = kept_; number > 0; number--)
         std::filesystem::rename(name(number - 1), name(number), error);

@@ -8,13 +8,13 @@
 
 namespace base {
 
-// A log that is written without end and takes bounded space: a write that would make it longer than `max_bytes` first renames it to
-// NAME.1, what had that name to NAME.2, and so on; `kept` of these are kept, 1 at least. What the file already holds is added to.
+// An endless log in bounded space. A write that would exceed `max_bytes` first renames the file to NAME.1, NAME.1 to NAME.2, and so on;
+// `kept` old files stay, at least 1. Appends to an existing file.
 class RotatedFile {
 public:
     RotatedFile(std::filesystem::path path, size_t max_bytes, unsigned kept);
 
-    // Throws SystemError where the file cannot be written. It may be tried again: the next write opens what is not open.
+    // Throws SystemError where the file cannot be written. The caller may try again: the next write reopens what is not open.
     void write(std::string_view data);
 
 private:

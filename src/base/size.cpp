@@ -38,7 +38,7 @@ uint64_t parse_size(std::string_view text) {
     const std::string plain = trimmed_lower(text);
     uint64_t whole = 0;
     const char* end = plain.data() + plain.size();
-    // Without a fraction and a unit the number is exact, which a double is not above 2^53.
+    // Without fraction and unit the number is exact; a double is not above 2^53.
     if (const auto [stop, error] = std::from_chars(plain.data(), end, whole);
         error == std::errc() && stop == end && static_cast<double>(whole) < kLimit)
         return whole;

@@ -71,9 +71,9 @@ void reset_signals(bool block_terminal_signals) {
 
 [[noreturn]] void child_main(Prepared& p, const Command& command) {
     reset_signals(command.block_terminal_signals);
-    // What whoever started us left open, without close-on-exec, is not for the child; dup2 takes the mark off those that are.
+    // The child must not get descriptors that our own parent left open without close-on-exec. dup2 clears the flag on those that it keeps.
     ::syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
-    // The parent may have died before the prctl; then nobody would ever kill us.
+    // The parent may have died before the prctl; then nothing would ever kill us.
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || ::getppid() != p.parent) ::_exit(126);
     if (place_descriptors(p) && (!command.before_exec || command.before_exec()))
         ::execve(p.program.c_str(), p.argv.data(), p.environment.data());
@@ -172,7 +172,7 @@ std::string find_program(const std::string& name) {
         std::string candidate = (folder.empty() ? "." : folder) + "/" + name;
         if (::access(candidate.c_str(), X_OK) == 0) return candidate;
     }
-    // mkfs.ext4 lies where an ordinary user's PATH does not lead.
+    // mkfs.ext4 is in a folder outside an ordinary user's PATH.
     for (const char* folder : {"/usr/sbin/", "/sbin/"}) {
         if (::access((folder + name).c_str(), X_OK) == 0) return folder + name;
     }

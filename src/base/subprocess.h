@@ -21,7 +21,7 @@ struct Command {
     std::function<bool()> before_exec = {};  // in the child, async-signal-safe calls only; false ends it with status 126
 };
 
-// A direct child that is killed with SIGKILL when the thread that started it ends, however it ends, and by the destructor.
+// A direct child. SIGKILL ends it when the thread that started it ends, however that happens, and in the destructor.
 class Child {
 public:
     Child() = default;
@@ -37,7 +37,7 @@ public:
 
     // Waits for its end and returns the wait status; once.
     int wait();
-    // Sends a signal; nothing happens when it has been waited for.
+    // Sends a signal; does nothing once the child has been waited for.
     void kill(int signal);
 
 private:

@@ -4,7 +4,7 @@
 
 namespace base {
 
-// A new folder, removed with all that is in it; where that fails the log says so.
+// A new folder that the destructor removes with its contents; a failure to remove it is logged.
 class TemporaryFolder {
 public:
     // In the system's temporary folder ($TMPDIR, else /tmp) unless told otherwise, with a name that begins with `prefix`. Throws

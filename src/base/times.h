@@ -8,13 +8,13 @@
 
 namespace base {
 
-// Where a conversion's time goes, added up over all threads, for whoever asks (gvmkit-build --times).
+// Where a conversion's time goes, summed over all threads (gvmkit-build --times).
 enum class Work { read, merge, hash, compress, write };
 constexpr std::array kWorkNames = {"read", "merge", "hash", "compress", "write"};
 
 inline std::array<std::atomic<int64_t>, kWorkNames.size()> work_nanoseconds{};
 
-// Counts the time until its end.
+// Adds the time until its destruction.
 class Timed {
 public:
     explicit Timed(Work work) : work_(work) {}

@@ -7,7 +7,7 @@
 
 namespace base {
 
-// When this process did what, for those who look for where the time goes. Costs nothing until it is turned on. One thread.
+// A timeline of this process, for finding out where the time goes. Costs nothing until it is turned on. For one thread.
 class Timings {
 public:
     struct Step {
@@ -28,7 +28,7 @@ private:
     std::vector<Step> steps_;
 };
 
-// The process's own.
+// The process's only instance.
 Timings& timings();
 
 }  // namespace base

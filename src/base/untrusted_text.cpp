@@ -10,8 +10,8 @@ unsigned char byte_at(std::string_view bytes, size_t i) {
     return static_cast<unsigned char>(bytes[i]);
 }
 
-// The length of the UTF-8 character at the start, 0 where there is none that may be shown: not a control character, nor a surrogate, nor
-// one written longer than it must be.
+// The length of the UTF-8 character at the start; 0 where there is none, or one that may not be shown: a control character, a surrogate, an
+// overlong encoding.
 size_t character(std::string_view bytes) {
     const unsigned char first = byte_at(bytes, 0);
     if (first < 0x80) return first >= 0x20 && first < 0x7f ? 1 : 0;
@@ -25,7 +25,7 @@ size_t character(std::string_view bytes) {
     constexpr uint32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
     const bool control = code < 0xa0;
     const bool surrogate = code >= 0xd800 && code < 0xe000;
-    // Marks that turn the direction of text hide what a name really is.
+    // Characters that change the direction of text can disguise a name.
     const bool direction = (code >= 0x200e && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
     return code < kSmallest[length] || code > 0x10ffff || control || surrogate || direction ? 0 : length;
 }

@@ -52,7 +52,7 @@ gvmi::Compression compression(const BuildArguments& arguments) {
     return {method, *arguments.level};
 }
 
-// The configuration has the image's id, so an output with the same one is the same.
+// The id depends only on the configuration, so equal conversions give equal ids.
 bool up_to_date(const std::string& output, const nlohmann::json& config, const std::string& method) {
     std::error_code error;
     if (!std::filesystem::exists(output, error)) return false;
@@ -81,7 +81,7 @@ std::string seconds_text(double seconds) {
     return text.data();
 }
 
-// What stops the work when it was interrupted, and shows how far it is.
+// Stops the work after an interrupt, and shows its progress.
 class Steps {
 public:
     explicit Steps(bool shown) : shown_(shown) {}
@@ -124,7 +124,7 @@ private:
     std::chrono::steady_clock::time_point start_;
 };
 
-// One line: entries, size before and after, seconds; and what a squashfs could not hold.
+// One line: entries, size before and after, seconds; then what a squashfs could not hold.
 void print_summary(const std::string& output, const convert::Summary& summary, double seconds) {
     std::cout << output << ": " << summary.inodes << " inodes, " << base::format_size(summary.data_bytes) << " of files in "
               << base::format_size(summary.file_bytes) << ", " << seconds_text(seconds);
@@ -148,7 +148,7 @@ oci::Image open(const BuildArguments& arguments, Steps& steps) {
                               [&] { return oci::build_dockerfile(arguments.dockerfile, arguments.image, arguments.builder, options); });
 }
 
-// To stderr, as what is not the result.
+// To stderr: it is not the result.
 void lint_image(int fd, const std::string& output, const BuildArguments& arguments, const convert::Summary& summary) {
     base::with_context("cannot look into " + output, [&] {
         const gvmi::Image image = gvmi::read_image(fd, output);
@@ -191,7 +191,7 @@ BuiltImage build_image(const BuildArguments& arguments) {
     const convert::Summary summary =
         base::with_context(what, [&] { return convert::convert(image, config, file.fd().get(), output, options); });
     steps.end();
-    // Beside the hashing: what the commit waits for.
+    // In parallel with the hashing: the commit waits for this anyway.
     (void)::sync_file_range(file.fd().get(), 0, 0, SYNC_FILE_RANGE_WRITE);
     const registry::Descriptor descriptor = base::with_context(what, [&] { return describe(file.fd().get()); });
     file.commit();

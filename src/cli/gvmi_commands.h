@@ -5,8 +5,7 @@
 
 namespace cli {
 
-// Each adds its sub-command, which sets `chosen` to what is to be done when the command line has it: it returns the exit code and may
-// throw.
+// Each adds its sub-command, which sets `chosen` when the command line names it. `chosen` returns the exit code and may throw.
 void add_inspect_command(CLI::App& app, Action& chosen);
 void add_verify_command(CLI::App& app, Action& chosen);
 void add_lint_command(CLI::App& app, Action& chosen);

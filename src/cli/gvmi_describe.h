@@ -7,7 +7,7 @@
 
 namespace cli {
 
-// "drwxr-xr-x", as ls has it.
+// "drwxr-xr-x", as in ls.
 std::string mode_text(mode_t mode);
 
 // An entry as JSON. Names and targets are escaped (base/untrusted_text.h), the values of attributes in hex.

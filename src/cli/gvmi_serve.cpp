@@ -41,7 +41,7 @@ std::string own_address() {
     return {};
 }
 
-// Where a server that listens on every address is found.
+// An address at which a server that listens on every address can be reached.
 std::string reachable(const std::string& url) {
     constexpr std::string_view kEvery = "http://0.0.0.0:";
     if (!url.starts_with(kEvery)) return url;
@@ -56,7 +56,7 @@ int serve(const Arguments& arguments) {
         files.push_back(server::open_served_file(path));
         if (!tags.insert(files.back().tag).second) throw base::Error(path + ": another file has the same name");
     }
-    // Before there are threads, so that all have them blocked.
+    // Before any thread starts, so that all threads have them blocked.
     sigset_t signals;
     sigemptyset(&signals);
     for (const int signal : {SIGTERM, SIGINT, SIGHUP})

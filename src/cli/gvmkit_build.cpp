@@ -33,7 +33,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
         ->capture_default_str();
     app.add_option("--compression-level", arguments.level,
                    "1 (fast) to 9 (small) for gzip (else 3) and lzo (else 8), to 22 for zstd (else 3); lz4 and xz have none");
-    // One value each time: what follows is the image.
+    // Takes one value each time it is given: the next word is the image.
     app.add_option("--env", arguments.changes.env, "Sets NAME=VALUE in the image's environment; repeatable")
         ->take_all()
         ->allow_extra_args(false);

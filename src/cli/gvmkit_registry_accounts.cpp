@@ -25,7 +25,7 @@ struct Arguments {
     int64_t id = 0;
 };
 
-// A sub-command of a sub-command, with --data; `run` gets the registry's data base.
+// A nested sub-command with --data; `run` gets the registry's database.
 template <typename Run>
 CLI::App* add_command(CLI::App& parent, const char* name, const char* help, const std::shared_ptr<Arguments>& arguments, Action& action,
                       Run run) {

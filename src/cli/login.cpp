@@ -12,7 +12,8 @@
 namespace cli {
 namespace {
 
-// Switches the terminal's echo off for a token. An interrupt leaves it off, as with other programs that ask so; the shell puts it right.
+// Turns the terminal's echo off while a token is typed. An interrupt leaves it off, as in other programs that ask for passwords; the shell
+// restores it.
 class NoEcho {
 public:
     NoEcho() : terminal_(::tcgetattr(STDIN_FILENO, &before_) == 0) {

@@ -6,7 +6,7 @@
 
 namespace cli {
 
-// --login, --login-check and --logout: with one of them nothing is converted or pushed.
+// --login, --login-check and --logout: with any of them nothing is converted or pushed.
 struct LoginArguments {
     bool login = false;
     bool check = false;
@@ -18,8 +18,8 @@ struct LoginArguments {
 // Does what was asked for and returns the exit code. Throws base::Error.
 int run_login(const LoginArguments& arguments);
 
-// The login for a push: REGISTRY_USER and REGISTRY_TOKEN, else the one that was kept, else asked for on the terminal as `user` and kept.
-// Throws base::Error where there is none, or the registry refuses it.
+// The login for a push: REGISTRY_USER and REGISTRY_TOKEN, else the stored one, else one that the user types (and that is stored under
+// `user`). Throws base::Error where there is none, or the registry refuses it.
 registry::Login login_for(const registry::Settings& settings, const std::string& user);
 
 }  // namespace cli

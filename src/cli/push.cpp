@@ -31,7 +31,7 @@ std::string name_of(const std::string& image) {
     return image;
 }
 
-// For scripts; the keys are today's tool's.
+// For scripts; the keys are those of `gvmkit-build` 0.3.
 void write_info(const std::string& path, const PushPlan& plan, const registry::DescribedImage& image) {
     nlohmann::json info = {{"repoInfo", nullptr},
                            {"imagePath", image.image.string()},
@@ -45,7 +45,7 @@ void write_info(const std::string& path, const PushPlan& plan, const registry::D
     base::replace_file(path, info.dump(2) + "\n");
 }
 
-// A registry takes anything, a provider does not.
+// A registry takes any file; a provider does not.
 void warn_of_no_image(const std::filesystem::path& path) {
     try {
         (void)gvmi::read_image(path);
@@ -99,7 +99,7 @@ PushPlan plan_push(const PushArguments& arguments, const std::string& image) {
 
 void finish_push(const PushArguments& arguments, const PushPlan& plan, const std::filesystem::path& image,
                  const std::optional<registry::Descriptor>& known, bool progress) {
-    // What is begun can be gone on with: an interrupt may end the program at once.
+    // A push can be resumed, so an interrupt may end the program at once.
     for (const int signal : {SIGINT, SIGTERM, SIGHUP})
         (void)std::signal(signal, SIG_DFL);
     const auto say = [](const std::string& line) { std::cout << line << std::endl; };

@@ -1,4 +1,4 @@
-// The options of gvmkit-build that have to do with a registry (docs/spec/cli.md), and what they do.
+// gvmkit-build's options for a registry (docs/spec/cli.md), and what they do.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -26,11 +26,10 @@ struct PushArguments {
 };
 
 void add_push_options(CLI::App& app, PushArguments& arguments);
-// Throws CLI::Error for options that do not go together, and where neither `image`, the IMAGE argument, nor a file is given and one is
-// needed.
+// Throws CLI::Error for options that exclude each other, and where a command needs `image` (the IMAGE argument) or a file and has neither.
 void check_push_usage(const PushArguments& arguments, const std::string& image);
 
-// A push that was found possible as far as that can be told before the image is there: its name is one, and a login is known and valid.
+// A push that passed every check possible before the image exists: its name is valid, and the login is known and accepted.
 struct PushPlan {
     registry::Settings settings;
     std::optional<registry::Reference> name;
@@ -40,7 +39,7 @@ struct PushPlan {
 // `image` is the IMAGE argument, which gives the name with --push alone. Throws base::Error.
 PushPlan plan_push(const PushArguments& arguments, const std::string& image);
 
-// Writes the descriptor (`known`, where it has just been made) beside the image, and pushes it where that was asked for. Throws
+// Writes the descriptor (`known` if it has just been made) next to the image, and pushes the image if that was asked for. Throws
 // base::Error.
 void finish_push(const PushArguments& arguments, const PushPlan& plan, const std::filesystem::path& image,
                  const std::optional<registry::Descriptor>& known, bool progress);

@@ -4,7 +4,7 @@
 
 namespace cli {
 
-// How the programs deal with a registry: a try that failed and will be repeated is told on stderr.
+// How the programs talk to a registry: each failed try that will be repeated is reported on stderr.
 http::Options registry_http();
 
 }  // namespace cli

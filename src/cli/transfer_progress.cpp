@@ -29,7 +29,7 @@ void TransferProgress::show(uint64_t done, uint64_t total) {
     while (samples_.size() > 2 && now - samples_[1].time > kWindow)
         samples_.pop_front();
     const Sample& first = samples_.front();
-    // What was there already, after a break, moved in no time at all.
+    // Bytes that were there before a break took no time.
     const uint64_t moved = done > first.done ? done - first.done : 0;
     const std::string rate = rate_text(moved, std::chrono::duration<double>(now - first.time).count(), total - done);
     const unsigned percent = total == 0 ? 100 : static_cast<unsigned>(100 * static_cast<double>(done) / static_cast<double>(total));

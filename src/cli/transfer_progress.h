@@ -7,8 +7,8 @@
 
 namespace cli {
 
-// A line on the terminal: how far a transfer is, its rate over the last seconds, and the time left at that rate. Nothing where stderr is no
-// terminal; removed by the destructor.
+// A progress line on the terminal: the bytes transferred, the rate over the last seconds, and the time left at that rate. Prints nothing
+// where stderr is no terminal; the destructor clears the line.
 class TransferProgress {
 public:
     TransferProgress(std::string what, bool wanted);

@@ -16,7 +16,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
                   "ends the VM.\n"
                   "The exit code is the last command's. What comes after -- are the runtime's own arguments.");
     dbg::Options options;
-    // Taken off here: to CLI11 a -- that follows an option of several values only says that these are over.
+    // Removed here, because CLI11 takes a -- after an option of several values only as their end.
     char** const mark = std::find(argv, argv + argc, std::string_view("--"));
     if (mark != argv + argc) options.runtime_arguments.assign(mark + 1, argv + argc);
     app.add_option("-r,--runtime", options.runtime, "The runtime to start [ya-runtime-vm beside this program]");

@@ -33,12 +33,12 @@ using runtime::Options;
 
 constexpr const char* kProgram = "ya-runtime-vm";
 
-// What the command line says before it becomes Options.
+// The command line as parsed, before it becomes Options.
 struct CommandLine {
     Options options;
     double memory_gib = 0.25;
     double storage_gib = 0.25;
-    std::vector<std::string> arguments;  // behind the sub-command
+    std::vector<std::string> arguments;  // after the sub-command
     std::string accelerator = "auto";
     std::string templates = "on";
     bool timings = false;
@@ -108,7 +108,7 @@ void finish_options(CommandLine& line) {
     if (line.accelerator == "tcg") options.accelerator = runtime::AcceleratorChoice::tcg;
 }
 
-// Runs work to its end on this thread, which the VM's life hangs on. Returns nothing where the context was stopped before.
+// Runs work to its end on this thread, to which the VM's life is tied. Returns nothing where the context was stopped first.
 template <typename T>
 std::optional<T> run_to_end(asio::io_context& context, asio::awaitable<T> work) {
     std::exception_ptr failure;
@@ -135,7 +135,7 @@ int print_deployment(const Options& options) {
     return 0;
 }
 
-// Does what starts a VM of the self-test's, within the time that it may take.
+// Runs `work`, which starts a VM of the self-test, within the self-test's time limit.
 template <typename T>
 T run_test(CommandLine line, asio::awaitable<T> (*work)(asio::any_io_executor, Options)) {
     line.options.cores = line.test_cores;
@@ -193,8 +193,8 @@ int warm_template(const CommandLine& line) {
     return 0;
 }
 
-// Takes a standard descriptor for ourselves and leaves /dev/null in its place, so that no stray print can get into the protocol and no
-// child can hold the pipe.
+// Takes over a standard descriptor and puts /dev/null in its place, so that no stray print gets into the protocol and no child holds the
+// pipe open.
 base::UniqueFd take_standard(int fd) {
     base::UniqueFd taken(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
     if (!taken) base::throw_errno("standard input or output is closed");
@@ -221,7 +221,7 @@ int run_one_command(CommandLine line, bool workdir_given) {
     runtime::CommandRun command(context.get_executor(), [&](agent::Stream stream, const std::string& data) {
         try {
             base::write_all(stream == agent::STDOUT ? STDOUT_FILENO : STDERR_FILENO, data, "the output");
-        } catch (const base::Error&) {  // whoever read it has gone
+        } catch (const base::Error&) {  // the reader has gone
             failure = std::current_exception();
             context.stop();
         }
@@ -241,7 +241,7 @@ int run_one_command(CommandLine line, bool workdir_given) {
     return *code;
 }
 
-// YA_RUNTIME_VM_LOG is for us alone; RUST_LOG is what the provider's other programs go by.
+// YA_RUNTIME_VM_LOG is ours alone; the provider's other programs use RUST_LOG.
 std::string log_directives() {
     for (const char* name : {"YA_RUNTIME_VM_LOG", "RUST_LOG"}) {
         if (const char* text = std::getenv(name)) return text;

@@ -18,7 +18,7 @@ json container_part(const json& image_config) {
     return *found;
 }
 
-// Existing readers take neither null nor a bare string for a list.
+// Existing readers accept neither null nor a bare string where a list belongs.
 void normalize(json& config) {
     for (auto it = config.begin(); it != config.end();)
         it = it->is_null() ? config.erase(it) : std::next(it);

@@ -37,7 +37,7 @@ private:
     std::function<void(uint64_t)> count_;
 };
 
-// The layers, with what is read of them told to `progress`.
+// The layers, reporting to `progress` what has been read of them.
 std::vector<oci::Layer> counted(const oci::Image& image, const Options& options) {
     uint64_t total = 0;
     for (const oci::Layer& layer : image.layers)
@@ -73,7 +73,7 @@ struct Plan {
     uint64_t data_bytes = 0;
 };
 
-// Numbers the inodes, what is in a directory before it, and counts links. Recursive: the tree's depth is bounded.
+// Numbers the inodes, a directory's contents before itself, and counts links. Recursive: the tree's depth is bounded.
 void plan_directory(Node& directory, Plan& plan) {
     directory.inode.links = 2;
     for (auto& [name, link] : directory.children) {
@@ -122,7 +122,7 @@ void write_layer(const oci::Layer& layer, const std::map<uint64_t, Node*>& files
         base::with_context(base::quote(entry.path), [&, node = node] { copy_data(*reader, *node, writer); });
         writer.end_file();
     }
-    // What the digests say of the layer is told at its end.
+    // The digests are compared at the layer's end.
     while (reader->next(entry)) {
     }
     reader->drain();

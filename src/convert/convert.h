@@ -1,6 +1,6 @@
-// Folder build: an image's layers merged into one tree and written as a .gvmi. The first pass over the layers reads the headers; the
-// second checks the digests and writes the data that the tree still has, the base layers' first, while other threads compress. Memory grows
-// with the entries, not the bytes.
+// Folder convert: merges an image's layers into one tree and writes it as a .gvmi. A first pass over the layers reads the headers. A second
+// checks the digests and writes the data that is still in the tree, the base layers' first, while other threads compress. Memory grows with
+// the number of entries, not with the bytes.
 #pragma once
 
 #include <cstdint>

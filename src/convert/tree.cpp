@@ -23,7 +23,7 @@ constexpr std::string_view kMeta = ".wh..wh.";  // aufs's own files
 constexpr size_t kMaxDepth = PATH_MAX / 2;  // of directories: what one path can name
 constexpr int kMaxSymlinks = 40;            // followed in one path, as Linux does
 
-// Larger than any disk that a VM gets. A hostile archive of some hundred bytes can claim exabytes of holes.
+// Larger than any disk of a VM. A hostile archive of a few hundred bytes can claim exabytes of holes.
 constexpr uint64_t kMaxFile = uint64_t{4} << 40;
 
 mode_t mode_of(const oci::TarEntry& entry) {
@@ -45,14 +45,14 @@ mode_t mode_of(const oci::TarEntry& entry) {
     }
 }
 
-// A directory that no layer describes, but something lies in. No time of day: equal images give equal bytes.
+// A directory that no layer describes but that has contents. No time of day: equal images give equal bytes.
 std::shared_ptr<Node> implied_directory() {
     auto node = std::make_shared<Node>();
     node->inode.mode = S_IFDIR | 0755;
     return node;
 }
 
-// Takes away what is below `directory` and does not come from `layer`. Recursive: the depth of the tree is bounded.
+// Removes what is below `directory` and not from `layer`. Recursive: the depth of the tree is bounded.
 void remove_lower(Node& directory, size_t layer) {
     for (auto it = directory.children.begin(); it != directory.children.end();) {
         Link& link = it->second;
@@ -71,8 +71,8 @@ std::shared_ptr<Node> child(const Node& directory, const std::string& name) {
 
 Tree::Tree() : root_(implied_directory()) {}
 
-// Walks to the directory of `path`'s last name, which itself is not followed. A symbolic link on the way is followed inside the image, as
-// an engine does that unpacks below a chroot. Where a directory is missing, it is made, or nothing is given.
+// Walks to the directory of `path`'s last name, which is not followed itself. Symbolic links on the way are followed inside the image, as
+// in an engine that unpacks in a chroot. A missing directory is made, or ends the walk with nothing.
 Tree::Place Tree::resolve(const std::string& path, bool create) {
     std::deque<std::string> names = split_path(path);
     if (names.empty()) return {root_, ""};
@@ -112,7 +112,7 @@ Tree::Place Tree::resolve(const std::string& path, bool create) {
 }
 
 void Tree::whiteout(const std::string& path, const std::string& folder, const std::string& name) {
-    // "x" is resolved to its directory, so that the folder itself is followed.
+    // Resolves to the directory of "x", so that the folder itself is followed.
     const Place place = resolve(folder + "/x", false);
     if (name == kOpaque) {
         if (place.directory) remove_lower(*place.directory, layer_);
@@ -133,7 +133,7 @@ void Tree::keep_attributes(Node& node, oci::TarEntry& entry) {
     if (entry.has_acl) dropped_attributes_++;
     std::map<std::string, std::string> kept;
     for (auto& [key, value] : entry.attributes) {
-        // An overlay's own notes are of the machine that the layer was made on.
+        // An overlay's own attributes belong to the machine that made the layer.
         const bool keep = gvmi::holds_attribute(key) && value.size() <= XATTR_SIZE_MAX && !key.starts_with("trusted.overlay.");
         if (keep) {
             kept[std::move(key)] = std::move(value);
@@ -172,7 +172,7 @@ void Tree::put(const Place& place, std::shared_ptr<Node> node) {
         return;
     }
     Link& link = place.directory->children[place.name];
-    // A directory over a directory describes it anew and leaves what is in it.
+    // A directory over a directory replaces its description and keeps its contents.
     if (link.node && link.node->is_directory() && node->is_directory()) node->children = std::move(link.node->children);
     link = {std::move(node), layer_};
 }

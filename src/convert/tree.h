@@ -16,13 +16,13 @@ namespace convert {
 
 struct Node;
 
-// A name in a directory. Hard links are several of one node.
+// A name in a directory. Hard links are several names of one node.
 struct Link {
     std::shared_ptr<Node> node;
     size_t layer = 0;  // that put it there
 };
 
-// A file, directory or whatever has an inode.
+// A file, directory or anything else that has an inode.
 struct Node {
     bool is_directory() const { return (inode.mode & S_IFMT) == S_IFDIR; }
     bool is_symlink() const { return (inode.mode & S_IFMT) == S_IFLNK; }
@@ -41,8 +41,8 @@ struct Node {
     std::map<std::string, Link> children;  // of a directory; sorted by bytes, as squashfs has it
 };
 
-// The tree of an image, made by applying its layers' entries, the base first. What a layer says cannot lead out of the root: ".." that
-// would is an error, symbolic links are followed inside it.
+// The tree of an image, built by applying its layers' entries, the base first. No layer can lead out of the root: a ".." that would is an
+// error, and symbolic links are followed inside the root.
 class Tree {
 public:
     Tree();
@@ -50,8 +50,8 @@ public:
     const Node& root() const { return *root_; }
     Node& root() { return *root_; }
 
-    // Applies the entry number `ordinal` of the tar of layer `layer` (both from 0, growing). Whiteouts (".wh.NAME", ".wh..wh..opq") take
-    // away what lower layers have. Throws base::Error that names the entry.
+    // Applies entry number `ordinal` of the tar of layer `layer` (both count from 0). Whiteouts (".wh.NAME", ".wh..wh..opq") remove what
+    // lower layers have. Throws base::Error that names the entry.
     void apply(size_t layer, uint64_t ordinal, oci::TarEntry&& entry);
 
     uint64_t dropped_attributes() const { return dropped_attributes_; }

@@ -13,8 +13,8 @@
 namespace dbg {
 namespace asio = boost::asio;
 
-// Standard input is shared with others, who would not expect it to be non-blocking, which asio makes what it waits for: so it waits for an
-// epoll that holds it. A file cannot be waited for, and need not be.
+// asio makes a descriptor non-blocking to wait for it, but standard input is shared with programs that do not expect that. So asio waits
+// for an epoll that holds it. A file cannot be waited for, and need not be.
 LineReader::LineReader(const asio::any_io_executor& executor) : ready_(executor) {
     base::UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
     if (!epoll) base::throw_errno("cannot make an epoll");

@@ -25,11 +25,11 @@ struct Options {
     std::optional<std::string> command;          // run this one and pass its exit code through; none: lines from standard input
 };
 
-// The runtime's command line, with absolute paths, since it is started in the workdir, which must be set.
+// The runtime's command line, with absolute paths, since the runtime is started in the workdir, which must be set.
 std::vector<std::string> deploy_argv(const Options& options);
 std::vector<std::string> start_argv(const Options& options);
 
-// Sets the runtime's default. Throws base::Error for a runtime or an image that does not exist.
+// Sets the runtime's default. Throws base::Error where the runtime or an image does not exist.
 void complete(Options& options);
 
 }  // namespace dbg

@@ -40,7 +40,7 @@ constexpr auto kShutdownDeadline = 10s;
 constexpr size_t kShownLog = 16 << 10;
 constexpr size_t kMaxDeployOutput = 1 << 20;
 
-// Writes all of it, also where another program has made the descriptor non-blocking. Throws SystemError.
+// Writes all of it, even where another program has made the descriptor non-blocking. Throws SystemError.
 void write_out(int fd, std::string_view text) {
     while (!text.empty()) {
         const ssize_t n = ::write(fd, text.data(), text.size());
@@ -55,7 +55,7 @@ void write_out(int fd, std::string_view text) {
     }
 }
 
-// What a runtime writes to stderr: kept in memory, shown where it explains a failure.
+// The runtime's stderr: kept in memory, and shown where it explains a failure.
 class Log {
 public:
     int fd() const { return file_.get(); }
@@ -172,7 +172,7 @@ private:
             try {
                 code = co_await run_line(*line);
                 if (interactive_ && code != 0) write_out(STDERR_FILENO, "exit code " + std::to_string(code) + "\n");
-            } catch (const base::Error& e) {  // the line's own; the runtime's end stops the loop and does not come here
+            } catch (const base::Error& e) {  // the line's own error; the runtime's end stops the loop instead
                 write_out(STDERR_FILENO, std::string("error: ") + e.what() + "\n");
                 code = 1;
             }
@@ -186,7 +186,7 @@ private:
         write_out(STDERR_FILENO, (shell_.empty() ? "exec" : shell_) + "> ");
     }
 
-    // Runs a line as the mode says. The image may lack the shell; then it is sh, and where that is missing, too, the line is split here.
+    // Runs a line in the current mode. Where the image lacks the shell it runs sh, and where that is missing too, the line is split here.
     asio::awaitable<int> run_line(std::string line) {
         for (;;) {
             const api::RunProcess process = process_for(line);
@@ -235,7 +235,7 @@ private:
             write_out(STDERR_FILENO, status.stderr());
         } catch (const base::SystemError& e) {
             if (e.error_number() != EPIPE) failure_ = std::current_exception();
-            end(128 + SIGPIPE);  // as any program whose reader has gone
+            end(128 + SIGPIPE);  // like any program whose reader has gone
         }
     }
 
@@ -262,7 +262,7 @@ private:
         end(1);
     }
 
-    // The loop stops; what is left of the VM dies with this object.
+    // Stops the loop; the VM ends with this object at the latest.
     void end(int code) {
         exit_code_ = code;
         io_.stop();
@@ -295,7 +295,7 @@ private:
         asio::co_spawn(io_, client_->kill(pid_, std::exchange(unsent_signal_, 0)), [](const std::exception_ptr&) {});
     }
 
-    // While it lives, the keyboard's signals are for the command.
+    // While it lives, the keyboard's signals go to the command.
     struct Foreground {
         explicit Foreground(Session& session) : session_(session) {
             session_.running_ = true;
@@ -316,7 +316,7 @@ private:
     std::unique_ptr<exeunit::Client> client_;
     std::string shell_;       // empty: lines are split here
     bool interactive_;        // lines are typed at a terminal
-    bool prompting_ = false;  // waiting for such a line
+    bool prompting_ = false;  // the prompt is shown and no line has come yet
     bool running_ = false;    // a command was asked for and has not ended
     uint64_t pid_ = 0;        // of that command; 0 until the runtime has sent it
     int unsent_signal_ = 0;   // for that command

@@ -24,7 +24,7 @@ size_t take_quoted(std::string_view line, size_t at, std::string& word) {
 
 std::vector<std::string> split_words(std::string_view line) {
     std::vector<std::string> words;
-    std::optional<std::string> word;  // set as soon as it begins: '' is a word, too
+    std::optional<std::string> word;  // set as soon as it begins: '' is a word too
     for (size_t i = 0; i < line.size(); i++) {
         const char c = line[i];
         if (c == ' ' || c == '\t' || c == '\n') {

@@ -7,7 +7,7 @@
 
 namespace dbg {
 
-// The folder that a VM's files go to: the one asked for, made if it is missing, or a temporary one that is removed with it.
+// The folder for a VM's files: the given one, made if it is missing, or a temporary one that the destructor removes.
 class Workdir {
 public:
     // An empty path asks for a temporary folder. Throws base::Error.

@@ -91,7 +91,7 @@ private:
         self->fail(reason);
     }
 
-    // Returns why there is nothing more to read.
+    // Returns the reason once there is nothing more to read.
     asio::awaitable<std::string> read_to_end() {
         Decoder decoder;
         api::Response response;
@@ -120,7 +120,7 @@ private:
         if (found == pending_.end()) throw FrameError("an answer to request " + std::to_string(response.id()) + ", which waits for none");
         const auto pending = found->second;
         pending_.erase(found);
-        // Here and not when the request resumes: the next frame may be this process's first status.
+        // Set here and not when the request resumes: the next frame may be this process's first status.
         if (response.has_run() && pending->status) processes_[response.run().pid()] = std::move(pending->status);
         pending->response = std::move(response);
         pending->done.notify();
@@ -159,7 +159,7 @@ private:
         asio::co_spawn(executor_, write_loop(shared_from_this()), asio::detached);
     }
 
-    // Ends when nothing is left to write. A runtime that reads no more closes its output too, or its process ends: the reader tells that.
+    // Ends when nothing is left to write. A runtime that stops reading also closes its output or exits, which the reader reports.
     static asio::awaitable<void> write_loop(std::shared_ptr<State> self) {
         boost::system::error_code error;
         while (!self->queued_.empty() && !error) {
@@ -179,7 +179,7 @@ private:
     std::map<uint64_t, std::shared_ptr<Pending>> pending_;
     std::map<uint64_t, StatusHandler> processes_;
     std::string queued_;
-    std::string failure_;  // why nothing more comes; empty: all is well
+    std::string failure_;  // why the pipe is useless; empty while it works
     uint64_t last_id_ = 0;
     bool reading_ = true;
     bool writing_ = false;
@@ -191,7 +191,7 @@ Client::Client(const asio::any_io_executor& executor, base::UniqueFd input, base
     state_->start();
 }
 
-// Only want of memory could throw here.
+// Only a lack of memory could throw here.
 Client::~Client() {  // NOLINT(bugprone-exception-escape)
     state_->close();
 }

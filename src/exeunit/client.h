@@ -33,14 +33,14 @@ public:
 
 using StatusHandler = std::function<void(const api::ProcessStatus&)>;
 
-// What the runtime says unasked. Called from the io_context's thread; must not throw.
+// Unsolicited messages of the runtime. Called from the io_context's thread; must not throw.
 struct Events {
     StatusHandler stray_status;  // of a process that no `run` of this client started; rule 2 allows only the start output, with pid 0
     std::function<void(const api::RuntimeStatus&)> runtime_status;
-    std::function<void(const std::string& reason)> closed;  // once; every request that waits fails with PipeError
+    std::function<void(const std::string& reason)> closed;  // once; all pending requests fail with PipeError
 };
 
-// The supervisor's end of the pipe: requests, many at a time, and the statuses of each process. The program must ignore SIGPIPE.
+// The supervisor's end of the pipe: many requests at a time, and the statuses of each process. The program must ignore SIGPIPE.
 class Client {
 public:
     // `input` is what the runtime reads, `output` what it writes. Starts to read at once.
@@ -61,7 +61,7 @@ public:
 
     // Sends bytes that may be no frame at all.
     void send_raw(const std::string& bytes);
-    // Closes what the runtime reads, after all that was sent before.
+    // Closes the runtime's input, after everything sent before.
     void close_input();
     // Whether the runtime's output is read; while it is not, the pipe fills.
     void set_reading(bool reading);

@@ -17,7 +17,7 @@ struct Length {
     size_t size;  // of the varint itself
 };
 
-// The varint at the beginning of `data`, or nothing where it is not whole yet.
+// The varint at the beginning of `data`; nothing where it is incomplete.
 std::optional<Length> read_length(std::span<const char> data) {
     uint64_t value = 0;
     for (size_t i = 0; i < std::min(data.size(), kMaxVarint); i++) {
@@ -43,8 +43,8 @@ void append_frame(std::string& buffer, const google::protobuf::MessageLite& mess
 
 std::span<char> Decoder::prepare(size_t size) {
     const size_t kept = end_ - begin_;
-    // Bytes are moved only when at least as many have been taken, and the buffer grows by doubling: so each byte is copied a bounded number
-    // of times, however small the pieces are.
+    // Bytes are moved only when at least as many have been taken, and the buffer grows by doubling, so each byte is copied a bounded number
+    // of times however small the pieces are.
     if (end_ + size > buffer_.size() && begin_ >= kept) {
         if (kept > 0) std::memmove(buffer_.data(), buffer_.data() + begin_, kept);
         begin_ = 0;

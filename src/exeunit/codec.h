@@ -19,7 +19,7 @@ constexpr size_t kMaxMessage = 16 << 20;
 // Bytes that either end reads from the pipe at once.
 constexpr size_t kReadSize = 64 << 10;
 
-// The bytes are no frame, or hold no message: nothing after them can be trusted.
+// The bytes are no frame or hold no message; nothing after them can be trusted.
 class FrameError : public base::Error {
 public:
     using base::Error::Error;
@@ -41,13 +41,13 @@ public:
     // Takes the next whole message; false when more bytes are needed. Throws FrameError; not to be used after that.
     bool next(google::protobuf::MessageLite& message);
 
-    // Whether the stream stops between two frames, as it does when the other end closes it in order.
+    // Whether the stream ends between two frames, as it does when the other end closes it properly.
     bool at_frame_end() const { return begin_ == end_; }
 
 private:
     size_t limit_;
     std::vector<char> buffer_;
-    size_t begin_ = 0;  // of what was not taken yet
+    size_t begin_ = 0;  // of the data not taken yet
     size_t end_ = 0;
 };
 

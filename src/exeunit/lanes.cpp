@@ -5,8 +5,8 @@
 namespace exeunit {
 namespace {
 
-// Appends data in pieces of at most kMaxEvent bytes. Small pieces are put together: a guest that sends single bytes must not cost
-// us a string for each.
+// Appends data in pieces of at most kMaxEvent bytes. Small pieces are merged: a guest that sends single bytes must not cost us a string for
+// each.
 void append(std::deque<std::string>& pieces, std::string data) {
     if (!pieces.empty() && pieces.back().size() + data.size() <= Lanes::kMaxEvent) {
         pieces.back() += data;

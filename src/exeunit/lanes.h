@@ -13,9 +13,9 @@ namespace exeunit {
 
 enum class Stream { out, err };
 
-// The output of processes on its way to the pipe, one lane per process. Each stream and each process keeps its order (rules 2 and 3 of
-// docs/spec/exe-unit.md); the processes take turns event by event, so that a flood of one does not delay another's line. The order between
-// a process's two streams is not kept, as it is lost in their pipes anyway.
+// Process output on its way to the pipe, one lane per process. Each stream and each process keeps its order (rules 2 and 3 of
+// docs/spec/exe-unit.md). The processes take turns event by event, so one that floods does not delay another's line. The order between a
+// process's two streams is already lost in their pipes and not kept here.
 class Lanes {
 public:
     // The most output that one event carries, in bytes: the supervisor copies its whole buffer at each read of 8 KiB.
@@ -29,10 +29,10 @@ public:
     };
 
     void output(uint64_t pid, Stream stream, std::string data);
-    // `status` is the process's last event; it comes after all output. The lane ends with it, and the pid must not come again.
+    // `status` is the process's last event and comes after all its output. It ends the lane, and the pid must not be used again.
     void finish(ya_runtime_api::ProcessStatus status);
 
-    // The next event in turn; nothing when no lane holds any.
+    // The next event in turn; nothing when all lanes are empty.
     std::optional<Event> next();
     bool idle() const { return turns_.empty(); }
 

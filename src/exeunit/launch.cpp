@@ -29,7 +29,7 @@ Launched launch(const Launch& how) {
     base::Command command{
         .argv = how.argv, .environment = environment_with(how.environment), .fds = {{input_read.get(), 0}, {output_write.get(), 1}}};
     if (how.stderr_fd >= 0) command.fds.emplace_back(how.stderr_fd, 2);
-    // A relative path means ours, not one below the working directory.
+    // A relative path is relative to our working directory, not to the child's.
     if (command.argv.at(0).find('/') != std::string::npos) command.argv[0] = std::filesystem::absolute(command.argv[0]).string();
     const std::string folder = how.working_directory.string();
     command.before_exec = [&folder, own_group = how.own_process_group] {

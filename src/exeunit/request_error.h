@@ -7,7 +7,7 @@
 
 namespace exeunit {
 
-// A request of the supervisor that is answered with an error of this code.
+// A supervisor's request that fails; it is answered with this code.
 class RequestError : public base::Error {
 public:
     using Code = ya_runtime_api::Error::Code;

@@ -49,7 +49,7 @@ public:
     }
 
 private:
-    // Callbacks, not coroutines: clang-tidy's analyzer reports Boost.Asio's frames of those.
+    // Callbacks, not coroutines: clang-tidy's analyzer reports Boost.Asio's coroutine frames here.
     void read() {
         const std::span<char> room = decoder_.prepare(kReadSize);
         input_.async_read_some(asio::buffer(room.data(), room.size()),
@@ -63,7 +63,7 @@ private:
                                });
     }
 
-    // Takes what was read; returns why it is the last, or nothing.
+    // Handles what was read. Returns the reason why reading ends, or nothing.
     std::optional<std::string> take(const boost::system::error_code& error, size_t size) {
         if (error == asio::error::eof) return decoder_.at_frame_end() ? "" : "the supervisor's pipe ended in the middle of a frame";
         if (error) return "cannot read the supervisor's pipe: " + error.message();
@@ -98,7 +98,7 @@ private:
         return false;
     }
 
-    // Writes one frame after the other as long as there are any. Called at whatever may add one.
+    // Writes frame after frame while there are any. Called after each change that may add one.
     void write() {
         if (writing_ || closed_ || broken_) return;
         writing_ = take_next(frame_, event_);
@@ -129,7 +129,7 @@ private:
 
     asio::posix::stream_descriptor input_;
     asio::posix::stream_descriptor output_;
-    base::Event idle_;  // nothing waits to be written any more, or nothing can be written
+    base::Event idle_;  // nothing is left to write, or nothing can be written
     ServerEvents events_;
     std::deque<std::string> answers_;
     Lanes lanes_;

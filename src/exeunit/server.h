@@ -17,19 +17,19 @@ namespace exeunit {
 // Called from the io_context's thread; must not throw or block.
 struct ServerEvents {
     std::function<void(ya_runtime_api::Request)> request;
-    // Once; no request follows. Empty at an orderly end of file, else what broke: a bad frame, the middle of one, the pipe itself.
+    // Once; no request follows. Empty at a proper end of file, else the reason: a bad frame, an incomplete one, a broken pipe.
     std::function<void(const std::string& reason)> ended;
-    // So many bytes of a process's output are in the pipe and out of our memory: time to let the guest send as many again.
+    // `bytes` of a process's output have left our memory for the pipe: the guest may send as many again.
     std::function<void(uint64_t pid, Stream stream, size_t bytes)> written;
 };
 
-// The runtime's end of the supervisor's pipe. Nothing is ever dropped, and requests are read although the output stands still: what waits
-// is bounded by whoever calls `output`, who learns by `written` what has left. Answers go ahead of waiting output.
+// The runtime's end of the supervisor's pipe. Nothing is ever dropped, and requests are read even while output is blocked. The caller of
+// `output` bounds what is queued; `written` tells it what has left. Answers overtake queued output.
 class Server {
 public:
-    // Takes pipes or sockets, not the same descriptor for both, and makes them non-blocking. Reads at once.
+    // Takes pipes or sockets, not the same descriptor for both, and makes them non-blocking. Starts to read at once.
     Server(const boost::asio::any_io_executor& executor, base::UniqueFd input, base::UniqueFd output, ServerEvents events);
-    ~Server();  // closes both; what was not written is lost
+    ~Server();  // closes both; unwritten data is lost
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
@@ -40,7 +40,7 @@ public:
     void output(uint64_t pid, Stream stream, std::string data);
     void finish(ya_runtime_api::ProcessStatus status);
 
-    // Waits until everything that was queued is in the pipe, the pipe is broken, or the time is over.
+    // Waits until everything queued is in the pipe, the pipe breaks, or the time is over.
     boost::asio::awaitable<void> drained(std::chrono::steady_clock::duration limit);
 
 private:

@@ -186,7 +186,7 @@ public:
 
 class LzoEncoder : public Coder {
 public:
-    // It may write more than it was given, and is not told how much room there is.
+    // It may write more than it was given room for, and cannot be told how much room there is.
     LzoEncoder(int level, uint32_t block_size) : memory_(LZO1X_999_MEM_COMPRESS), room_(block_size + block_size / 16 + 67), level_(level) {}
 
     std::optional<size_t> code(std::span<const std::byte> in, std::span<std::byte> out) override {

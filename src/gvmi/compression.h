@@ -37,7 +37,7 @@ public:
     Coder(const Coder&) = delete;
     Coder& operator=(const Coder&) = delete;
 
-    // The number of bytes put into `out`; nothing where the result does not fit or `in` is damaged.
+    // Returns the number of bytes put into `out`; nothing where the result does not fit or `in` is damaged.
     virtual std::optional<size_t> code(std::span<const std::byte> in, std::span<std::byte> out) = 0;
 };
 

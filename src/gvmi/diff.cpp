@@ -18,7 +18,7 @@ bool all_zero(std::span<const std::byte> bytes) {
     return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
 }
 
-// The next bytes of a file, in pieces that the reader of the other one chooses too.
+// The next bytes of a file, in pieces that suit the reader of the other file too.
 struct Pieces {
     FileData data;
     FileData::Block block{};

@@ -8,7 +8,7 @@
 
 namespace gvmi {
 
-// What is different at a path of two images.
+// A difference at a path of two images.
 struct Difference {
     enum class Kind { added, removed, changed };
 
@@ -18,8 +18,8 @@ struct Difference {
         what;  // of a change: "type", "mode", "owner", "time", "links", "size", "content", "target", "device", "attributes"
 };
 
-// Compares two trees entry by entry, sorted by path; contents are compared by their bytes. Throws base::Error, also beyond the limits,
-// which hold for each of the two.
+// Compares two trees entry by entry, sorted by path, and contents byte by byte. Throws base::Error, also beyond the limits, which apply to
+// each of the two.
 void diff(SquashfsReader& a, SquashfsReader& b, const Limits& limits, const std::function<void(const Difference&)>& report);
 
 }  // namespace gvmi

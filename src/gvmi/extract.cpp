@@ -33,7 +33,7 @@ struct Extraction {
     Budget budget;
     std::string top;  // the path that the folder stands for
     bool root = ::geteuid() == 0;
-    std::vector<base::UniqueFd> folders{};  // those that we are in, the outermost first
+    std::vector<base::UniqueFd> folders{};  // the open folders, the outermost first
     std::map<uint32_t, std::string> links{};
     Extracted result{};
 
@@ -85,7 +85,7 @@ struct Extraction {
         describe(fd.get(), folder, name, file);
     }
 
-    // A further name of a file that is there: its folder is looked up anew from the outermost, without following links.
+    // Another name of an existing file. Its folder is looked up again from the outermost, without following links.
     bool make_link(int folder, const std::string& name, const std::string& path, const File& file) {
         if (file.links < 2) return false;
         const auto [found, is_new] = links.emplace(file.number, path);

@@ -10,13 +10,13 @@ namespace gvmi {
 
 struct Extracted {
     uint64_t entries = 0;
-    uint64_t devices_left_out = 0;     // only root may make them
-    uint64_t attributes_left_out = 0;  // that the file system or the lack of privileges forbids
+    uint64_t devices_left_out = 0;     // only root can make them
+    uint64_t attributes_left_out = 0;  // forbidden by the file system or a lack of privileges
 };
 
-// Unpacks a directory of an image, or a single file, into `folder`, which is made and must be empty if it is there. Nothing is written
-// outside of it: every name is opened below its own folder's descriptor, and no symbolic link is followed. Owners are set by root only;
-// others get no setuid bits. Throws base::Error; what was unpacked until then stays.
+// Unpacks a directory of an image, or a single file, into `folder`, which is made, or must be empty. Nothing is written outside of it:
+// every name is opened below its own folder's descriptor, and no symbolic link is followed. Only root sets owners; other users set no
+// setuid bits. Throws base::Error; what was unpacked before stays.
 Extracted extract(SquashfsReader& reader, const std::string& path, const File& start, const std::filesystem::path& folder,
                   const Limits& limits);
 

@@ -21,7 +21,7 @@ constexpr size_t kLengthDigits = 8;
 constexpr size_t kCrcBytes = 4;
 constexpr size_t kSmallestTrailer = kCrcBytes + kLengthDigits;
 
-// A configuration is some kilobytes; 8 digits would allow a stranger to have us parse 100 MB.
+// A configuration has some kilobytes; 8 digits would let a stranger make us parse 100 MB.
 constexpr uint64_t kMaxJsonBytes = uint64_t{16} << 20;
 
 uint64_t little_endian(std::span<const std::byte> bytes) {
@@ -101,7 +101,7 @@ Config read_config(const Reader& file, uint64_t trailer_offset, uint64_t json_le
 }  // namespace
 
 Image read_image(const std::filesystem::path& path) {
-    // Not blocking: a FIFO by that name must not hold us.
+    // Non-blocking: a FIFO by that name must not block us.
     const base::UniqueFd fd = base::open_file(path, O_RDONLY | O_NONBLOCK);
     return read_image(fd.get(), path.string());
 }

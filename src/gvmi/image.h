@@ -10,7 +10,7 @@
 
 namespace gvmi {
 
-// Docker's container configuration as far as programs here read it; `json` is the whole object, unknown keys included.
+// The parts of Docker's container configuration that our programs read; `json` is the complete object, unknown keys included.
 struct Config {
     nlohmann::json json = nlohmann::json::object();
     std::string user;                     // User, in any of Docker's forms; empty: root
@@ -18,17 +18,17 @@ struct Config {
     std::string working_dir;              // WorkingDir; empty: "/"
     std::vector<std::string> entrypoint;  // Entrypoint; a bare string in the file is one element
     std::vector<std::string> cmd;         // Cmd; empty: none
-    std::vector<std::string> volumes;     // the names in Volumes: absolute, normal, without a slash at the end, sorted, each once
+    std::vector<std::string> volumes;     // the names in Volumes: absolute, normal, without a trailing slash, sorted, unique
 };
 
 // Checks the types of all known keys and the volume paths. Throws base::Error that names the key.
 Config parse_config(nlohmann::json json);
 
-// A volume's path without empty and "." parts and without a slash at the end. Throws base::Error where it is not absolute, has ".." in it,
-// or is the root.
+// A volume's path without empty and "." parts and without a trailing slash. Throws base::Error where it is not absolute, contains "..", or
+// is the root.
 std::string normal_volume_path(const std::string& path);
 
-// What can be told about a .gvmi without looking inside the squashfs.
+// What a .gvmi tells without a look into its squashfs.
 struct Image {
     uint64_t squashfs_bytes = 0;  // as its superblock says, and the next three
     std::string compressor;       // "gzip", or a number where it is not one of squashfs 4.0's
@@ -38,12 +38,12 @@ struct Image {
     Config config;
 };
 
-// Reads the trailer and the squashfs superblock of a file that a stranger made; each defect of docs/spec/gvmi.md's list has a message of
-// its own. Throws base::Error: "PATH: not a .gvmi image: …".
+// Reads the trailer and the squashfs superblock of a stranger's file. Each defect in docs/spec/gvmi.md's list has its own message. Throws
+// base::Error: "PATH: not a .gvmi image: …".
 Image read_image(const std::filesystem::path& path);
 Image read_image(int fd, const std::string& name);
 
-// What follows the squashfs: CRC, JSON and length. Throws base::Error where the JSON is longer than read_image takes, or not UTF-8.
+// The bytes after the squashfs: CRC, JSON and length. Throws base::Error where the JSON is longer than read_image accepts, or not UTF-8.
 std::string make_trailer(const nlohmann::json& config);
 
 }  // namespace gvmi

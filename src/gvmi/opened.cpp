@@ -6,7 +6,7 @@
 
 namespace gvmi {
 
-// Not blocking: a FIFO by that name must not hold us.
+// Non-blocking: a FIFO by that name must not block us.
 Opened::Opened(const std::string& name)
     : path(name),
       fd(base::open_file(name, O_RDONLY | O_NONBLOCK)),

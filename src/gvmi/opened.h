@@ -8,7 +8,7 @@
 
 namespace gvmi {
 
-// A .gvmi whose squashfs is to be looked into. Throws base::Error.
+// An open .gvmi with a reader for its squashfs. Throws base::Error.
 struct Opened {
     explicit Opened(const std::string& path);
 

@@ -13,7 +13,7 @@
 namespace gvmi {
 namespace {
 
-// libsquashfs sees the base alone and calls through its pointers.
+// libsquashfs sees only the base and calls through its pointers.
 struct Adapter : sqfs_compressor_t {
     Compression compression;
     bool decompresses = false;
@@ -34,8 +34,8 @@ void get_configuration(const sqfs_compressor_t* object, sqfs_compressor_config_t
     configuration->level = static_cast<uint32_t>(self->compression.level);
 }
 
-// Of all readers only those of lz4 need options: the version of its format, 1, and that its high compression was used, 1. They are a
-// metadata block that is not compressed, right behind the superblock.
+// Only readers of lz4 need options: the version of its format, 1, and that its high compression was used, 1. They are an uncompressed
+// metadata block right after the superblock.
 int write_options(sqfs_compressor_t* object, sqfs_file_t* file) {
     if (static_cast<Adapter*>(object)->compression.method != Method::lz4) return 0;
     constexpr std::array<sqfs_u8, 10> kOptions = {8, 0x80, 1, 0, 0, 0, 1, 0, 0, 0};
@@ -81,7 +81,7 @@ sqfs_compressor_t* make(const Compression& compression, uint32_t block_size, boo
     return self.release();
 }
 
-// Each of libsquashfs's workers has a copy of its own.
+// Each of libsquashfs's workers has its own copy.
 sqfs_object_t* copy(const sqfs_object_t* object) {
     const auto* self = reinterpret_cast<const Adapter*>(object);
     try {

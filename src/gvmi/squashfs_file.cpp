@@ -63,7 +63,7 @@ int truncate(sqfs_file_t* file, sqfs_u64 size) {
 
 }  // namespace
 
-// Not owned by libsquashfs: there is nothing to destroy, and no second one may write the same file.
+// libsquashfs does not own it: there is nothing to destroy, and no second object may write the same file.
 SquashfsFile::SquashfsFile(int descriptor) : sqfs_file_t{}, fd(descriptor) {
     base.destroy = [](sqfs_object_t*) {};
     sqfs_file_t::read_at = gvmi::read_at;

@@ -4,7 +4,7 @@
 
 namespace gvmi {
 
-// A file descriptor as libsquashfs's file. It remembers the first errno, which libsquashfs does not tell. `fd` stays the caller's.
+// A file descriptor as libsquashfs's file. It remembers the first errno, which libsquashfs does not report. `fd` stays the caller's.
 struct SquashfsFile : sqfs_file_t {
     explicit SquashfsFile(int fd);
 

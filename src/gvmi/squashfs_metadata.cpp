@@ -113,7 +113,7 @@ void MetadataCursor::read(std::span<std::byte> out) {
     while (!out.empty()) {
         const SquashfsBlocks::Block& block = blocks_->metadata(block_);
         if (offset_ >= block.bytes.size()) {
-            // Only a full block has a next one that belongs to it.
+            // Only a full block is followed by one that belongs to it.
             if (block.bytes.size() != kMetadata) damaged("a table ends early");
             offset_ -= kMetadata;
             block_ = block.next;

@@ -16,7 +16,7 @@ inline constexpr size_t kMetadata = 8192;  // bytes of a metadata block, unpacke
 // Throws base::Error: "damaged squashfs: REASON".
 [[noreturn]] void damaged(const std::string& reason);
 
-// The superblock of a squashfs 4.0, as far as a reader needs it. All of it is what a stranger says.
+// The superblock of a squashfs 4.0, as far as a reader needs it. All of it comes from a stranger.
 struct Superblock {
     uint32_t inodes = 0;
     uint32_t block_size = 0;
@@ -26,16 +26,16 @@ struct Superblock {
     uint64_t root = 0;  // an inode's position: its metadata block's place in the table << 16 | offset in it
     uint64_t bytes_used = 0;
     uint64_t id_table = 0;
-    uint64_t xattr_table = 0;  // of these, all bits set: there is none
+    uint64_t xattr_table = 0;  // for these two, all bits set means that there is none
     uint64_t inode_table = 0;
     uint64_t directory_table = 0;
     uint64_t fragment_table = 0;
 };
 
-// Throws base::Error: no squashfs 4.0, a compressor or block size that it does not have, tables outside of it.
+// Throws base::Error where the file is no squashfs 4.0, has an invalid compressor or block size, or a table lies outside of it.
 Superblock read_superblock(int fd);
 
-// The metadata blocks of a squashfs: 8 KiB each, read where they are asked for; the last ones are kept.
+// The metadata blocks of a squashfs, 8 KiB each, read on demand; the latest ones are cached.
 class SquashfsBlocks {
 public:
     SquashfsBlocks(int fd, const Superblock& superblock);

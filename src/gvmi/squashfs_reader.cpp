@@ -13,7 +13,7 @@ namespace gvmi {
 namespace {
 
 constexpr uint32_t kNone = std::numeric_limits<uint32_t>::max();
-constexpr uint64_t kMaxFile = uint64_t{4} << 40;      // as our writer's; no disk of a VM is larger
+constexpr uint64_t kMaxFile = uint64_t{4} << 40;      // the same as our writer's; no disk of a VM is larger
 constexpr uint64_t kMaxListing = uint64_t{64} << 20;  // bytes of a directory: some two million names
 constexpr size_t kMaxTarget = 4095;                   // PATH_MAX without its zero
 constexpr size_t kMaxName = 255;
@@ -21,7 +21,7 @@ constexpr uint32_t kMaxAttributes = 1024;  // of one inode, and the bytes of all
 constexpr size_t kMaxAttributeBytes = size_t{1} << 20;
 
 constexpr mode_t kTypes[] = {S_IFDIR, S_IFREG, S_IFLNK, S_IFBLK, S_IFCHR, S_IFIFO, S_IFSOCK};
-constexpr unsigned kBasicTypes = 7;  // the extended ones, 8 to 14, are in the same order
+constexpr unsigned kBasicTypes = 7;  // the extended types, 8 to 14, have the same order
 
 uint32_t number32(MetadataCursor& cursor) {
     return static_cast<uint32_t>(cursor.number(4));
@@ -64,7 +64,7 @@ void SquashfsReader::read_directory(File& file, MetadataCursor& cursor, bool ext
     const uint64_t offset = cursor.number(2);
     if (extended) file.attributes = number32(cursor);
     file.data = block << 16 | offset;
-    // The size counts "." and "..", which are not there.
+    // The size includes "." and "..", which are not stored.
     file.listing = size < 3 ? 0 : size - 3;
     if (file.listing > kMaxListing) damaged("a directory of " + std::to_string(size) + " bytes");
 }

@@ -13,7 +13,7 @@
 
 namespace gvmi {
 
-// An inode as it was read.
+// An inode as read.
 struct File {
     mode_t mode = 0;  // type and permissions
     uint32_t uid = 0;
@@ -38,8 +38,8 @@ struct Name {
     uint64_t position = 0;  // for SquashfsReader::file
 };
 
-// Reads a squashfs that a stranger made: whatever it says is checked, nothing is believed to be small. What it reads is held in memory only
-// for as long as it is looked at. All functions throw base::Error ("damaged squashfs: …"). For one thread.
+// Reads a stranger's squashfs: everything is checked, and no size is trusted. Data is held in memory only while it is looked at. All
+// functions throw base::Error ("damaged squashfs: …"). For one thread.
 class SquashfsReader {
 public:
     // `fd` stays the caller's.

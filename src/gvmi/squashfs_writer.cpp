@@ -28,7 +28,7 @@ namespace gvmi {
 namespace {
 
 constexpr uint32_t kNone = 0xFFFFFFFF;  // squashfs's "no attributes", "no fragment"
-constexpr size_t kMaxName = 255;        // NAME_MAX: what no system call can name
+constexpr size_t kMaxName = 255;        // NAME_MAX: no system call can name more
 constexpr size_t kMaxTarget = 4095;     // PATH_MAX without its zero; the kernel refuses longer symbolic links
 
 struct Destroy {
@@ -103,7 +103,7 @@ struct SquashfsWriter::State {
     bool data_finished = false;
     // Stable addresses: the block processor writes an inode while its blocks are under way.
     std::deque<sqfs_inode_generic_t*> files;
-    // In this order, since the later ones hold the earlier ones' pointers until they are destroyed.
+    // In this order: the later ones hold pointers to the earlier ones until they are destroyed.
     Object<sqfs_compressor_t> compressor;
     Object<sqfs_compressor_t> decompressor;
     Object<sqfs_block_writer_t> blocks;
@@ -117,7 +117,7 @@ struct SquashfsWriter::State {
 };
 
 SquashfsWriter::State::State(int fd, std::string file_name, const Options& options) : name(std::move(file_name)), file(fd) {
-    // No time of its own: equal trees give equal bytes.
+    // No current time: equal trees give equal bytes.
     const Method method = options.compression.method;
     check(sqfs_super_init(&super, options.block_size, 0, static_cast<SQFS_COMPRESSOR>(method)));
     check(sqfs_super_write(&super, &file));
@@ -133,7 +133,7 @@ SquashfsWriter::State::State(int fd, std::string file_name, const Options& optio
     description.size = sizeof description;
     description.max_block_size = options.block_size;
     description.num_workers = options.workers;
-    // Blocks under way: enough that no worker waits, 1.3 MB for each.
+    // Blocks in progress: enough that no worker waits, 1.3 MB for each.
     description.max_backlog = 10 * options.workers;
     description.cmp = compressor.get();
     description.wr = blocks.get();

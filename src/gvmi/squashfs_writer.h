@@ -38,9 +38,9 @@ struct InodeRef {
     mode_t mode = 0;
 };
 
-// Writes a squashfs 4.0 into an empty file: first the files' data, one after another; then the inodes, what is in a directory before the
-// directory itself; then `finish`. The bytes depend on the calls and the options, and not on the number of workers. What is not written in
-// that order, and a failing disk, is answered by base::Error.
+// Writes a squashfs 4.0 into an empty file: first the files' data, one after another; then the inodes, a directory's contents before
+// itself; then `finish`. The bytes depend on the calls and the options, not on the number of workers. Throws base::Error for another order
+// and for a failing disk.
 class SquashfsWriter {
 public:
     struct Options {

@@ -8,14 +8,14 @@ namespace gvmi {
 
 struct Verified {
     uint64_t entries = 0;
-    uint64_t bytes = 0;  // of data, without holes; what is stored once and used twice counts twice
+    uint64_t bytes = 0;  // of data, without holes; data that is stored once and used twice counts twice
 };
 
-// Reads all that a squashfs has: every inode, listing, attribute and block. Throws base::Error at the first that is damaged, with its path,
+// Reads everything in a squashfs: every inode, listing, attribute and block. Throws base::Error with the path at the first that is damaged,
 // and beyond the limits.
 Verified verify(SquashfsReader& reader, const Limits& limits);
 
-// Counts what is read of files against the limit; a hole counts a little, since it takes time. Throws base::Error beyond it.
+// Counts file data against the limit; a hole counts a little, since it takes time. Throws base::Error beyond it.
 class Budget {
 public:
     explicit Budget(uint64_t bytes) : left_(bytes) {}

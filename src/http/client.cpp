@@ -18,7 +18,7 @@ namespace {
 constexpr size_t kMaxHeaders = 64 << 10;
 constexpr size_t kMaxBody = 1 << 20;
 
-// One request under way, as the callbacks see it. libcurl is C: what they throw is kept here and thrown again after it.
+// A request in progress, as the callbacks see it. libcurl is C: an exception from a callback is kept here and rethrown after the call.
 struct Exchange {
     const Request& request;
     Response answer;
@@ -26,7 +26,7 @@ struct Exchange {
     std::exception_ptr failure;
 };
 
-// Runs f; false when it threw.
+// Runs f; returns false when it threw.
 template <typename F>
 bool guarded(Exchange& exchange, F f) {
     try {
@@ -205,7 +205,7 @@ Response Session::send(const Request& request) {
     Exchange exchange{request, {}, 0, {}};
     set_up(curl, exchange, state_->options, error_text);
 
-    // Not to wait, before a large body, for a "100 Continue" that many servers do not send.
+    // Do not wait for a "100 Continue" before a large body; many servers never send it.
     std::unique_ptr<curl_slist, FreeList> headers(curl_slist_append(nullptr, "Expect:"));
     for (const std::string& header : request.headers)
         headers.reset(curl_slist_append(headers.release(), header.c_str()));

@@ -1,5 +1,5 @@
-// Folder lint: what will surprise in a VM: findings about an image's tree and configuration. It reads a finished .gvmi, so that the end of
-// a build and `gvmi lint` tell the same.
+// Folder lint: what will surprise in a VM: findings about an image's tree and configuration. It reads a finished .gvmi, so the end of a
+// build and `gvmi lint` report the same.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ struct Finding {
 
     std::string id;  // of the rule: "no-volume"
     Severity severity = Severity::warning;
-    std::string reason;  // what is there, and what it does in a VM
-    std::string remedy;  // what to do about it; empty where there is nothing
+    std::string reason;  // what was found, and its effect in a VM
+    std::string remedy;  // a remedy; empty where there is none
     std::vector<std::string> paths = {};
 };
 

@@ -11,7 +11,7 @@ namespace lint {
 namespace {
 
 constexpr size_t kStart = size_t{64} << 10;  // of a program: its header, its program headers and the name of its interpreter
-constexpr int kMaxInterpreters = 4;          // a script of a script; Linux takes as many
+constexpr int kMaxInterpreters = 4;          // a script run by a script; Linux allows as many
 
 uint64_t number(const std::string& bytes, size_t offset, size_t size) {
     uint64_t value = 0;

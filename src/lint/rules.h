@@ -4,7 +4,7 @@
 
 namespace lint {
 
-// What the rules look at, and where they put what they find.
+// What the rules read, and where they put their findings.
 struct Look {
     gvmi::SquashfsReader& reader;
     const gvmi::Config& config;

@@ -60,7 +60,7 @@ constexpr std::array kCaches = {
     Cache{"/var/cache/yum/", "yum clean all in the RUN that installs"},
 };
 
-// By name alone: what people leave in images by mistake, and not what distributions ship.
+// By name alone: what people leave in images by mistake but distributions do not ship.
 bool looks_secret(std::string_view path, std::string_view name, mode_t mode) {
     if (S_ISDIR(mode)) return name == ".git";
     constexpr std::array<std::string_view, 11> kNames = {"id_rsa",  "id_dsa",  "id_ecdsa",    "id_ed25519", ".env",       ".netrc",

@@ -10,7 +10,7 @@
 namespace oci {
 namespace {
 
-// The one that is wanted, or the only one.
+// The requested image, or the only one.
 const nlohmann::json& choose(const nlohmann::json& manifests, const std::string& wanted) {
     std::string names;
     for (const nlohmann::json& manifest : manifests) {
@@ -25,7 +25,7 @@ const nlohmann::json& choose(const nlohmann::json& manifests, const std::string&
     throw base::Error("several images are in it; say which by :NAME behind the file: " + names);
 }
 
-// The digest that a path tells: blobs/sha256/HEX.
+// The digest in a path: blobs/sha256/HEX.
 std::string digest_in(const std::string& path) {
     constexpr std::string_view kBlobs = "blobs/sha256/";
     if (!path.starts_with(kBlobs) || !is_sha256(std::string_view(path).substr(kBlobs.size()))) return {};

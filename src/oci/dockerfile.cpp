@@ -28,7 +28,7 @@ std::string choose_builder() {
     throw base::Error("there is neither a Docker engine that answers, nor podman, nor buildah");
 }
 
-// What it says is for the user to see.
+// The builder's output is for the user.
 void run_shown(const std::vector<std::string>& argv, const OpenOptions& options) {
     constexpr int kIntervalMs = 200;
     base::Command command{.argv = argv, .environment = base::own_environment(), .fds = {{STDERR_FILENO, 1}, {STDERR_FILENO, 2}}};
@@ -64,7 +64,7 @@ Image build_dockerfile(const fs::path& folder, const std::string& name, const st
     } else {
         run_shown({"buildah", "push", "--quiet", id, "docker-archive:" + archive}, options);
     }
-    // The archive stays open when its name is gone.
+    // The archive stays open after its name is gone.
     Image image = open_docker_archive(open_files(archive), "", options.platform);
     const fs::path last = fs::absolute(folder).lexically_normal();
     set_name(image, name.empty() ? (last.has_filename() ? last : last.parent_path()).filename().string() : name);

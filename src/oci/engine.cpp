@@ -31,7 +31,7 @@ std::string message_in(const http::Response& response) {
         std::string message = get_text(base::parse_json(response.body), "message");
         if (!message.empty()) return message;
     } catch (const base::Error&) {
-        // not its usual form
+        // not the usual form
     }
     return "HTTP status " + std::to_string(response.status);
 }
@@ -93,7 +93,7 @@ std::optional<Image> fetch(const std::string& socket, const std::string& name, c
     };
     if (!get(socket, path_of(name) + "/get", write)) throw base::Error("the image went away");
     Image image = open_docker_archive(open_tar(std::move(file), "the engine's archive"), "", options.platform);
-    // An image that was asked for by its id, which has no name then.
+    // An image requested by its id has no name.
     if (image.name.empty() && name.find("sha256:") != 0) set_name(image, name);
     return image;
 }

@@ -10,7 +10,7 @@
 
 namespace oci {
 
-// An entry as the tar says it: names are bytes and may lead anywhere.
+// An entry as the tar describes it: names are bytes and may lead anywhere.
 struct TarEntry {
     enum class Type { file, hard_link, symlink, directory, character_device, block_device, fifo, socket };  // a tar has no sockets
 
@@ -28,13 +28,13 @@ struct TarEntry {
     bool has_acl = false;
 };
 
-// Data of a file; what lies between blocks, and behind the last one, is zeros.
+// Data of a file; the gaps between blocks, and after the last one, are zeros.
 struct TarData {
     uint64_t offset = 0;
     std::span<const std::byte> bytes;
 };
 
-// A layer's entries, one after another, whatever it is kept in. Throws base::Error.
+// A layer's entries, one after another, whatever their source. Throws base::Error.
 class Entries {
 public:
     Entries() = default;
@@ -42,13 +42,13 @@ public:
     Entries(const Entries&) = delete;
     Entries& operator=(const Entries&) = delete;
 
-    // False at the end. `entry`'s data not read before is skipped.
+    // Returns false at the end. Skips unread data of the previous entry.
     virtual bool next(TarEntry& entry) = 0;
 
     // The current file's next data; nothing at its end. Valid until the next call; the offsets grow and stay below the file's size.
     virtual std::optional<TarData> read() = 0;
 
-    // Reads to the end, so that what is checked there is checked.
+    // Reads to the end, so that the checks there take place.
     virtual void drain() = 0;
 };
 

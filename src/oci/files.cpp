@@ -16,7 +16,7 @@ namespace {
 constexpr size_t kMaxSmall = size_t{4} << 20;
 constexpr int kMaxLinks = 10;
 
-// "./a//b/../c" as "a/c"; ".." at the top stays there.
+// "./a//b/../c" becomes "a/c"; ".." at the top is kept.
 std::string normal(const std::string& path) {
     std::string result = std::filesystem::path("/" + path).lexically_normal().string();
     result.erase(0, result.find_first_not_of('/'));
@@ -56,12 +56,12 @@ public:
     Tar(std::shared_ptr<const base::UniqueFd> fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {
         TarReader reader(read_file(fd_, name_));
         TarEntry entry;
-        std::string file;  // the entry before, where it was a file: its data ends where the next header begins
+        std::string file;  // the previous entry, where it was a file: its data ends where the next header begins
         size_t count = 0;
         while (true) {
             const bool there = reader.next(entry);
             if (!file.empty()) members_[file].offset = reader.header_offset() - padded(members_[file].size);
-            // A root file system has more files than an image archive; its top is all that is asked for.
+            // A root file system has more files than an image archive; only its top level is asked for.
             if (!there || ++count > kMaxEntries) break;
             const std::string path = normal(entry.path);
             top_.insert(path.substr(0, path.find('/')));
@@ -109,7 +109,7 @@ private:
     std::set<std::string> top_;  // the first parts of all paths
 };
 
-// The file itself, or a plain copy of it where it is compressed.
+// The file itself, or an uncompressed copy of it.
 std::shared_ptr<const base::UniqueFd> plain(std::shared_ptr<const base::UniqueFd> fd, const std::string& name) {
     if (!is_compressed(read_file(fd, name)->next())) return fd;
     const StreamPtr stream = decompress(read_file(fd, name));

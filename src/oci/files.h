@@ -11,7 +11,7 @@
 
 namespace oci {
 
-// The files of a folder or of a tar, which is an image's outside. Shared by the layers that read from it.
+// The files of a folder or of a tar: an image's outer container. Shared by the layers that read from it.
 class Files {
 public:
     struct File {
@@ -24,20 +24,20 @@ public:
     Files(const Files&) = delete;
     Files& operator=(const Files&) = delete;
 
-    // A regular file by its path inside ("blobs/sha256/1f…"), over links that stay inside; nothing where there is none.
+    // A regular file by its path inside ("blobs/sha256/1f…"), through links that stay inside; nothing where there is none.
     virtual std::optional<File> find(const std::string& path) const = 0;
 
-    // True when there is anything by that name, a folder too.
+    // Whether anything has that name, folders included.
     virtual bool has(const std::string& path) const = 0;
 };
 
-// Throws base::Error. A tar may be compressed; it is then unpacked into an unnamed temporary file.
+// Throws base::Error. A compressed tar is unpacked into an unnamed temporary file.
 std::shared_ptr<const Files> open_files(const std::filesystem::path& path);
 
-// The same of a tar that is open, and not compressed.
+// Like open_files, for an open, uncompressed tar.
 std::shared_ptr<const Files> open_tar(std::shared_ptr<const base::UniqueFd> fd, const std::string& name);
 
-// The content of a file of an image's outside, which is a small one (4 MiB). Throws base::Error that names it.
+// The content of a small file (4 MiB) of an image's outer container. Throws base::Error that names it.
 std::string read_small(const Files& files, const std::string& path);
 
 }  // namespace oci

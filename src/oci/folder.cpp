@@ -72,7 +72,7 @@ std::string read_link(int folder, const std::string& name) {
     return target;
 }
 
-// Files that cannot be opened, such as symbolic links, have attributes too; so they are reached by name.
+// Files that cannot be opened, such as symbolic links, have attributes too, so they are reached by name.
 std::vector<std::pair<std::string, std::string>> attributes_of(int folder, const std::string& name) {
     const std::string path = "/proc/self/fd/" + std::to_string(folder) + "/" + name;
     std::string list(XATTR_LIST_MAX, '\0');

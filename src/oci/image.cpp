@@ -21,7 +21,7 @@ struct Place {
     std::string wanted;  // the image's name behind the path
 };
 
-// What is there counts: a path may have colons in it.
+// An existing file decides: a path may contain colons.
 Place split(const std::string& text) {
     for (size_t end = text.size(); end != std::string::npos && end > 0; end = text.rfind(':', end - 1)) {
         std::error_code error;
@@ -32,7 +32,7 @@ Place split(const std::string& text) {
     return {text, ""};
 }
 
-// Says what it is instead, where that can be told.
+// Says what the file is instead, where that can be told.
 [[noreturn]] void refuse(const Place& place, const Files& files) {
     if (files.has("Dockerfile")) throw base::Error("it has a Dockerfile: give the folder as --dockerfile " + place.path);
     throw base::Error(
@@ -52,7 +52,7 @@ Image open_place(const std::string& transport, const Place& place, const std::st
     if (!docker && !oci && folder && is_root_folder(place.path)) return open_root_folder(place.path);
     if (!docker && !oci && !folder && is_root_tar(*files)) return open_root_tar(place.path);
     if (!docker && !oci) refuse(place, *files);
-    // Newer Docker saves both; manifest.json has the names.
+    // Newer Docker versions write both; manifest.json has the names.
     return docker && !transport.starts_with("oci") ? open_docker_archive(files, place.wanted, platform)
                                                    : open_oci_layout(files, place.wanted, platform);
 }

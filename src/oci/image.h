@@ -1,5 +1,5 @@
 // Folder oci: where container images come from, one file per source: docker archives, OCI layouts and archives, root file systems, a local
-// engine, registries, Dockerfiles. What a reference is is found out. Whatever comes in is a stranger's: it is bounded, and checked against
+// engine, registries, Dockerfiles. The kind of a reference is detected. All input comes from strangers: it is bounded, and checked against
 // its digests.
 #pragma once
 
@@ -20,10 +20,10 @@ namespace oci {
 struct Layer {
     std::string name;                      // for messages: "layer 3 (sha256:1f…)"
     std::string diff_id;                   // the SHA-256 of the plain tar, 64 hex digits
-    std::string digest;                    // the SHA-256 of the blob; empty where it is not told
+    std::string digest;                    // the SHA-256 of the blob; empty where it is unknown
     uint64_t size = 0;                     // of the blob, in bytes
     std::function<StreamPtr()> open_blob;  // the blob as it is stored
-    // In its place, for a layer that is no tar.
+    // Used instead, for a layer that is no tar.
     std::function<std::unique_ptr<Entries>()> open_entries = {};
 };
 
@@ -35,24 +35,24 @@ struct Image {
     std::vector<Layer> layers;  // the base first
 };
 
-// The layer's plain tar. At its end digest and diff_id are checked, as far as they are known.
+// The layer's uncompressed tar. At its end digest and diff_id are checked, as far as they are known.
 StreamPtr open_layer(const Layer& layer);
-// The same without checks, for what is checked elsewhere.
+// Like open_layer, without checks, for data that is checked elsewhere.
 StreamPtr open_unchecked_layer(const Layer& layer);
 
-// The layer's entries, in the same way.
+// The layer's entries, checked in the same way.
 std::unique_ptr<Entries> read_layer(const Layer& layer);
 std::unique_ptr<Entries> read_unchecked_layer(const Layer& layer);
 
 struct OpenOptions {
     std::string platform = "linux/amd64";
-    // Told how much of a pull is there, and of how much: at least five times a second, so that it can also stop it by an exception.
+    // Reports how much of a pull is done, and of how much, at least five times a second, so that it can also stop the pull by an exception.
     std::function<void(uint64_t done, uint64_t total)> progress = {};
 };
 
 // Opens an image. `reference` is a file or a folder (a docker archive, an OCI archive or layout, or a root file system: a folder or a flat
-// tar), or one with docker-archive:, oci-archive:, oci: or rootfs: in front; where several images are in it, ":NAME" behind it says which.
-// Or it is docker-daemon:NAME or docker://NAME; or a bare name, which a local engine may have (engine.h), else a registry (registry.h).
+// tar), or one with docker-archive:, oci-archive:, oci: or rootfs: in front; ":NAME" at its end chooses one of several images. Or it is
+// docker-daemon:NAME or docker://NAME; or a bare name, which is looked up in a local engine (engine.h), then in a registry (registry.h).
 // Throws base::Error.
 Image open_image(const std::string& reference, const OpenOptions& options = {});
 

@@ -10,8 +10,7 @@
 
 namespace oci {
 
-// A libarchive reader over a stream. Its formats and filters are set by the user, before `open`. Does not move: libarchive knows its
-// address.
+// A libarchive reader over a stream. The caller sets formats and filters before `open`. Not movable: libarchive keeps its address.
 class Archive {
 public:
     explicit Archive(StreamPtr inner);
@@ -25,10 +24,10 @@ public:
     // Throws base::Error.
     void open();
 
-    // Throws what the stream threw while libarchive read it, if it did.
+    // Rethrows what the stream threw while libarchive read it, if it did.
     void rethrow();
 
-    // The same; else throws base::Error with libarchive's text unless `result` is ARCHIVE_OK.
+    // Like that; else throws base::Error with libarchive's text unless `result` is ARCHIVE_OK.
     void check(int result);
 
 private:
@@ -37,7 +36,7 @@ private:
 
     StreamPtr inner_;
     archive* archive_;
-    std::exception_ptr exception_;  // of the stream's: libarchive is C, through which none may pass
+    std::exception_ptr exception_;  // the stream's: libarchive is C, and no exception may pass through it
 };
 
 }  // namespace oci

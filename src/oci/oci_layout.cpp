@@ -44,8 +44,7 @@ bool is_index(const std::string& media_type) {
            media_type == "application/vnd.docker.distribution.manifest.list.v2+json";
 }
 
-// A descriptor that names no platform may be anything. Attestations, which Docker stores beside an image, say "unknown/unknown" and what
-// they are.
+// A descriptor that names no platform may be for any. Attestations, which Docker stores beside an image, have "unknown/unknown" and a type.
 bool may_run(const json& descriptor, const std::string& platform) {
     const auto annotations = descriptor.find("annotations");
     if (annotations != descriptor.end() && annotations->is_object() && annotations->contains("vnd.docker.reference.type")) return false;
@@ -56,7 +55,7 @@ bool may_run(const json& descriptor, const std::string& platform) {
 std::string name_of(const json& descriptor) {
     const auto annotations = descriptor.find("annotations");
     if (annotations == descriptor.end() || annotations->is_null()) return {};
-    // containerd writes the whole name here, and the tag alone there.
+    // containerd writes the full name here and only the tag there.
     const std::string name = get_text(*annotations, "io.containerd.image.name");
     return name.empty() ? get_text(*annotations, kRefName) : name;
 }
@@ -66,7 +65,7 @@ std::vector<Candidate> candidates(const json& index, const std::string& platform
     const auto manifests = index.is_object() ? index.find("manifests") : index.end();
     if (!index.is_object() || manifests == index.end() || !manifests->is_array()) throw base::Error("the index has no list of manifests");
     for (const json& descriptor : *manifests) {
-        const std::string digest = get_text(descriptor, "digest");  // which throws where it is not an object
+        const std::string digest = get_text(descriptor, "digest");  // throws where it is not an object
         if (may_run(descriptor, platform)) result.push_back({digest, get_text(descriptor, "mediaType"), name_of(descriptor)});
     }
     return result;

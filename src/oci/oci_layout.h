@@ -9,8 +9,8 @@
 
 namespace oci {
 
-// An OCI image layout: index.json, and blobs by their digests. Of an index for several platforms the image for `platform` is taken.
-// `wanted` is the name (org.opencontainers.image.ref.name) where several images are in it. Throws base::Error.
+// An OCI image layout: index.json, and blobs by their digests. An index for several platforms gives the image for `platform`. `wanted` is
+// the name (org.opencontainers.image.ref.name), where there are several images. Throws base::Error.
 Image open_oci_layout(const std::shared_ptr<const Files>& files, const std::string& wanted, const std::string& platform);
 
 // The digest of an index's only manifest for a platform. Throws base::Error where there is none, or several.

@@ -25,14 +25,14 @@ std::vector<std::string> get_texts(const nlohmann::json& object, const char* key
 // base::Error where it is for another platform or names another number of layers than `layers`.
 Image parse_image_config(const std::string& text, size_t layers, const std::string& platform);
 
-// True when a descriptor's or configuration's os, architecture and variant are `platform` ("linux/arm64/v8"; a variant that is not asked
-// for may be any). What is empty fits.
+// Whether the os, architecture and variant of a descriptor or configuration are `platform` ("linux/arm64/v8"; without a variant any fits).
+// An empty one fits too.
 bool fits_platform(const nlohmann::json& object, const std::string& platform);
 
 // Splits "docker.io/library/python:3.12" into name and tag.
 void set_name(Image& image, std::string reference);
 
-// A layer's blob; `digest` in hex digits, or empty where it is not known.
+// A layer's blob; `digest` in hex digits, empty where it is unknown.
 void set_blob(Layer& layer, const std::shared_ptr<const Files>& files, const std::string& path, const std::string& digest);
 
 }  // namespace oci

@@ -29,7 +29,7 @@ fs::path cache_folder() {
     return cache / "gvmkit/layers";
 }
 
-// skopeo's reasons in plainer words, with its own behind.
+// skopeo's reasons in plainer words, followed by its own.
 [[noreturn]] void fail(const ToolOutput& said) {
     const std::string reason = last_words(said.errors);
     const auto says = [&said](const char* text) { return said.errors.find(text) != std::string::npos; };
@@ -58,7 +58,7 @@ std::string keep_blob(const fs::path& blobs, const std::string& content) {
     return "sha256:" + hex;
 }
 
-// The layout that the cache is for one image: an index that is in memory, blobs that are files.
+// The layout that the cache is for one image: an index in memory, and blobs that are files.
 class Cached : public Files {
 public:
     Cached(std::shared_ptr<const Files> blobs, std::string index) : blobs_(std::move(blobs)), index_(std::move(index)) {}
@@ -74,7 +74,7 @@ private:
     std::string index_;
 };
 
-// Of the platforms of an index the manifest for ours, by its digest; nothing where it is a manifest already.
+// The digest of an index's manifest for our platform; nothing where it is a manifest already.
 std::string choose(const json& manifest, const std::string& platform) {
     const auto list = manifest.is_object() ? manifest.find("manifests") : manifest.end();
     if (!manifest.is_object() || list == manifest.end()) return {};
@@ -97,7 +97,7 @@ uint64_t size_of(const fs::path& path) {
 
 struct Pull {
     fs::path blobs;
-    fs::path work;  // where skopeo puts what it has not finished
+    fs::path work;  // for skopeo's unfinished files
     std::vector<std::string> layers{};
     uint64_t total = 0;
 
@@ -112,7 +112,7 @@ struct Pull {
     }
 };
 
-// A layer that an earlier pull left, and something has damaged since, would never be fetched again.
+// skopeo would never fetch a cached layer again that was damaged since an earlier pull.
 void drop_damaged(const Pull& pull) {
     for (const std::string& hex : pull.layers) {
         const fs::path path = pull.blobs / hex;
@@ -160,7 +160,7 @@ Image open_registry_image(const std::string& name, const OpenOptions& options) {
     const auto wait = [&options] {
         if (options.progress) options.progress(0, 0);
     };
-    // The manifest and the configuration as they are: a copy to a layout would rewrite those of Docker's kind.
+    // The unchanged manifest and configuration: a copy to a layout would rewrite Docker's kind.
     std::string source = "docker://" + name;
     std::string text = skopeo({"inspect", "--raw", source}, wait);
     const size_t at = name.find('@');

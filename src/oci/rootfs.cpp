@@ -13,7 +13,7 @@
 namespace oci {
 namespace {
 
-// What `docker export` always has, or a distribution.
+// Something that `docker export` and every distribution have.
 constexpr std::array kTop = {"bin", "etc", "usr", "sbin", "lib"};
 
 Image of_one_layer(Layer layer) {

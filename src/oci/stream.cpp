@@ -55,7 +55,7 @@ public:
     std::span<const std::byte> next() override { return {}; }
 };
 
-// Gives back what was read to look at it.
+// Gives back what was read for the detection.
 class Pushed : public Stream {
 public:
     Pushed(std::vector<std::byte> first, StreamPtr inner) : first_(std::move(first)), inner_(std::move(inner)) {}
@@ -82,7 +82,7 @@ public:
         archive_.check(archive_read_support_filter_xz(archive_.get()));
         archive_.check(archive_read_support_filter_bzip2(archive_.get()));
         archive_.check(archive_read_support_format_raw(archive_.get()));
-        // Without it nothing at all, compressed, would not be an archive.
+        // Without it, compressed empty data would not be an archive.
         archive_.check(archive_read_support_format_empty(archive_.get()));
     }
 
@@ -105,7 +105,7 @@ public:
             archive_.check(result);
             if (size > 0) return {static_cast<const std::byte*>(data), size};
         }
-        // What stands behind the compressed data belongs to the blob that is checked.
+        // Data after the compressed data belongs to the blob whose digest is checked.
         drain(archive_.inner());
         return {};
     }

@@ -21,15 +21,15 @@ public:
     // The next bytes, valid until the next call; empty at the end. Throws base::Error.
     virtual std::span<const std::byte> next() = 0;
 
-    // Skips at most that many bytes without reading them, where it can; returns how many, 0 where it cannot.
+    // Skips at most `bytes` without reading them, where it can. Returns how many; 0 where it cannot.
     virtual uint64_t skip(uint64_t) { return 0; }
 };
 
 using StreamPtr = std::unique_ptr<Stream>;
 
-// A file from its start to its end. `fd` is shared with others who read it, so its position is left alone. `name` is for messages.
+// A file from start to end. Others read `fd` too, so its position is not changed. `name` is for messages.
 StreamPtr read_file(std::shared_ptr<const base::UniqueFd> fd, const std::string& name);
-// A part of it; less where the file ends before.
+// A part of a file; less where the file ends earlier.
 StreamPtr read_range(std::shared_ptr<const base::UniqueFd> fd, const std::string& name, uint64_t offset, uint64_t size);
 
 // The bytes of a text.
@@ -38,19 +38,19 @@ StreamPtr text_stream(std::string text);
 // True when the first bytes of a stream are those of gzip, zstd, xz or bzip2.
 bool is_compressed(std::span<const std::byte> start);
 
-// What gzip, zstd, xz or bzip2 compressed, plain; anything else unchanged. The first bytes tell which.
+// The plain data of what gzip, zstd, xz or bzip2 compressed; anything else unchanged. The first bytes decide.
 StreamPtr decompress(StreamPtr inner);
 
 // `inner` unchanged; at its end its SHA-256 must be `expected` (64 lower-case hex digits). Throws base::Error that begins with `what`.
 StreamPtr check_sha256(StreamPtr inner, std::string expected, std::string what);
 
-// Reads to the end, so that what is checked there is checked.
+// Reads to the end, so that the checks there take place.
 void drain(Stream& stream);
 
-// All of it, at most `limit` bytes. Throws base::Error where it is longer.
+// The complete stream, at most `limit` bytes. Throws base::Error where it is longer.
 std::string read_all(Stream& stream, size_t limit);
 
-// An open file in the system's folder for temporary files that has no name and is gone when it is closed.
+// An open file without a name in the system's temporary folder; it vanishes when it is closed.
 base::UniqueFd unnamed_file();
 
 }  // namespace oci

@@ -98,8 +98,8 @@ bool TarReader::next(TarEntry& entry) {
         header_ = archive_read_header_position(archive_.get());
         return false;
     }
-    // libarchive converts PAX names from UTF-8 to the locale's character set. In the C locale, which is ours, that fails for every name
-    // that is not ASCII; it then gives the bytes as they are, with a warning, which is what is wanted here.
+    // libarchive converts PAX names from UTF-8 to the locale's character set. In the C locale, which is ours, that fails for every
+    // non-ASCII name; libarchive then warns and gives the unchanged bytes, which is what is wanted here.
     const bool unconverted =
         result == ARCHIVE_WARN && text(archive_error_string(archive_.get())).find("can't be converted from") != std::string::npos;
     archive_.rethrow();

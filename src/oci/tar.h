@@ -16,12 +16,12 @@ public:
 
     bool next(TarEntry& entry) override;
     std::optional<TarData> read() override;
-    // Over what stands behind the tar's end mark.
+    // Skips everything after the tar's end mark.
     void drain() override;
 
-    // Where the header begins that `next` gave last, or, when it gave none, where the end mark is.
+    // The offset of the header that `next` returned last or, after its end, of the end mark.
     uint64_t header_offset() const { return static_cast<uint64_t>(header_); }
-    // True when the current file is stored with holes: its data is not one piece of the tar.
+    // Whether the current file is stored with holes: its data is then not one piece of the tar.
     bool is_sparse() const { return sparse_; }
 
 private:

@@ -103,7 +103,7 @@ UploadStatus Api::upload_status(const std::string& descriptor_hash, size_t chunk
 }
 
 void Api::push_descriptor(const std::string& descriptor_bytes) {
-    // A text with a file's name: the whole of it is in memory already.
+    // A text with a file name: it is completely in memory already.
     http::Request request{.method = "POST", .url = url_ + "/v1/image/push/descr"};
     request.parts = {{.name = "file", .text = descriptor_bytes, .file_name = "descriptor.txt"}};
     const http::Response answer = send(request);

@@ -30,7 +30,7 @@ bool older(const timespec& a, const timespec& b) {
     return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
 }
 
-// The bytes of the descriptor that lies there, where it can be used again; says why not.
+// The bytes of the descriptor next to the image, where it can be reused; says why not.
 std::optional<std::string> usable(const std::filesystem::path& path, const struct stat& image, uint64_t chunk_size,
                                   const std::function<void(const std::string&)>& say) {
     struct stat status {};
@@ -94,7 +94,7 @@ Descriptor describe_image(int fd, const std::string& name, uint64_t chunk_size, 
     std::atomic<bool> stop = false;
     std::future<std::vector<std::string>> chunks =
         std::async(std::launch::async, [&, chunk_size = descriptor.chunk_size] { return hash_chunks(fd, name, size, chunk_size, stop); });
-    // Here the slower of the two.
+    // In this thread: the slower of the two.
     base::Hasher whole(base::Hasher::Kind::sha3_224);
     try {
         read_blocks(fd, name, 0, size, [&](auto block, uint64_t done) {

@@ -9,12 +9,12 @@
 
 namespace registry {
 
-// The descriptor of an image that is open as `fd` (messages call it `name`), by two threads. `chunk_size` 0: chunk_size_for. `progress`
-// takes bytes done and in all; it may throw. Throws base::Error where the image is empty, no file, or has more than kMaxChunks chunks of
-// that size.
+// The descriptor of an image that is open as `fd` (messages call it `name`), computed by two threads. `chunk_size` 0: chunk_size_for.
+// `progress` gets bytes done and in all; it may throw. Throws base::Error where the image is empty, no file, or has more than kMaxChunks
+// chunks of that size.
 Descriptor describe_image(int fd, const std::string& name, uint64_t chunk_size, const std::function<void(uint64_t, uint64_t)>& progress);
 
-// An image and the descriptor beside it.
+// An image and the descriptor next to it.
 struct DescribedImage {
     std::filesystem::path image;
     std::filesystem::path descriptor_path;  // IMAGE.descr.bin
@@ -22,9 +22,8 @@ struct DescribedImage {
     std::string descriptor_hash;  // SHA-256 of its bytes: names the upload
 };
 
-// The descriptor beside `image`: the one that is there, while it is not older than the image and fits its size and the chunk size; else
-// written anew: `known`, or what describe_image makes. `say` takes the lines that today's tool prints, which scripts look for. Throws
-// base::Error.
+// The descriptor next to `image`: the existing one, if it is not older than the image and fits its size and the chunk size; else a new one:
+// `known`, or what describe_image makes. `say` gets the lines that `gvmkit-build` 0.3 prints, which scripts look for. Throws base::Error.
 DescribedImage described_image(const std::filesystem::path& image, uint64_t chunk_size, const std::function<void(const std::string&)>& say,
                                const std::function<void(uint64_t, uint64_t)>& progress, const std::optional<Descriptor>& known = {});
 

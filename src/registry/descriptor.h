@@ -1,4 +1,4 @@
-// Folder registry: images on the network (docs/spec/registry.md): the upload descriptor, the client that pushes, pulls and resolves;
+// Folder registry: images on the network (docs/spec/registry.md): the upload descriptor, the client that pushes, pulls and resolves.
 // server/ is the registry itself.
 #pragma once
 
@@ -14,7 +14,7 @@ namespace registry {
 constexpr uint64_t kDescriptorVersion = 0x0000000333333334;  // the format's magic and version in one
 constexpr size_t kMaxChunks = 1000;
 
-// The upload descriptor of an image: what it is made of. `<image>.descr.bin` holds its bytes, whose SHA-256 names the upload.
+// The upload descriptor of an image. `<image>.descr.bin` holds its bytes, whose SHA-256 names the upload.
 struct Descriptor {
     uint64_t size = 0;                // of the image, bytes
     uint64_t chunk_size = 0;          // bytes; the last chunk may be shorter
@@ -28,8 +28,8 @@ struct Descriptor {
 // The length in bytes of the longest descriptor.
 constexpr size_t kMaxDescriptorBytes = 3 * 8 + 28 + kMaxChunks * 32;
 
-// Reads a descriptor that a stranger made. Throws base::Error where the version is another, the image is empty, there are more than
-// kMaxChunks, or the number of chunks is not that of the sizes.
+// Parses a stranger's descriptor. Throws base::Error for another version, an empty image, more than kMaxChunks chunks, or a number of
+// chunks that does not fit the sizes.
 Descriptor parse_descriptor(std::span<const std::byte> bytes);
 
 // The descriptor's bytes. Throws base::Error where parse_descriptor would.

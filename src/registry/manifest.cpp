@@ -107,7 +107,7 @@ std::string time_text(std::time_t time) {
     return text;
 }
 
-// SCHEME://HOST…; what the host may hold is the resolver's business.
+// SCHEME://HOST…; what the host may contain is left to the resolver.
 void check_url(const Json& value, const std::string& place) {
     check_text(value, place);
     const auto& text = value.get_ref<const std::string&>();
@@ -129,7 +129,7 @@ void check_hash(const Json& value, const std::string& place) {
     }
 }
 
-// An object that has all of `required` and nothing beside those and `optional`, each of which passes its check.
+// An object that has all of `required` and otherwise only `optional` keys; each value passes its check.
 void check_object(const Json& value, const std::string& place, const std::map<std::string, Check>& required,
                   const std::map<std::string, Check>& optional) {
     if (!value.is_object()) fail(place, "not an object");
@@ -245,7 +245,7 @@ void add_outbound(Json& manifest, const std::vector<std::string>& urls) {
     if (!manifest.contains("compManifest")) manifest["compManifest"] = {{"version", "0.1.0"}};
     Json& out = manifest["compManifest"]["net"]["inet"]["out"];
     if (out.is_object() && out.contains("unrestricted")) throw base::Error("every URL is allowed already");
-    // Without "protocols" all are allowed; a list that names some would take the others away.
+    // Without "protocols" all are allowed; a list of some would exclude the others.
     const bool all_protocols = out.is_object() && !out.contains("protocols");
     const auto add = [](Json& list, const std::string& text) {
         if (list.is_null()) list = Json::array();

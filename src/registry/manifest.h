@@ -7,7 +7,7 @@
 
 namespace registry {
 
-// What a payload manifest (docs/spec/registry.md; docs/manifest.schema.json) says of itself.
+// The "metadata" of a payload manifest (docs/spec/registry.md; docs/manifest.schema.json).
 struct ManifestMetadata {
     std::string name = {};
     std::string description = {};
@@ -20,12 +20,12 @@ struct ManifestMetadata {
 nlohmann::ordered_json make_manifest(const std::string& url, const std::string& sha3, const ManifestMetadata& metadata, std::time_t created,
                                      std::time_t expires);
 
-// Lets commands reach more URLs; protocols are added as the URLs need them. Throws base::Error for a URL whose protocol is not one of
+// Allows commands to reach more URLs, and adds the protocols that these need. Throws base::Error for a URL whose protocol is not one of
 // http, https, tcp and udp, and where the manifest allows everything already.
 void add_outbound(nlohmann::ordered_json& manifest, const std::vector<std::string>& urls);
 
-// Throws base::Error that names the field ("payload[0].hash: …") of the first defect: a type, a key that is missing or unknown (a typing
-// error would be ignored by a provider), versions, times, URLs, hashes.
+// Throws base::Error that names the field ("payload[0].hash: …") of the first defect: a wrong type, a missing or unknown key (a provider
+// would ignore a misspelt one), versions, times, URLs, hashes.
 void check_manifest(const nlohmann::ordered_json& manifest);
 
 // Throws base::Error where `now` is not between createdAt and expiresAt. For a manifest that passed check_manifest.

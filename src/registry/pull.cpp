@@ -33,7 +33,7 @@ bool is_url(std::string_view text) {
     return text.starts_with("http://") || text.starts_with("https://");
 }
 
-// The end of a URL's path as a file's name.
+// The end of a URL's path as a file name.
 std::string name_in(std::string_view url) {
     url = url.substr(0, url.find_first_of("?#"));
     std::string name(url.substr(url.rfind('/') + 1));
@@ -73,7 +73,7 @@ std::optional<std::pair<uint64_t, uint64_t>> first_and_total(std::string_view ra
     return std::pair(*first, *total);
 }
 
-// The file that grows. It is kept when a pull breaks, and locked, so that two pulls do not write it at once.
+// The growing file. It is kept when a pull breaks, and locked, so that two pulls do not write it at once.
 class PartialFile {
 public:
     explicit PartialFile(std::filesystem::path path) : path_(std::move(path)) {
@@ -83,7 +83,7 @@ public:
                 if (errno == EWOULDBLOCK) throw base::Error("another pull is writing " + path_.string());
                 base::throw_errno("cannot lock ", path_);
             }
-            // The pull that held the lock may have given the file its name, or removed it.
+            // The pull that held the lock may have renamed or removed the file.
             struct stat mine {};
             struct stat named {};
             if (::fstat(fd_.get(), &mine) < 0) base::throw_errno("cannot examine ", path_);
@@ -117,7 +117,7 @@ public:
     bool done() const { return size_ > 0 && position_ == size_; }
     std::string hash() { return hasher_.hex(); }
 
-    // One request, from where the file ends.
+    // One request, starting where the file ends.
     void advance(http::Session& session) {
         http::Request request{.url = source_.url};
         if (position_ > 0) request.headers.push_back("Range: bytes=" + std::to_string(position_) + "-");
@@ -130,7 +130,7 @@ public:
         };
         const http::Response answer = session.send(request);
         const std::string what = "GET " + source_.url;
-        if (answer.status == http::kNotSatisfiable && position_ > 0) {  // what is there is not of this file
+        if (answer.status == http::kNotSatisfiable && position_ > 0) {  // what is there is not part of this file
             start_anew();
             return;
         }
@@ -204,11 +204,11 @@ private:
     const std::string etag_;
     const std::function<void(uint64_t, uint64_t)>& progress_;
     uint64_t size_;
-    uint64_t position_ = 0;  // bytes that are in the file and the hash
+    uint64_t position_ = 0;  // bytes in the file and in the hash
     base::Hasher hasher_{base::Hasher::Kind::sha3_224};
 };
 
-// Goes on after breaks; one that brings less than 1 MiB counts as a failed try.
+// Resumes after breaks; an attempt that brings less than 1 MiB counts as a failed try.
 void run(Download& download, const http::Options& options) {
     constexpr uint64_t kAdvance = 1 << 20;
     http::Session session(options);
@@ -261,7 +261,7 @@ std::string pull_image(const ImageSource& source, const std::filesystem::path& o
         http::Response head;
         http::retry(options, [&] { head = http::Session(options).send({.method = "HEAD", .url = source.url}); });
         if (!head.success()) throw base::Error("HEAD " + source.url + ": status " + std::to_string(head.status));
-        // Only a strong one promises the same bytes.
+        // Only a strong ETag promises the same bytes.
         if (header(head, "etag").starts_with('"')) etag = header(head, "etag");
         const std::string text = source.url + "\n" + etag + "\n" + header(head, "content-length");
         key = base::sha256_hex(std::as_bytes(std::span(text)));

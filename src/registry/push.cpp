@@ -21,13 +21,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Chunks on their way, by several threads with a connection each. The calling thread shows the progress meanwhile.
+// Sends chunks by several threads, each with its own connection. The calling thread shows the progress meanwhile.
 class Upload {
 public:
     Upload(const DescribedImage& image, const PushOptions& options, int fd, std::vector<size_t> chunks, uint64_t done)
         : image_(image), options_(options), fd_(fd), chunks_(std::move(chunks)), done_(done) {}
 
-    // Returns when all are there; throws what the first that failed threw, or `progress`.
+    // Returns when all are stored; throws the first failure, or what `progress` throws.
     void run() {
         const size_t count = std::min<size_t>(options_.workers, chunks_.size());
         in_flight_.resize(count);
@@ -75,7 +75,7 @@ private:
         const uint64_t length = image_.descriptor.chunk_length(number);
         const auto sent = [&](uint64_t bytes) {
             const std::lock_guard lock(mutex_);
-            if (failure_) throw base::Error("given up");  // not seen: the first failure is what is thrown
+            if (failure_) throw base::Error("given up");  // not seen: the first failure is thrown instead
             in_flight_[worker] = std::min(bytes, length);
         };
         api.push_chunk(image_.descriptor_hash, image_.descriptor, number, fd_, sent);
@@ -85,7 +85,7 @@ private:
         changed_.notify_one();
     }
 
-    // The descriptor may be an older image's; then the registry would refuse the chunk, with less to say.
+    // The descriptor may be an older image's. The registry would refuse the chunk too, but with a less helpful message.
     void check(size_t number) const {
         base::Hasher hasher(base::Hasher::Kind::sha256);
         std::vector<std::byte> buffer(size_t{1} << 20);
@@ -120,7 +120,7 @@ private:
     const int fd_;
     const std::vector<size_t> chunks_;
 
-    std::mutex mutex_;  // guards what follows
+    std::mutex mutex_;  // guards the following
     std::condition_variable changed_;
     uint64_t done_;  // bytes that the registry has
     size_t position_ = 0;
@@ -129,7 +129,7 @@ private:
     std::exception_ptr failure_;
 };
 
-// What is missing, each content once: the registry may find the others with it.
+// The missing chunks, each content once: the registry may find duplicates by it.
 std::vector<size_t> missing_chunks(const Descriptor& descriptor, const UploadStatus& status) {
     std::vector<size_t> missing;
     std::set<std::string> seen;
@@ -151,7 +151,7 @@ void upload(Api& api, const DescribedImage& image, const PushOptions& options, P
         for (size_t i = 0; i < descriptor.chunks.size(); i++)
             done += status.stored[i] ? descriptor.chunk_length(i) : 0;
         for (const size_t number : missing) {
-            // A registry that forgets would have us send for ever; one that answers null may mean all.
+            // A registry that forgets chunks would make us send for ever; one that answers null may mean all.
             if (sent[number] && done > 0) throw base::Error("the registry took chunk " + std::to_string(number) + " and does not have it");
             if (sent[number]) return;
             sent[number] = true;

@@ -14,13 +14,13 @@ namespace registry {
 
 struct PushOptions {
     std::string url;                     // of the registry
-    unsigned workers = 4;                // chunks that are sent at once
+    unsigned workers = 4;                // chunks sent at once
     std::optional<Reference> name = {};  // with `login`; without it the upload is anonymous
     std::optional<Login> login = {};
     http::Options connection = {};
-    std::chrono::seconds verified{120};  // what the registry may take to verify an image whose chunks it has
+    std::chrono::seconds verified{120};  // how long the registry may take to verify an image whose chunks it has
     std::function<void(const std::string&)> say = [](const std::string&) {};
-    // Bytes that the registry has, and in all; may throw, which ends the push. It can be gone on with later.
+    // Gets the bytes that the registry has, and in all; may throw, which ends the push. A later push resumes it.
     std::function<void(uint64_t done, uint64_t total)> progress = [](uint64_t, uint64_t) {};
 };
 
@@ -29,9 +29,9 @@ struct PushSummary {
     size_t sent_chunks = 0;
 };
 
-// Brings an image into a registry: what it has already is not sent again, however an earlier push ended. Before a byte is sent the name is
-// tried. Each chunk is compared with its descriptor first. Returns once the registry has verified the image and the name is set. Throws
-// base::Error.
+// Pushes an image. Chunks that the registry has already are not sent again, however an earlier push ended. The name is checked before a
+// byte is sent, and each chunk is compared with its descriptor. Returns once the registry has verified the image and the name is set.
+// Throws base::Error.
 PushSummary push_image(const DescribedImage& image, const PushOptions& options);
 
 }  // namespace registry

@@ -17,7 +17,7 @@ struct Reference {
 // One `/` and one `:` at most; letters, digits and -_. between; a part is neither "." nor "..". Throws base::Error that names the text.
 Reference parse_reference(std::string_view text);
 
-// The same, with a user. Throws base::Error.
+// Like parse_reference, but requires a user. Throws base::Error.
 Reference parse_full_reference(std::string_view text);
 
 }  // namespace registry

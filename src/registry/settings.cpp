@@ -54,7 +54,7 @@ std::map<std::string, std::string> read_env_file(const std::filesystem::path& fo
     return values;
 }
 
-// The logins by registry. A file that others may read is refused: a token in it is no longer a secret.
+// The stored logins by registry. A file that others may read is refused: its tokens are no longer secret.
 nlohmann::json read_credentials(const std::filesystem::path& path) {
     struct stat status {};
     if (::stat(path.c_str(), &status) < 0) {

@@ -6,13 +6,13 @@
 
 namespace registry {
 
-// Who pushes: a user and a personal access token.
+// The pusher: a user and a personal access token.
 struct Login {
     std::string user;
     std::string token;
 };
 
-// Which registry, and what is known of the user.
+// The registry, and the user's login where it is known.
 struct Settings {
     std::string url;             // REGISTRY_URL, without slashes at the end; the public registry by default
     std::optional<Login> login;  // REGISTRY_USER and REGISTRY_TOKEN, where both are set
@@ -21,11 +21,11 @@ struct Settings {
 inline constexpr const char* kPublicRegistry = "https://registry.golem.network";
 
 // From the environment, else from the first `.env` in `folder` or above it (lines NAME=VALUE; `export ` in front, quotes and `#` comments
-// allowed). Throws base::Error where the URL is none, or the file cannot be read or is longer than 64 KiB.
+// allowed). Throws base::Error where the URL is invalid, or the file cannot be read or is longer than 64 KiB.
 Settings read_settings(const std::filesystem::path& folder);
 
-// The logins that `--login` keeps, one per registry: $XDG_CONFIG_HOME (else ~/.config)/gvmkit/credentials.json, mode 0600. All throw
-// base::Error where it cannot be read or written, and where others may read it.
+// The logins that `--login` stores, one per registry: $XDG_CONFIG_HOME (else ~/.config)/gvmkit/credentials.json, mode 0600. All throw
+// base::Error where the file cannot be read or written, and where others may read it.
 std::filesystem::path credentials_file();
 std::optional<Login> saved_login(const std::string& url);
 void save_login(const std::string& url, const Login& login);

@@ -35,7 +35,7 @@ using Certificate = std::unique_ptr<X509, Free<X509_free>>;
 using Store = std::unique_ptr<X509_STORE, Free<X509_STORE_free>>;
 using StoreContext = std::unique_ptr<X509_STORE_CTX, Free<X509_STORE_CTX_free>>;
 
-// With OpenSSL's own reason where it has one.
+// With OpenSSL's own reason, if there is one.
 [[noreturn]] void fail(const std::string& what) {
     const unsigned long code = ERR_peek_last_error();
     const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
@@ -54,7 +54,7 @@ Key read_key(const std::filesystem::path& path, const std::optional<std::filesys
     std::string passphrase = passphrase_file ? base::read_file(*passphrase_file, 1024) : "";
     while (passphrase.ends_with('\n') || passphrase.ends_with('\r'))
         passphrase.pop_back();
-    // Without a callback a given text is the passphrase, and without both OpenSSL asks on the terminal.
+    // Without a callback a given text is the passphrase, and without either OpenSSL asks on the terminal.
     Key key(PEM_read_bio_PrivateKey(memory(pem).get(), nullptr, nullptr, passphrase_file ? passphrase.data() : nullptr));
     if (!key) fail(path.string() + ": no private key in PEM that can be read");
     return key;
@@ -97,7 +97,7 @@ std::string pem_of(const std::vector<Certificate>& certificates) {
     return {text, static_cast<size_t>(size)};
 }
 
-// The key's own certificate goes to the end, its issuer before it, and so on; what is not of the chain is left out.
+// The key's own certificate comes last, its issuer before it, and so on; certificates outside the chain are left out.
 std::vector<Certificate> chain_of(std::vector<Certificate> certificates, EVP_PKEY* key, const std::string& name) {
     std::vector<Certificate> chain;
     const auto take = [&](const auto& matches) {
@@ -183,7 +183,7 @@ std::string verify_manifest(const SignedManifest& manifest, const std::optional<
 
 std::string base64_encode(const std::string& bytes) {
     std::string text((bytes.size() + 2) / 3 * 4, '\0');
-    // It also writes the zero behind the text, where a string has one.
+    // OpenSSL also writes the terminating zero, for which a string has room.
     (void)EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), reinterpret_cast<const unsigned char*>(bytes.data()),
                           static_cast<int>(bytes.size()));
     return text;

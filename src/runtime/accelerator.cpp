@@ -20,11 +20,11 @@ using asio::awaitable;
 namespace {
 
 constexpr const char* kDevice = "/dev/kvm";
-// Many times what a guest needs under KVM (well below a second), and less than what a provider's `test` has in all.
+// Many times what a guest needs under KVM (well below a second), and less than a provider's `test` has in all.
 constexpr auto kBootLimit = std::chrono::seconds(8);
 constexpr uint64_t kTestMemory = 128 << 20;  // bytes
 
-// The version of QEMU is asked for where it may make a provider wait, not at each start.
+// QEMU's version is checked where a provider can wait for it, not at each start.
 void check_installation(const Options& options, bool version_too) {
     raise_descriptor_limit();
     if (version_too) (void)vm::check_qemu();

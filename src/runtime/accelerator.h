@@ -12,9 +12,9 @@ namespace runtime {
 // Throws base::Error where one of the runtime's own files cannot be opened.
 void check_installed(const std::filesystem::path& file);
 
-// What a VM is to run on. Where KVM does not work, `automatic` means software emulation, which is logged with the reason; but with
-// `sells_cpu` (test, offer-template) it is an error, as it is with `kvm`: no provider should sell an emulated CPU by accident. Throws
-// base::Error, also where QEMU or the files of a VM are missing.
+// Chooses the accelerator. Where KVM does not work, `automatic` means software emulation, which is logged with the reason. With `sells_cpu`
+// (test, offer-template) it is an error instead, as with `kvm`: no provider should sell an emulated CPU by accident. Throws base::Error,
+// also where QEMU or a VM's files are missing.
 boost::asio::awaitable<vm::Accelerator> choose_accelerator(boost::asio::any_io_executor executor, Options options, bool sells_cpu);
 
 }  // namespace runtime

@@ -30,7 +30,7 @@ awaitable<uint64_t> allocated_below(asio::any_io_executor executor, fs::path fol
     unsigned seen = 0;
     asio::steady_timer turn(executor);
     std::error_code error;
-    // Follows no symlinks, and what a supervisor or guest changes meanwhile at most makes a number wrong.
+    // Follows no symlinks. Changes by a supervisor or guest meanwhile can at most make a number wrong.
     fs::recursive_directory_iterator entry(folder, fs::directory_options::skip_permission_denied, error);
     while (!error && entry != fs::recursive_directory_iterator()) {
         struct stat status {};
@@ -48,7 +48,7 @@ Counters::Counters(const asio::any_io_executor& executor, std::vector<base::Uniq
     : executor_(executor), disks_(std::move(disks)), volumes_(std::move(volumes)), send_(std::move(send)) {}
 
 awaitable<void> Counters::run(GuestChannel& guest, std::chrono::seconds interval) {
-    constexpr int kRest = 50;  // looking at many files must not become what this machine does
+    constexpr int kRest = 50;  // looking at many files must not become this machine's main load
     asio::steady_timer timer(executor_);
     auto next_look = std::chrono::steady_clock::now();
     for (;;) {
@@ -71,7 +71,7 @@ awaitable<void> Counters::last(GuestChannel& guest) {
     if (alive) count_storage();
 }
 
-// False once there is no VM to ask. What a guest says of its traffic may only grow.
+// Returns false once there is no VM to ask. What a guest says of its traffic may only grow.
 awaitable<bool> Counters::count_traffic(GuestChannel& guest) {
     agent::Request request;
     request.mutable_count_traffic();
@@ -79,7 +79,7 @@ awaitable<bool> Counters::count_traffic(GuestChannel& guest) {
         const agent::Reply reply = co_await guest.request(std::move(request));
         received_ = std::max(received_, reply.traffic().received());
         given_ = std::max(given_, reply.traffic().sent());
-    } catch (const base::Error&) {  // the VM has ended, which others say
+    } catch (const base::Error&) {  // the VM has ended, which is reported elsewhere
         co_return false;
     }
     send(kReceivedCounter, received_);

@@ -16,30 +16,30 @@
 
 namespace runtime {
 
-// Network traffic, from the VM's side, and what is used of the host's disk: MiB since the VM's start.
+// Network traffic, as the VM sees it, and the use of the host's disk: MiB since the VM's start.
 constexpr const char* kReceivedCounter = "golem.usage.network.in-mib";
 constexpr const char* kSentCounter = "golem.usage.network.out-mib";
 constexpr const char* kStorageCounter = "golem.usage.storage.used-mib";
 
-// Bytes of disk below a folder; other coroutines get their turn while it looks. What cannot be read counts nothing.
+// Bytes on disk below a folder; other coroutines run meanwhile. What cannot be read counts nothing.
 boost::asio::awaitable<uint64_t> allocated_below(boost::asio::any_io_executor executor, std::filesystem::path folder);
 
-// What a supervisor that asked for it (--counters) is told while the VM runs: runtime status events (docs/spec/exe-unit.md).
+// Tells a supervisor that asked for it (--counters) what the VM uses: runtime status events (docs/spec/exe-unit.md).
 class Counters {
 public:
     using Send = std::function<void(const ya_runtime_api::Response&)>;  // called on the executor's thread
 
-    // `disks` are those that the VM writes to, `volumes` the folder of the host volumes.
+    // `disks` are those that the VM writes to; `volumes` is the folder of the host volumes.
     Counters(const boost::asio::any_io_executor& executor, std::vector<base::UniqueFd> disks, std::filesystem::path volumes, Send send);
 
-    // Counts every so often, and sends what has changed, until there is no VM any more. The guest and this object must be there as long as
-    // the executor runs.
+    // Counts at each interval, and sends what has changed, until the VM has ended. The guest and this object must live as long as the
+    // executor runs.
     boost::asio::awaitable<void> run(GuestChannel& guest, std::chrono::seconds interval);
 
-    // The last figures of a VM, by what is cheap to ask. The guest answers in order: what is asked before its shutdown is told before it.
+    // The last figures of a VM, from cheap sources. The guest answers in order, so this is answered before its shutdown.
     boost::asio::awaitable<void> last(GuestChannel& guest);
 
-    // "up", or "died" with a reason; the VM's disks are let go of then.
+    // "up", or "died" with a reason, which also releases the VM's disks.
     void state(const std::string& name, const std::string& reason = {});
 
 private:

@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kFile = "deployment.json";
-constexpr size_t kMaxFile = 4 << 20;  // bytes; 256 volumes with paths as long as Linux takes them fit in
+constexpr size_t kMaxFile = 4 << 20;  // bytes; enough for 256 volumes with paths as long as Linux allows
 
 constexpr std::pair<Volume::Kind, const char*> kKinds[] = {
     {Volume::Kind::host, "host"}, {Volume::Kind::ram, "ram"}, {Volume::Kind::storage, "storage"}};
@@ -57,7 +57,7 @@ void save(const Deployment& deployment, const std::filesystem::path& workdir) {
     base::replace_file(workdir / kFile, base::to_text(all));
 }
 
-// Takes away all that deploy makes in a workdir; the record first, so that nothing half taken away can be started.
+// Removes everything that deploy makes in a workdir; the record first, so that nothing half removed can be started.
 void take_away(const std::filesystem::path& workdir) {
     const std::filesystem::path old = workdir / kFile;
     if (::unlink(old.c_str()) < 0 && errno != ENOENT) base::throw_errno("cannot remove ", old);
@@ -65,7 +65,7 @@ void take_away(const std::filesystem::path& workdir) {
     base::remove_tree(workdir / kStorageFolder);
 }
 
-// RFC 1123, as far as sethostname and /etc/hosts ask for it.
+// RFC 1123, as far as sethostname and /etc/hosts require it.
 void check_hostname(const std::string& hostname) {
     constexpr size_t kMaxLength = 64;  // of Linux
     const bool valid = !hostname.empty() && hostname.size() <= kMaxLength &&

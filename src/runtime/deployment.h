@@ -10,21 +10,21 @@
 
 namespace runtime {
 
-// What `deploy` decides and `start` needs, since `start` is given neither the volumes nor the hostname. Kept in W/deployment.json.
+// What `deploy` decides and `start` needs, since `start` gets neither the volumes nor the hostname. Stored in W/deployment.json.
 struct Deployment {
     std::vector<std::filesystem::path> images;  // absolute, the topmost layer first
     std::string hostname;
     VolumePlan volumes;
 };
 
-// Checks the images and makes what the VM needs in the workdir, which is made if it is missing. What an earlier deploy made there is taken
-// away once the images have been found good. Throws base::Error, whose text a requestor reads; nothing is left half made then.
+// Checks the images and makes what the VM needs in the workdir, which is made if it is missing. An earlier deployment there is removed once
+// the images have proved good. Throws base::Error, whose text a requestor reads; nothing is left half made then.
 Deployment deploy(const Options& options);
 
 // The answer that the supervisor expects on standard output (docs/spec/exe-unit.md, deploy).
 std::string deploy_answer(const Deployment& deployment);
 
-// Throws base::Error where nothing was deployed.
+// Throws base::Error where nothing has been deployed.
 Deployment load_deployment(const std::filesystem::path& workdir);
 
 // The configuration of the topmost image. Throws base::Error.

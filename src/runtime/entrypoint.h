@@ -13,7 +13,7 @@ namespace runtime {
 // empty.
 ProcessSpec entrypoint_spec(const gvmi::Config& config);
 
-// The start output that tells the supervisor of the entrypoint: JSON text.
+// The start output that tells the supervisor about the entrypoint: JSON text.
 std::string entrypoint_output(uint64_t pid, const std::vector<std::string>& command);
 
 }  // namespace runtime

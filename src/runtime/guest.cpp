@@ -17,7 +17,7 @@ namespace asio = boost::asio;
 using asio::awaitable;
 namespace {
 
-// How long one end of a VM may outlive the other: QEMU a broken channel, and what is still in the channel QEMU.
+// How long one end of a VM may outlive the other: QEMU a broken channel, and buffered data in the channel QEMU.
 constexpr auto kChannelGrace = std::chrono::milliseconds(500);
 
 std::string seconds(std::chrono::steady_clock::duration time) {
@@ -35,7 +35,7 @@ public:
           channel_end_(executor),
           kill_timer_(executor) {}
 
-    // Apart from the constructor, since what it starts holds on to this object.
+    // Not in the constructor, since what it starts refers to this object.
     void start(const asio::any_io_executor& executor, bool from_template) {
         agent::Events events;
         events.output = [this](const agent::Output& output) {
@@ -54,7 +54,7 @@ public:
         asio::co_spawn(executor, watch(shared_from_this()), asio::detached);
     }
 
-    // Whoever wanted this VM does not any more.
+    // Nobody wants this VM any more.
     void abandon() {
         events_ = {};
         ending_ = true;
@@ -74,7 +74,7 @@ public:
         } catch (const agent::ChannelError& e) {
             failure = e.what();
         }
-        if (!channel_closed_) kill_for(failure);  // its time was over
+        if (!channel_closed_) kill_for(failure);  // the time limit has passed
         co_await dead();
         throw base::Error("the VM did not start: " + reason_);
     }
@@ -83,7 +83,7 @@ public:
         std::optional<agent::Reply> reply;
         try {
             reply = co_await agent_->request(std::move(request));
-        } catch (const agent::ChannelError&) {  // the VM is dead, or about to be
+        } catch (const agent::ChannelError&) {  // the VM is dead or about to be
         }
         if (reply) co_return *std::move(reply);
         co_await dead();
@@ -126,7 +126,7 @@ private:
         channel_closed_ = true;
         channel_end_.notify();
         if (dead_) return;
-        // Mostly QEMU's own end is a moment away, and says more.
+        // QEMU's own end is usually a moment away and says more.
         kill_timer_.expires_after(kChannelGrace);
         kill_timer_.async_wait([self = shared_from_this(), reason](const boost::system::error_code& error) {
             if (!error && !self->dead_) self->kill_for(reason);
@@ -154,7 +154,7 @@ private:
             for (std::string line; std::getline(lines, line);)
                 spdlog::error("console: {}", line);
         }
-        // Requests that were sent meanwhile are not answered any more.
+        // Pending requests are no longer answered.
         agent_->close();
         death_.notify();
         if (!ending_ && events_.died) events_.died(reason_);
@@ -169,7 +169,7 @@ private:
     std::string killed_for_;
     std::string reason_;
     bool channel_closed_ = false;
-    bool ending_ = false;  // its end is wanted
+    bool ending_ = false;  // its end is intended
     bool dead_ = false;
 };
 

@@ -15,15 +15,16 @@
 
 namespace runtime {
 
-// What a VM does unasked. Called from the io_context's thread; must not throw.
+// Unsolicited events of a VM. Called from the io_context's thread; must not throw.
 struct GuestEvents {
     std::function<void(const agent::Output&)> output;
     std::function<void(const agent::Exited&)> exited;
-    std::function<void(std::string_view text)> console;   // what the guest's console says, as plain text
-    std::function<void(const std::string& reason)> died;  // once, unless `end` was called before; all that it had sent has been delivered
+    std::function<void(std::string_view text)> console;  // what the guest's console prints, as plain text
+    std::function<void(const std::string& reason)>
+        died;  // once, unless `end` was called first; everything that the VM had sent has been delivered
 };
 
-// The VM was ended by `end` while something was asked of it.
+// `end` ended the VM during a request.
 class EndedError : public base::Error {
 public:
     EndedError() : base::Error("the VM was shut down") {}
@@ -36,34 +37,34 @@ public:
 
     // Throws agent::GuestError (the guest's answer), EndedError, base::Error where the VM died.
     virtual boost::asio::awaitable<agent::Reply> request(agent::Request request) = 0;
-    // Lets a process write `bytes` more to a stream.
+    // Allows a process to write `bytes` more to a stream.
     virtual void grant(uint64_t process, agent::Stream stream, uint32_t bytes) = 0;
 };
 
-// A VM and the channel to the agent in it: QEMU's end and the channel's are one event here, with the better of two reasons. What the
-// guest logs, and the console's last lines when the VM dies, go to our log.
+// A VM and the channel to the agent in it. The ends of QEMU and of the channel are one event here, with the better of two reasons. The
+// guest's log lines, and the console's last lines when the VM dies, go to our log.
 class Guest : public GuestChannel {
 public:
-    // Starts QEMU; call it from the main thread. The VM boots, or goes on from a template (vm/qemu.h). Throws base::Error.
+    // Starts QEMU; call it from the main thread. The VM boots, or resumes from a template (vm/qemu.h). Throws base::Error.
     Guest(const boost::asio::any_io_executor& executor, vm::Machine machine, GuestEvents events, const vm::TemplateFile* origin = nullptr);
     ~Guest() override;  // kills the VM
     Guest(const Guest&) = delete;
     Guest& operator=(const Guest&) = delete;
 
     // Waits for the agent of a VM that boots; once, before any request. Throws base::Error with the reason where the VM died or is not
-    // ready in time; it is killed then.
+    // ready in time; it kills the VM then.
     boost::asio::awaitable<agent::Ready> ready(std::chrono::steady_clock::duration limit);
 
     boost::asio::awaitable<agent::Reply> request(agent::Request request) override;
-    // The same; the VM is killed where it has not answered in time.
+    // Like request, but kills the VM where it has not answered in time.
     boost::asio::awaitable<agent::Reply> request(agent::Request request, std::chrono::steady_clock::duration limit);
 
     void grant(uint64_t process, agent::Stream stream, uint32_t bytes) override;
 
-    // As vm::Qemu::restored.
+    // See vm::Qemu::restored.
     bool restored() const;
 
-    // Ends the VM and returns what it was. Throws base::Error.
+    // Ends the VM and returns its state. Throws base::Error.
     boost::asio::awaitable<vm::SavedVm> save();
 
     // Kills the VM and waits for its end.

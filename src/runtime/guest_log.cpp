@@ -8,7 +8,7 @@ namespace runtime {
 void GuestLog::write(std::string_view text) {
     try {
         file_.write(text);
-    } catch (const base::Error& e) {  // perhaps for a while only, such as a full disk
+    } catch (const base::Error& e) {  // perhaps only for a while, such as a full disk
         if (!failed_) spdlog::warn("some of what the guest writes is not kept: {}", e.what());
         failed_ = true;
     }

@@ -8,8 +8,8 @@
 
 namespace runtime {
 
-// A file in W/logs/ for what a guest writes without end: its console, its entrypoint. The latest 16 MiB or less are kept, in two files; one
-// that cannot be written is said once in our log and otherwise survived.
+// A file in W/logs/ for endless output of a guest: its console, its entrypoint. The latest 16 MiB at most are kept, in two files. An
+// unwritable file is reported once in our log and otherwise tolerated.
 class GuestLog {
 public:
     static constexpr size_t kMaxFile = 8 << 20;

@@ -1,5 +1,5 @@
 // Folder runtime: what `ya-runtime-vm` does (docs/spec/exe-unit.md): deployments and their volumes, the running sandbox and its processes,
-// networks, the provider's look at the machine, and the service that answers a supervisor.
+// networks, the provider's view of the machine, and the service for a supervisor.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,9 @@ namespace runtime {
 
 enum class AcceleratorChoice { automatic, kvm, tcg };
 
-// What the command line and the environment say (docs/spec/exe-unit.md, docs/spec/cli.md).
+// Settings from the command line and the environment (docs/spec/exe-unit.md, docs/spec/cli.md).
 struct Options {
-    std::filesystem::path workdir;              // W; the current directory where it is not given
+    std::filesystem::path workdir;              // W; by default the current directory
     std::vector<std::filesystem::path> images;  // --task-package, the topmost layer first
     unsigned cores = 1;
     uint64_t memory_bytes = 256 << 20;   // whole MiB
@@ -24,10 +24,10 @@ struct Options {
     std::string inet_endpoint;             // URL; empty: no card
     std::vector<std::string> pci_devices;  // of the host, as find_host_device takes them
     AcceleratorChoice accelerator = AcceleratorChoice::automatic;
-    unsigned counters_s = 0;              // how often the supervisor is told what the VM has used; 0: never
-    bool templates = true;                // start VMs from templates, and make those that are missing
-    std::filesystem::path cache_dir;      // empty: nothing is remembered
-    std::filesystem::path runtime_files;  // the folder of vmlinux, initramfs, self-test.gvmi, and what a provider adds
+    unsigned counters_s = 0;              // seconds between two reports of what the VM has used; 0: none
+    bool templates = true;                // start VMs from templates, and make missing ones
+    std::filesystem::path cache_dir;      // empty: nothing is cached
+    std::filesystem::path runtime_files;  // the folder of vmlinux, initramfs, self-test.gvmi, and a provider's additions
 };
 
 // The folder `runtime` beside the running program.

@@ -14,11 +14,10 @@ using boost::asio::awaitable;
 namespace {
 
 constexpr int kKilled = 128 + SIGKILL;
-// What the channel takes, with room for the rest of the request; a guest's kernel takes half of it.
+// The channel's limit, less room for the rest of the request; a guest's kernel takes half of it.
 constexpr size_t kMaxExec = agent::kMaxRequestBytes - 64;
 
-// Appends to what is kept of a stream and cuts it to its last `limit` bytes. Cutting waits until there is as much again, so that each byte
-// is moved once.
+// Appends to a kept stream and cuts it to its last `limit` bytes. It cuts only at twice the limit, so each byte is moved once.
 void keep(std::string& kept, const std::string& data, size_t limit) {
     kept += data;
     if (kept.size() > 2 * limit) kept.erase(0, kept.size() - limit);
@@ -104,7 +103,7 @@ void Processes::give_back(uint64_t pid, Stream& stream, agent::Stream name, size
 }
 
 void Processes::on_death(const std::string& reason) {
-    // Those whose start has not been answered yet get an error from `start`.
+    // Those whose start has not been answered get an error from `start`.
     std::vector<uint64_t> running;
     for (const auto& [pid, process] : processes_) {
         if (process.running) running.push_back(pid);
@@ -120,7 +119,7 @@ void Processes::send(uint64_t pid, Process& process, agent::Stream stream, std::
     events_.output(pid, stream, std::move(data));
 }
 
-// The exception that rule 3 of docs/spec/exe-unit.md allows: a requestor sees nothing else.
+// The exception in rule 3 of docs/spec/exe-unit.md: a requestor sees nothing else.
 void Processes::note(uint64_t pid, Process& process, const std::string& text) {
     std::string line;
     if (process.mid_line) line += '\n';

@@ -14,8 +14,8 @@
 
 namespace runtime {
 
-// A process to start. `keep_*` is the request's at_end: that stream is not sent as it comes; its last so many bytes, kMaxKept at most,
-// are sent when the process has ended, with the final status as far as an event holds them.
+// A process to start. `keep_*` is the request's at_end: that stream is not sent as it comes. Instead its last bytes, `keep_*` or kMaxKept
+// at most, are sent when the process has ended, with the final status as far as an event holds them.
 struct ProcessSpec {
     std::string bin;
     std::vector<std::string> args = {};  // from argv[0] on
@@ -34,20 +34,20 @@ struct ProcessEnd {
 
 // Called from the io_context's thread; must not throw.
 struct ProcessEvents {
-    // To be followed by `taken` when the bytes have gone where they should; until then they count against the stream's window.
+    // `taken` must follow once the bytes have been delivered; until then they count against the stream's window.
     std::function<void(uint64_t pid, agent::Stream stream, std::string data)> output;
     std::function<void(ProcessEnd end)> ended;
 };
 
-// The processes that were started in a VM. Pids are ours, from 1 on, and never used twice.
+// The processes started in a VM. Pids are ours, from 1 on, and never reused.
 class Processes {
 public:
     static constexpr uint32_t kMaxKept = 256 << 10;  // bytes per stream
 
-    // `guest` outlives it.
+    // `guest` must outlive it.
     Processes(GuestChannel& guest, ProcessEvents events) : guest_(guest), events_(std::move(events)) {}
 
-    // Starts a process and returns its pid. Its events come only after whoever awaits this has run on, up to its next suspension. Throws
+    // Starts a process and returns its pid. Its events come only after the awaiting coroutine has run up to its next suspension. Throws
     // agent::GuestError (no such file…), base::Error where the VM died.
     boost::asio::awaitable<uint64_t> start(ProcessSpec spec);
 
@@ -58,7 +58,7 @@ public:
     void on_exited(const agent::Exited& exited);
     void taken(uint64_t pid, agent::Stream stream, size_t bytes);
 
-    // The VM is gone: each running process ends with code 137, with a line on its stderr that gives the reason unless that is empty.
+    // The VM is gone: each running process ends with code 137 and, unless `reason` is empty, a line on its stderr with the reason.
     void on_death(const std::string& reason);
 
 private:
@@ -71,8 +71,8 @@ private:
     struct Process {
         explicit Process(uint32_t granted) : out(granted), err(granted) {}
         bool running = false;
-        bool mid_line = false;  // its stderr does not end with a line's end
-        size_t waiting = 0;     // bytes of output that were sent and not taken
+        bool mid_line = false;  // its stderr does not end with a newline
+        size_t waiting = 0;     // bytes of output that were sent and not yet taken
         Stream out;
         Stream err;
         Stream& of(agent::Stream stream) { return stream == agent::STDOUT ? out : err; }
@@ -88,7 +88,7 @@ private:
     ProcessEvents events_;
     uint64_t last_pid_ = 0;
     std::map<uint64_t, Process> processes_;
-    std::map<uint64_t, size_t> ended_;  // those whose output still waits, and how much of it: it takes memory too
+    std::map<uint64_t, size_t> ended_;  // ended processes whose output is still queued, and how much of it: it takes memory too
 };
 
 }  // namespace runtime

@@ -24,7 +24,7 @@ public:
     // death by signal N. Throws base::Error where the VM or the command cannot be started.
     boost::asio::awaitable<int> run(SandboxPlan plan, std::vector<std::string> argv);
 
-    // Passes a signal to the command; ends the VM where the command does not run yet. May be called while `run` waits.
+    // Passes a signal to the command, or ends the VM where the command does not run yet. May be called while `run` waits.
     void interrupt(int signal);
 
 private:

@@ -25,7 +25,7 @@ namespace {
 
 constexpr const char* kRootSerial = "root";
 constexpr const char* kDriverSerial = "nvidia-files";
-// Emulated, on a machine that is busy, a boot takes some ten times its usual second.
+// Under emulation, on a busy machine, a boot takes some ten times its usual second.
 constexpr auto kBootLimit = std::chrono::seconds(60);
 constexpr auto kTurnLimit = std::chrono::seconds(5);
 constexpr auto kSetupLimit = std::chrono::seconds(60);
@@ -42,7 +42,7 @@ vm::Disk open_disk(const std::filesystem::path& path, const std::string& serial,
     return {.file = base::open_file(path, read_only ? O_RDONLY : O_RDWR), .serial = serial, .read_only = read_only};
 }
 
-// The root's writable disk. It is made anew where an earlier VM has taken it.
+// The root's writable disk. It is made anew where an earlier VM has used it up.
 vm::Disk open_root_disk(const Volume& root, const std::filesystem::path& workdir) {
     const std::filesystem::path path = workdir / root.name;
     if (!std::filesystem::exists(path)) make_storage(root, workdir);
@@ -64,7 +64,7 @@ void add_disks(vm::Machine& machine, const Deployment& deployment, const std::fi
     }
 }
 
-// What a vendor's driver brings into a VM with PCI devices; empty: nothing.
+// A vendor's driver files for VMs with PCI devices; empty: none.
 std::filesystem::path driver_files(const Options& options) {
     const std::filesystem::path file = options.runtime_files / "nvidia-files.squashfs";
     return !options.pci_devices.empty() && std::filesystem::exists(file) ? file : std::filesystem::path();
@@ -143,12 +143,12 @@ awaitable<void> set_up(const SandboxPlan& plan, Sandbox& sandbox) {
     base::timings().mark("set up");
 }
 
-// False: the VM did not get so far; it has to be booted.
+// Returns false where the VM did not get that far; it must be booted.
 awaitable<bool> start_from_template(asio::any_io_executor executor, const SandboxPlan& plan, const vm::Machine& machine,
                                     const GuestEvents& events, Sandbox& sandbox) {
     const std::optional<vm::TemplateFile> origin = find_template(plan.options, machine);
     if (!origin) co_return false;
-    // Until it is set up nobody needs to know of its death.
+    // Until it is set up, nobody needs to know about its death.
     const auto alive = std::make_shared<bool>(false);
     GuestEvents guarded = events;
     guarded.died = [alive, died = events.died](const std::string& reason) {
@@ -164,7 +164,7 @@ awaitable<bool> start_from_template(asio::any_io_executor executor, const Sandbo
     } catch (const base::Error& e) {
         spdlog::warn("booting: the VM could not be started from a template: {}", e.what());
     }
-    // An image that ends its VM in the setup does so in one that has booted, too.
+    // An image that ends its VM during setup does so in a booted one too.
     if (!sandbox.guest || !sandbox.guest->restored()) drop_template(plan.options, machine);
     sandbox.guest.reset();
     co_return false;

@@ -15,7 +15,7 @@
 
 namespace runtime {
 
-// What a running sandbox is made of.
+// The parts of a running sandbox.
 struct SandboxPlan {
     Options options;
     Deployment deployment;
@@ -33,13 +33,13 @@ struct Sandbox {
     GuestOwner user;                    // the image's User
 };
 
-// Starts the VM of a deployment, from a template where there is one, and sets it up. `guest` becomes the VM as soon as there is one, so
-// that it can be ended on the way. The root's disk is taken out of the workdir: it dies with the VM, and its space returns to the host
-// however we end. Throws base::Error whose text a requestor understands.
+// Starts the VM of a deployment, from a template where there is one, and sets it up. `guest` becomes the VM as soon as it exists, so that
+// it can be ended meanwhile. The root's disk is unlinked from the workdir: it goes with the VM, and its space returns to the host however
+// we end. Throws base::Error, whose text a requestor understands.
 boost::asio::awaitable<void> start_sandbox(boost::asio::any_io_executor executor, const SandboxPlan& plan, GuestEvents events,
                                            Sandbox& sandbox);
 
-// Logs where the time of the start has gone, if that is wanted (--timings); the first call does.
+// Logs where the time of the start went, if --timings asks for it; only the first call does.
 void log_timings(const Sandbox& sandbox);
 
 // Ends the processes (SIGTERM, `grace`, SIGKILL), syncs what outlives the VM, and ends it, all within `limit`.

@@ -24,7 +24,7 @@ constexpr const char* kImage = "self-test.gvmi";
 constexpr const char* kVolume = "/golem/volume";
 constexpr const char* kOverride =
     R"({"/golem/storage":{"storage":{"size":"16 MiB"}},"/golem/ram":{"ram":{"size":"1 MiB"}},"/golem/volume":{"host":{}}})";
-// What guest/self_test/main.cpp expects and leaves.
+// What guest/self_test/main.cpp expects and leaves behind.
 constexpr std::string_view kGreeting = "from the host";
 constexpr std::string_view kAnswer = "from the guest";
 constexpr size_t kMaxSaid = 64 << 10;
@@ -55,7 +55,7 @@ asio::awaitable<std::string> self_test(asio::any_io_executor executor, Options o
     check_memory(options.memory_bytes);
     const std::filesystem::path image = options.runtime_files / kImage;
     check_installed(image);
-    // So that the VMs of this shape start fast from now on, and this test shows that they do.
+    // So that VMs of this shape start fast from now on, and this test shows it.
     co_await try_make_template(executor, options, plan.accelerator);
     const base::TemporaryFolder folder(options.workdir);
     options.workdir = folder.path();

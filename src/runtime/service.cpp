@@ -22,7 +22,7 @@ using asio::awaitable;
 using namespace std::chrono_literals;
 namespace {
 
-// The supervisor waits 5 s for the answer to Shutdown; nobody waits for us when the pipe just ended.
+// The supervisor waits 5 s for the answer to Shutdown; nobody waits for us after a plain end of the pipe.
 constexpr auto kGrace = 1000ms;
 constexpr auto kStopLimit = 2500ms;
 constexpr auto kHastyGrace = 300ms;
@@ -49,7 +49,7 @@ ProcessSpec process_spec(const api::RunProcess& run) {
 
 void set_error(api::Response& response, api::Error::Code code, const std::string& message) {
     response.mutable_error()->set_code(code);
-    // A text that is not UTF-8, such as a path, would be a frame that the supervisor cannot decode.
+    // The supervisor could not decode a frame with a text that is not UTF-8, such as a path.
     response.mutable_error()->set_message(base::printable(message, kMaxErrorText));
 }
 
@@ -144,7 +144,7 @@ awaitable<void> Service::stop() {
     }
     co_await session_.stop(asked ? kGrace : kHastyGrace, asked ? kStopLimit : kHastyStopLimit);
     log_dropped_frames(plan_.links);
-    // The supervisor kills us when it has the answer, so what processes wrote has to be in the pipe before.
+    // The supervisor kills us once it has the answer, so the processes' output must be in the pipe before.
     if (asked) co_await server_->drained(kDrainLimit);
     for (const uint64_t id : shutdowns_) {
         api::Response response;
@@ -172,7 +172,7 @@ awaitable<void> Service::boot() {
 }
 
 awaitable<void> Service::start_vm() {
-    // Wrong ones come from a requestor, who sees nothing but the answer to hello.
+    // Wrong arguments come from a requestor, who sees only the answer to hello.
     for (const std::string& argument : arguments_) {
         if (argument != kStartEntrypoint) throw base::Error("start: unknown argument '" + argument + "'");
     }
@@ -203,7 +203,7 @@ void Service::start_counters() {
     asio::co_spawn(executor_, counters_->run(session_.guest(), std::chrono::seconds(plan_.options.counters_s)), asio::detached);
 }
 
-// Waits until the VM is up. Throws base::Error where it is not, or not any more.
+// Waits until the VM is up. Throws base::Error where it is not, or no longer is.
 awaitable<void> Service::up() {
     while (!booted_ && !ending_)
         co_await changed_.wait();

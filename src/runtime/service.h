@@ -18,13 +18,13 @@
 namespace runtime {
 
 // `start`: a session with a supervisor over its pipe (docs/spec/exe-unit.md, "start: the pipe"). Construct it before the io_context runs,
-// and keep it until that does not run any more.
+// and keep it until the io_context has stopped.
 class Service {
 public:
-    // `arguments` are those behind `start`: "start-entrypoint" runs the image's entrypoint once the VM is up.
+    // `arguments` are those after `start`: "start-entrypoint" runs the image's entrypoint once the VM is up.
     Service(const boost::asio::any_io_executor& executor, Options options, std::vector<std::string> arguments);
 
-    // Serves the pipe until a Shutdown, end of file, a broken frame or a signal (SIGTERM, SIGINT, SIGHUP); the VM is ended then.
+    // Serves the pipe until a Shutdown, end of file, a broken frame or a signal (SIGTERM, SIGINT, SIGHUP); then it ends the VM.
     boost::asio::awaitable<void> run(base::UniqueFd input, base::UniqueFd output);
 
 private:
@@ -49,11 +49,11 @@ private:
     GuestLog console_log_;
     GuestLog entrypoint_log_;
     uint64_t entrypoint_ = 0;             // its pid
-    std::unique_ptr<Counters> counters_;  // where they were asked for
-    bool booted_ = false;                 // well or not
+    std::unique_ptr<Counters> counters_;  // if they were requested
+    bool booted_ = false;                 // successfully or not
     std::string failure_;                 // why there is no VM
-    bool ending_ = false;                 // no request is served any more
-    std::vector<uint64_t> shutdowns_;     // requests that are answered when all is over
+    bool ending_ = false;                 // no more requests are served
+    std::vector<uint64_t> shutdowns_;     // requests to answer at the very end
     base::Event changed_;                 // booted_ or ending_ was set
 };
 

@@ -61,7 +61,7 @@ ProcessEvents Session::process_events() {
     return events;
 }
 
-// What the process has left in the host volumes is there for the host before anybody knows of its end.
+// What the process left in the host volumes is visible on the host before its end is reported.
 awaitable<void> Session::finish(ProcessEnd process) {
     co_await release_share();
     events_.ended(std::move(process));

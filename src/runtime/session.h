@@ -19,16 +19,16 @@ namespace runtime {
 
 // Called from the io_context's thread; must not throw.
 struct SessionEvents {
-    // A process has written something. `Session::taken` must follow once the bytes have gone where they should.
+    // Output of a process. `Session::taken` must follow once the bytes have been delivered.
     std::function<void(uint64_t pid, agent::Stream stream, std::string data)> output;
-    // A process has ended, all its output has been delivered, and what it left in the host volumes is there for the host.
+    // A process has ended, all its output has been delivered, and what it left in the host volumes is visible on the host.
     std::function<void(ProcessEnd end)> ended;
-    std::function<void(std::string_view text)> console;   // what the guest's console says, as plain text; may be empty
+    std::function<void(std::string_view text)> console;   // what the guest's console prints, as plain text; may be empty
     std::function<void(const std::string& reason)> died;  // once, where the VM ends before `stop` or `end`; may be empty
 };
 
-// A VM with its processes and host volumes: everything that `start`, `run` and the self-test have in common. It sees to it that host and
-// guest agree on the host volumes before a process starts and before its end is reported. Keep it until the io_context runs no more.
+// A VM with its processes and host volumes: everything that `start`, `run` and the self-test have in common. It makes host and guest agree
+// on the host volumes before a process starts and before its end is reported. Keep it until the io_context has stopped.
 class Session {
 public:
     Session(const boost::asio::any_io_executor& executor, SessionEvents events);
@@ -36,22 +36,22 @@ public:
     // Starts the VM and sets it up; once. Throws base::Error, whose text a requestor understands. The VM may be running then: call `end`.
     boost::asio::awaitable<void> start(const SandboxPlan& plan);
 
-    // Starts a process and returns its pid. Its events come only after the caller has run on, up to its next suspension. Throws
+    // Starts a process and returns its pid. Its events come only after the awaiting coroutine has run up to its next suspension. Throws
     // agent::GuestError (no such file…), base::Error where the VM died.
     boost::asio::awaitable<uint64_t> start_process(ProcessSpec spec);
 
-    // As Processes::kill and Processes::taken.
+    // See Processes::kill and Processes::taken.
     boost::asio::awaitable<void> kill(uint64_t pid, int signal);
     void taken(uint64_t pid, agent::Stream stream, size_t bytes);
 
-    // Makes a template in the background where this VM had to boot, so that the next one need not. Call it after `start`.
+    // Makes a template in the background where this VM had to boot, so that the next one resumes. Call it after `start`.
     void make_template();
 
-    // Ends processes and VM in order (stop_sandbox), or kills a VM that never came up. Each process that still ran gets an end of code 137.
-    // Waits up to 500 ms longer until every end has been reported.
+    // Ends the processes and the VM properly (stop_sandbox), or kills a VM that never came up. Each process that still ran gets an end with
+    // code 137. Waits up to 500 ms longer until every end has been reported.
     boost::asio::awaitable<void> stop(std::chrono::milliseconds grace, std::chrono::milliseconds limit);
 
-    // Kills the VM, if there is one, and waits for its end. May be called while `start` waits, which fails then.
+    // Kills the VM, if there is one, and waits for its end. May be called while `start` waits, which then fails.
     boost::asio::awaitable<void> end();
 
     // Of a VM that was started.
@@ -66,13 +66,13 @@ private:
 
     boost::asio::any_io_executor executor_;
     SessionEvents events_;
-    Options options_;  // since `start`, as accelerator_: what a template is made from
+    Options options_;  // set by `start`, like accelerator_: a template's basis
     vm::Accelerator accelerator_ = vm::Accelerator::kvm;
     Sandbox sandbox_;
-    std::unique_ptr<Processes> processes_;  // since the VM is up
-    std::unique_ptr<ShareSync> share_;      // none where there is no host volume
+    std::unique_ptr<Processes> processes_;  // once the VM is up
+    std::unique_ptr<ShareSync> share_;      // none without host volumes
     bool running_ = false;                  // the VM is up and has not died
-    int finishing_ = 0;                     // processes that have ended and whose end has not been reported
+    int finishing_ = 0;                     // ended processes whose end has not been reported
     base::Event finished_;                  // finishing_ is 0
 };
 

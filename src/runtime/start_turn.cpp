@@ -26,7 +26,7 @@ base::UniqueFd open_in(const base::UniqueFd& folder, const std::string& name) {
     return base::UniqueFd(::openat(folder.get(), name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
 }
 
-// Counts up, so that those who wait are spread evenly.
+// Counts up, so that waiting processes spread evenly.
 uint64_t next_number(const base::UniqueFd& folder) {
     uint64_t number = 0;
     const base::UniqueFd file = open_in(folder, "next");
@@ -37,7 +37,7 @@ uint64_t next_number(const base::UniqueFd& folder) {
     return number;
 }
 
-// What a thread that waits for a lock has in common with who waits for the thread, which may give up first.
+// Shared by a thread that waits for a lock and the coroutine that waits for the thread, which may give up first.
 struct Waiting {
     base::UniqueFd lock;
     base::UniqueFd done;  // an eventfd

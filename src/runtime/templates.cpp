@@ -14,7 +14,7 @@ using asio::awaitable;
 namespace {
 
 constexpr uint64_t kLimit = uint64_t{1} << 30;
-// It gets what the VMs that are paid for leave of the CPU.
+// It gets the CPU time that paid VMs leave.
 constexpr auto kBootLimit = std::chrono::minutes(5);
 constexpr const char* kGoodTimer = "lapic";  // or "lapic-deadline"
 
@@ -28,14 +28,14 @@ awaitable<vm::SavedVm> boot_and_save(asio::any_io_executor executor, const vm::M
     for (int attempt = 0; attempt < kAttempts; attempt++) {
         Guest guest(executor, vm::copy(machine), {});
         const agent::Ready ready = co_await guest.ready(kBootLimit);
-        // Else the kernel ticks by the old timer chip whether there is something to do or not, and so would all VMs from this template.
+        // Else the kernel ticks by the old timer chip even when idle, and so would all VMs from this template.
         if (ready.timer().starts_with(kGoodTimer)) co_return co_await guest.save();
         co_await guest.end();
     }
     throw base::Error("the VM's kernel could not measure its timer: the host is too busy");
 }
 
-// Restores a VM and asks it something. Returns what went wrong; empty: nothing.
+// Restores a VM and asks it something. Returns the failure; empty: none.
 awaitable<std::string> try_out(asio::any_io_executor executor, vm::Machine machine, const base::UniqueFd& file, const std::string& key) {
     constexpr auto kLimit = std::chrono::minutes(1);
     try {

@@ -10,12 +10,12 @@
 
 namespace runtime {
 
-// A machine of the shape that the options ask for, with placeholders alone. Each shape has a template of its own, which serves every image
-// (vm/template_store.h); they are kept in CACHE_DIR/templates, at most 1 GiB.
+// A machine of the options' shape with nothing but placeholders. Each shape has its own template, which serves every image
+// (vm/template_store.h); templates are kept in CACHE_DIR/templates, at most 1 GiB.
 vm::Machine bare_machine(const Options& options, vm::Accelerator accelerator);
 
-// The template of a machine's shape. None where there is none, where it is unusable (logged), or where templates are off. Throws
-// base::Error for a machine that cannot be started at all.
+// The template of a machine's shape. None where it is missing, unusable (logged), or templates are off. Throws base::Error for a machine
+// that cannot be started at all.
 std::optional<vm::TemplateFile> find_template(const Options& options, const vm::Machine& machine);
 
 // Removes a template that has failed.
@@ -23,9 +23,9 @@ void drop_template(const Options& options, const vm::Machine& machine);
 
 enum class TemplateOutcome { made, present, busy, refused };
 
-// Boots a VM in the background and saves it as the template of its shape; it ends with us. It is published only after a VM restored
-// from it has answered; where none does, that is remembered for a day (refused). Nothing is done where there is one already (present), or
-// while another process is making one (busy). Throws base::Error.
+// Boots a VM in the background and saves it as its shape's template; the VM ends with us. The template is published only after a VM
+// restored from it has answered; where none does, that is remembered for a day (refused). Does nothing where there is one already
+// (present), or another process is making one (busy). Throws base::Error.
 boost::asio::awaitable<TemplateOutcome> make_template(boost::asio::any_io_executor executor, Options options, vm::Accelerator accelerator);
 
 // Like make_template(), but logs a failure: a VM can always be booted.

@@ -22,14 +22,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kPrefix = "ya-runtime-vm-";  // then our process number, '-' and a count
+constexpr std::string_view kPrefix = "ya-runtime-vm-";  // followed by our process number, '-' and a count
 constexpr size_t kTextLimit = 64 << 10;
 
 std::string text_of(const fs::path& file) {
     return base::read_file_if_any(file, kTextLimit);
 }
 
-// Ours in the unified hierarchy, "/" at its top; empty: none.
+// Our group in the unified hierarchy, "/" at its top; empty where there is none.
 std::string own_group() {
     for (const OwnCgroup& own : parse_own_cgroups(text_of("/proc/self/cgroup"))) {
         if (own.controllers.empty()) return own.path;
@@ -53,14 +53,14 @@ bool is_delegated(const fs::path& group) {
     return false;
 }
 
-// The group below which one for a child may be made; throws base::Error with the reason where there is none.
+// The group in which a child's group may be made. Throws base::Error with the reason where there is none.
 fs::path parent_for_child(const fs::path& mount) {
     if (::access((mount / "cgroup.controllers").c_str(), F_OK) < 0) throw base::Error("cgroups are not of version 2 here");
     const std::string own = own_group();
     if (own.empty()) throw base::Error("this process is in no cgroup of version 2");
     const fs::path group = mount / fs::path(own).relative_path();
     if (own == "/") {
-        // The top of all has no limits of its own and may have processes beside its children; that of a container has both.
+        // The root group has no limits and may hold processes beside its children; a container's root has limits.
         if (::access((mount / "cgroup.type").c_str(), F_OK) == 0) throw base::Error("the container's cgroup has processes of its own");
         return mount;
     }
@@ -73,7 +73,7 @@ fs::path parent_for_child(const fs::path& mount) {
     return parent;
 }
 
-// Removes the groups of runtimes that were killed. A group with processes cannot be removed, and that of a living runtime must not be.
+// Removes the groups of killed runtimes. A group with processes cannot be removed, and a living runtime's group must not be.
 void remove_leftovers(const fs::path& parent) {
     std::error_code error;
     for (fs::directory_iterator entry(parent, error); !error && entry != fs::directory_iterator(); entry.increment(error)) {
@@ -90,7 +90,7 @@ fs::path make_group(const fs::path& parent, const Cgroup::Limits& limits) {
     static std::atomic<unsigned> count = 0;
     remove_leftovers(parent);
     for (const char* controller : {"+memory", "+pids"})
-        (void)write_to(parent / "cgroup.subtree_control", controller);  // where it is not on already
+        (void)write_to(parent / "cgroup.subtree_control", controller);  // where it is not already on
     fs::path path = parent / (std::string(kPrefix) + std::to_string(::getpid()) + '-' + std::to_string(count++));
     if (::mkdir(path.c_str(), 0755) < 0) base::throw_errno("cannot make ", path);
     const bool memory = write_to(path / "memory.max", std::to_string(limits.memory_bytes));

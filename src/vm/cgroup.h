@@ -9,24 +9,24 @@
 
 namespace vm {
 
-// A cgroup (version 2) of its own for a child, beside ours: below a parent that was delegated to us, as systemd's user sessions and
-// DelegateSubgroup= do it, or that is the root of all. Elsewhere there is none (cgroup_obstacle says why): a cgroup below ours
-// cannot limit anything while processes are in ours, and one further up would lift the limits that are on ours.
+// A cgroup (version 2) for a child, next to ours: inside a parent that was delegated to us, as by systemd's user sessions and
+// DelegateSubgroup=, or that is the root of the hierarchy. Nowhere else is one made (cgroup_obstacle says why): a cgroup below ours cannot
+// limit anything while processes are in ours, and one further up would lift our own limits.
 //
-// It is removed with its last process gone; what a runtime that was killed has left is removed by the next one that makes one there.
+// The destructor removes it; a later runtime removes those that a killed runtime left in the same parent.
 class Cgroup {
 public:
     struct Limits {
         uint64_t memory_bytes = 0;
         unsigned tasks = 0;  // threads and processes
     };
-    // Where it cannot be made there is none. `mount` is where cgroups are.
+    // Holds no cgroup where it cannot be made. `mount` is where cgroups are mounted.
     explicit Cgroup(const Limits& limits, const std::filesystem::path& mount = "/sys/fs/cgroup");
     ~Cgroup();  // removes it; the child must have been waited for
     Cgroup(Cgroup&& other) noexcept;
     Cgroup& operator=(Cgroup&& other) = delete;
 
-    // In the child; async-signal-safe. Where there is none, or it cannot be entered, nothing happens.
+    // In the child; async-signal-safe. Does nothing where there is no cgroup or it cannot be entered.
     void enter() const;
 
     const std::filesystem::path& path() const { return path_; }  // empty: there is none
@@ -45,7 +45,7 @@ struct OwnCgroup {
 // The lines of /proc/PID/cgroup, "4:memory:/path" and "0::/path" (cgroups(7)); a line of another form is left out.
 std::vector<OwnCgroup> parse_own_cgroups(const std::string& text);
 
-// Why no cgroup can be made here, as far as it shows without trying; empty: nothing is in the way.
+// Why no cgroup can be made here, as far as that shows without trying; empty where nothing prevents it.
 std::string cgroup_obstacle(const std::filesystem::path& mount = "/sys/fs/cgroup");
 
 }  // namespace vm

@@ -18,8 +18,8 @@ constexpr unsigned kShareSlot = 3;
 constexpr unsigned kCardSlot = 4;
 constexpr unsigned kBalloonSlot = 6;
 constexpr unsigned kScsiSlot = 7;
-// What the guest believes an empty disk to hold, since it reads a disk's size but once, when it may not be there yet: more than any has.
-// QEMU refuses what is beyond the disk's real end.
+// The size that a guest sees of an empty disk. A guest reads a disk's size only once, possibly before the disk is there, so this is more
+// than any disk has. QEMU refuses access beyond the disk's real end.
 constexpr uint64_t kPlaceholderBytes = uint64_t{64} << 40;
 // The kernel hangs or panics below 48 MiB (seen with 10, 20, 32 and 40), and the image's programs need some too.
 constexpr uint64_t kMinMemory = 64 << 20;
@@ -51,7 +51,7 @@ std::string escaped(std::string_view value) {
     return result;
 }
 
-// Names that we give ourselves; none may end or add an option.
+// Names that we choose; none may end or add an option.
 void check_name(const std::string& name, size_t limit) {
     const auto allowed = [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
@@ -73,12 +73,12 @@ void check(const Machine& machine) {
 }
 
 std::string kernel_arguments(const Machine& machine, uint64_t tsc_khz) {
-    // The kernel must know a slot that is empty now, since a restored VM may have a device there; QEMU would name only the occupied ones.
-    // reboot=t: without ACPI a triple fault is how a guest ends its VM. no_timer_check: the check is for broken boards, and on a busy host
-    // an emulated timer may be too late for it, which is a panic.
+    // The kernel must know the slots that are empty now, since a restored VM may have a device there; QEMU would name only the occupied
+    // ones. reboot=t: without ACPI a guest ends its VM by a triple fault. no_timer_check: the check is meant for broken boards, and on a
+    // busy host an emulated timer may come too late for it, which is a panic.
     std::string text = "console=ttyS0 panic=-1 reboot=t no_timer_check dummy.numdummies=0 quiet";
-    // Emulated, its own measurement mostly fails; and its watchdog, which has only the ticks to compare with, takes ticks that are late on
-    // a busy host for a bad counter. Either leaves it with a clock of 10 ms, with which TCP is fifty times slower too.
+    // Under emulation the kernel's own measurement mostly fails, and its watchdog takes late ticks on a busy host for a broken counter.
+    // Either leaves the guest with a 10 ms clock, with which TCP is fifty times slower.
     if (tsc_khz != 0) text += fmt::format(" tsc_early_khz={} tsc=reliable", tsc_khz);
     for (unsigned slot = 0; slot < kSlots && !has_pci(machine); slot++)
         text += fmt::format(" virtio_mmio.device=512@{:#x}:{}", 0xfeb00000 + 512 * slot, 5 + slot);
@@ -94,12 +94,12 @@ void add_base(Arguments& arguments, const Machine& machine, int memory) {
         has_pci(machine) ? "q35,usb=off,sata=off,smbus=off,vmport=off,graphics=off,memory-backend=memory"
                          : "microvm,x-option-roms=off,isa-serial=on,acpi=off,auto-kernel-cmdline=off,memory-backend=memory");
     add(arguments, "-accel", kvm ? "kvm" : "tcg,thread=multi");
-    // Emulated, the string instructions that these two flags advertise are slower than the loops that glibc and the kernel use without
-    // them: output of a guest doubles.
+    // Under emulation the string instructions that these flags advertise are slower than the loops that glibc and the kernel use otherwise;
+    // without them output of a guest doubles.
     add(arguments, "-cpu", kvm ? "host" : "max,erms=off,fsrm=off");
     add(arguments, "-smp", std::to_string(machine.cores));
     add(arguments, "-m", fmt::format("{}M", mib));
-    // share=on: what QEMU writes there is what we see and save, and the other way round.
+    // share=on: we see and save what QEMU writes there, and QEMU sees what we write.
     add(arguments, "-object", fmt::format("memory-backend-file,id=memory,size={}M,mem-path=/proc/self/fd/{},share=on", mib, memory));
 }
 
@@ -115,7 +115,7 @@ void add_channels(Arguments& arguments, const Machine& machine, const InheritedF
     add(arguments, "-chardev", fmt::format("socket,id=console,fd={}", fds.console));
     add(arguments, "-serial", "chardev:console");
     add(arguments, "-chardev", fmt::format("socket,id=agent,fd={}", fds.agent));
-    // Port 0 is a console's; more ports than are used would only cost boot time.
+    // Port 0 belongs to a console; unused ports would only cost boot time.
     add(arguments, "-device", virtio(machine, "serial", kAgentSlot) + ",id=ports,max_ports=2");
     add(arguments, "-device", "virtserialport,bus=ports.0,nr=1,chardev=agent,name=agent");
 }
@@ -125,7 +125,7 @@ void add_disk(Arguments& arguments, const Disk& disk, size_t set, int number, co
     add(arguments, "-blockdev",
         fmt::format("driver=raw,node-name={},read-only={},discard=unmap,cache.no-flush={},file.driver=file,file.filename=/dev/fdset/{}",
                     disk.serial, disk.read_only ? "on" : "off", disk.ephemeral ? "on" : "off", set));
-    // The default for a write error would stop the VM until somebody comes.
+    // By default a write error stops the VM until somebody intervenes.
     add(arguments, "-device", fmt::format("{},drive={},serial={},werror=report,rerror=report", device, disk.serial, disk.serial));
 }
 
@@ -157,7 +157,7 @@ void add_disks(Arguments& arguments, const Machine& machine, const std::vector<i
 void add_share(Arguments& arguments, const Machine& machine) {
     const std::optional<Share>& share = machine.share;
     if (!share && has_pci(machine)) return;
-    std::string folder = "synth,id=share";  // an empty one that is not on the host
+    std::string folder = "synth,id=share";  // an empty folder that does not exist on the host
     if (share) {
         folder = fmt::format("local,id=share,path={},security_model=mapped-xattr,multidevs=remap",
                              escaped(std::filesystem::absolute(share->folder).string()));
@@ -168,9 +168,9 @@ void add_share(Arguments& arguments, const Machine& machine) {
 
 void add_cards(Arguments& arguments, const Machine& machine, const std::array<int, kCards>& numbers) {
     for (size_t i = 0; i < kCards; i++) {
-        // To take a placeholder away from a guest that shall not have it takes longer than to bring it a second card.
+        // Hiding a placeholder card from the guest would take longer than adding a second card.
         if ((i > 0 || has_pci(machine)) && !machine.cards[i]) continue;
-        std::string peer = has_pci(machine) ? "romfile=," : "";  // nobody boots from it
+        std::string peer = has_pci(machine) ? "romfile=," : "";  // no option ROM: no VM boots from the network
         if (const auto& card = machine.cards[i]) {
             const char* backend =
                 card->kind == Card::Kind::udp ? "dgram,id=card{},local.type=fd,local.str={}" : "stream,id=card{},addr.type=fd,addr.str={}";
@@ -201,9 +201,9 @@ std::vector<std::string> command_line(const Machine& machine, const InheritedFds
     add_disks(arguments, machine, fds.disks);
     add_share(arguments, machine);
     add_cards(arguments, machine, fds.cards);
-    // What vfio has locked for its device cannot be given back.
+    // Memory that vfio has locked for its device cannot be given back.
     if (!has_pci(machine)) add(arguments, "-device", virtio(machine, "balloon", kBalloonSlot) + ",free-page-reporting=on");
-    // Last, so that QEMU gives them addresses that are free.
+    // Last, so that QEMU gives them free addresses.
     for (const PciDevice& device : machine.pci_devices)
         add(arguments, "-device", device.options);
     return arguments;

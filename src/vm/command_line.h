@@ -8,18 +8,18 @@
 
 namespace vm {
 
-// What a machine finds where it runs: the numbers that its descriptors have in QEMU's process, and the host's clock.
+// What a machine finds where it runs: the numbers of its descriptors in QEMU's process, and the host's clock.
 struct InheritedFds {
     int agent = -1;
     int qmp = -1;
     int console = -1;
     int memory = -1;
-    uint64_t tsc_khz = 0;                      // of the host's time stamp counter, which an emulated CPU has as its own; 0: not told
-    std::vector<int> disks = {};               // as in Machine::disks
+    uint64_t tsc_khz = 0;         // the frequency of the host's time stamp counter, which an emulated CPU uses as its own; 0: unknown
+    std::vector<int> disks = {};  // as in Machine::disks
     std::array<int, kCards> cards = {-1, -1};  // as in Machine::cards
 };
 
-// Whether a VM boots its kernel, or waits for what another VM has left (the QMP command migrate-incoming).
+// Whether a VM boots its kernel, or waits for another VM's saved state (the QMP command migrate-incoming).
 enum class StartMode { boot, restore };
 
 // QEMU's arguments for a machine, argv[0] excepted. Each device has a fixed slot of microvm's eight, so that all VMs of one shape look

@@ -14,7 +14,7 @@
 namespace vm {
 namespace {
 
-// The kernel's interface in our own words: Debian 12's <linux/landlock.h> ends at the second of its versions ("ABIs").
+// The kernel's interface, copied here: Debian 12's <linux/landlock.h> ends at the second of its versions ("ABIs").
 constexpr long kCreateRuleset = 444;
 constexpr long kAddRule = 445;
 constexpr long kRestrictSelf = 446;
@@ -62,7 +62,7 @@ RulesetAttributes everything(long version) {
 }
 
 base::UniqueFd create_ruleset(const RulesetAttributes& handled) {
-    // A kernel of an older version takes the longer structure too, as long as what it does not know is zero.
+    // An older kernel takes the longer structure too if the part that it does not know is zero.
     const base::UniqueFd low(static_cast<int>(::syscall(kCreateRuleset, &handled, sizeof handled, 0)));
     if (!low) base::throw_errno("cannot make a Landlock ruleset");
     return base::copy_of(low, base::kBeyondChildren);

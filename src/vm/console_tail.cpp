@@ -11,7 +11,7 @@ constexpr size_t kLimit = 16 << 10;
 
 void ConsoleTail::append(std::string_view bytes) {
     kept_ += base::printable_lines(bytes);
-    // At twice the limit, not at each byte beyond it: cutting moves the rest.
+    // Cuts at twice the limit and not at each byte beyond it, since cutting moves the rest.
     if (kept_.size() > 2 * kLimit) {
         kept_.erase(0, kept_.size() - kLimit);
         cut_ = true;

@@ -5,12 +5,12 @@
 
 namespace vm {
 
-// The end of a text that a stranger writes: the last 16 KiB, as plain text.
+// The end of a text from a stranger: its last 16 KiB, as plain text.
 class ConsoleTail {
 public:
     void append(std::string_view bytes);
 
-    // Begins with a whole line where it was cut.
+    // Starts at the beginning of a line where it was cut.
     std::string text() const;
 
 private:

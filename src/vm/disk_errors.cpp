@@ -10,7 +10,7 @@
 namespace vm {
 namespace {
 
-// A text that may come from a QEMU that is not ours any more.
+// The text may come from a QEMU that a guest has taken over.
 std::string text_of(const nlohmann::json& data, const char* key) {
     const auto value = data.find(key);
     ConsoleTail tail;

@@ -8,10 +8,10 @@
 
 namespace vm {
 
-// Turns QEMU's BLOCK_IO_ERROR events into lines for the log, one in ten seconds: a guest can cause as many as it likes.
+// Turns QEMU's BLOCK_IO_ERROR events into log lines, one in ten seconds: a guest can cause any number of them.
 class DiskErrors {
 public:
-    // `data` is the event's. None: too soon after the last.
+    // `data` is the event's. Returns nothing within ten seconds of the last line.
     std::optional<std::string> line(const nlohmann::json& data, std::chrono::steady_clock::time_point now);
 
 private:

@@ -15,7 +15,7 @@ bool contains(std::string_view text, std::string_view what) {
     return text.find(what) != std::string_view::npos;
 }
 
-// The last line of QEMU's that is an error of its own ("qemu-system-x86_64: …"), without the name; else the last line of all.
+// QEMU's last error line ("qemu-system-x86_64: …") without the program's name; else its last line.
 std::string last_error(std::string_view errors) {
     constexpr std::string_view kPrefix = "qemu-system-x86_64: ";
     std::string_view last;

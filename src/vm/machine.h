@@ -1,5 +1,5 @@
 // Folder vm: a Machine (what is wanted) and QEMU (how it is made): command line, QMP, accelerators, confinement. It knows nothing of
-// images, agents or supervisors. A VM can be saved and others started from where it was: template_file.h, template_store.h.
+// images, agents or supervisors. A VM can be saved, and others resume from there: template_file.h, template_store.h.
 #pragma once
 
 #include <array>
@@ -22,7 +22,7 @@ struct Disk {
     base::UniqueFd file;  // opened O_RDONLY where it is read-only, else O_RDWR
     std::string serial;   // 1 to 20 letters, digits, '-' and '_', a letter first; no two disks have the same
     bool read_only = false;
-    bool ephemeral = false;  // useless after the VM, so what the guest flushes may stay in the host's memory
+    bool ephemeral = false;  // not needed after the VM, so flushed data may stay in the host's memory
 };
 
 // One 9p share that holds all host volumes as folders, security_model=mapped-xattr: needs a file system with user xattrs.
@@ -49,9 +49,9 @@ constexpr size_t kCards = 2;
 // The MAC address that a card has when the guest finds it, 6 bytes: 90:13:00:00:00:01 and …:02.
 std::string card_mac(size_t number);
 
-// Every VM has the same devices in the same places; where the machine lacks a disk, the share or the first card there is a placeholder,
-// which is empty or leads nowhere. So a VM that was saved with none of it can go on with all of it. But a machine that has PCI devices is a
-// q35, which boots, and has no placeholders.
+// Every VM has the same devices in the same places. Where the machine lacks a disk, the share or the first card, a placeholder is there,
+// which is empty or leads nowhere. So a VM that was saved without them can resume with them. A machine with PCI devices is a q35, which
+// always boots and has no placeholders.
 struct Machine {
     Accelerator accelerator = Accelerator::kvm;
     unsigned cores = 1;

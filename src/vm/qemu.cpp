@@ -36,7 +36,7 @@ namespace {
 
 constexpr const char* kProgram = "qemu-system-x86_64";
 
-// All that QEMU opens by name once it runs; the rest it gets as descriptors.
+// Everything that QEMU opens by name once it runs; it gets the rest as descriptors.
 Allowed files_of(const std::string& program, const Machine& machine) {
     const std::filesystem::path real = std::filesystem::canonical(program);
     const std::filesystem::path prefix = real.parent_path().parent_path();
@@ -78,8 +78,9 @@ base::UniqueFd make_memory(uint64_t bytes) {
     return memory;
 }
 
-// More than QEMU ever uses for such a VM beside what the kernel can reclaim (the page cache of images and volumes counts too): its own
-// memory, the devices' buffers, and under emulation up to 1 GiB of translated code. Threads: CPUs, I/O workers (at most 64) and a few more.
+// More than QEMU ever uses for such a VM in addition to what the kernel can reclaim (the page cache of images and volumes counts too): its
+// own memory, the devices' buffers, and under emulation up to 1 GiB of translated code. Threads: CPUs, I/O workers (at most 64) and a few
+// more.
 Cgroup::Limits limits_of(const Machine& machine) {
     constexpr uint64_t kOwn = uint64_t{512} << 20;
     constexpr uint64_t kTranslated = uint64_t{1} << 30;
@@ -177,7 +178,7 @@ public:
         child_.kill(SIGKILL);
     }
 
-    // Whoever waits for the end must not wait for ever.
+    // A coroutine that awaits the end must not wait for ever.
     void close() {
         if (!exit_reason_) {
             kill();
@@ -210,14 +211,14 @@ private:
             base::timings().mark("QEMU answers");
             if (self->devices_) co_await restore(self);
         } catch (const QmpError& e) {
-            // QEMU has ended or is about to, and its exit reason tells more. But a QEMU that waits to be restored would wait for ever.
+            // QEMU has ended or is about to, and its exit reason says more. But a QEMU that waits for saved state would wait for ever.
             if (!self->devices_) co_return;
             self->restore_error_ = e.what();
             self->child_.kill(SIGKILL);
         }
     }
 
-    // QEMU's memory is ours, so the stream holds the devices alone.
+    // QEMU's memory is our memfd, so the stream holds only the devices.
     static asio::awaitable<void> leave_out_memory(std::shared_ptr<State> self) {
         const nlohmann::json events{{"capability", "events"}, {"state", true}};
         const nlohmann::json no_memory{{"capability", "x-ignore-shared"}, {"state", true}};
@@ -255,11 +256,11 @@ private:
             if (status.value("status", "") != "internal-error") co_return;
             self->internal_error_ = true;
             self->kill();
-        } catch (const std::exception&) {  // no connection, or an answer of a wrong shape: the exit reason tells more
+        } catch (const std::exception&) {  // no connection, or an answer of the wrong form: the exit reason says more
         }
     }
 
-    // QEMU alone holds the other ends of both streams, so that their end is QEMU's.
+    // Only QEMU holds the other ends of both streams, so their end is QEMU's end.
     static void collect(const std::shared_ptr<State>& self, Stream& stream) {
         stream.descriptor.async_read_some(asio::buffer(stream.block), [self, &stream](const boost::system::error_code& error, size_t size) {
             if (!error) {
@@ -302,7 +303,7 @@ private:
     int open_streams_ = 2;
     base::Event done_;           // exit_reason_ was set
     base::Event saved_;          // migration_ was set, or QEMU has ended
-    std::string migration_;      // its status at its end; empty: not there yet
+    std::string migration_;      // its final status; empty until it is known
     std::string restore_error_;  // QMP's
     base::UniqueFd qmp_socket_;
     std::unique_ptr<Qmp> qmp_;
@@ -328,7 +329,7 @@ std::unique_ptr<Qemu> Qemu::start(const asio::any_io_executor& executor, Machine
     Cgroup cgroup(limits_of(held));
     base::Child child = spawn_qemu(held, channels, memory, origin ? StartMode::restore : StartMode::boot, cgroup);
     base::timings().mark("QEMU spawned");
-    // Beside QEMU, which has enough to do until it is told to go on from there.
+    // In parallel with QEMU, which starts up until it is told to resume.
     if (origin) {
         origin->fill(memory.get());
         base::timings().mark("memory copied");

@@ -23,14 +23,14 @@ namespace {
 constexpr size_t kLineLimit = 64 << 10;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
-// Something that is awaited: a timer that never fires and is cancelled when the answer is there.
+// A greeting or an answer that somebody waits for.
 struct Pending {
     explicit Pending(const asio::any_io_executor& executor) : done(executor) {}
     base::Event done;
     std::optional<json> message;
 };
 
-// A command line of ours fits into the socket's buffer, which is empty but for other commands, so this does not block.
+// A command fits into the socket's buffer, which holds only other commands, so this does not block.
 void send_line(int socket, const std::string& line, int fd) {
     iovec data{const_cast<char*>(line.data()), line.size()};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
@@ -106,7 +106,7 @@ public:
     std::shared_ptr<Pending> greeting() const { return greeting_; }
 
 private:
-    // False: not QMP.
+    // Returns false for a line that is not QMP.
     bool take(const json& message) {
         if (const auto name = message.find("event"); name != message.end()) {
             const auto data = message.find("data");

@@ -12,14 +12,14 @@
 
 namespace vm {
 
-// QEMU answered a command with an error, or the connection ended or spoke something else than QMP.
+// QEMU answered a command with an error, or the connection ended or carried something other than QMP.
 class QmpError : public base::Error {
 public:
     using base::Error::Error;
 };
 
 // A client of QEMU's machine protocol over a connected socket: JSON lines, commands with an id, events. A QEMU that a guest has taken over
-// is hostile: a line is at most 64 KiB, and anything that is not QMP ends the connection.
+// is hostile: a line has at most 64 KiB, and anything that is not QMP ends the connection.
 class Qmp {
 public:
     using Event = std::function<void(const std::string& name, const nlohmann::json& data)>;
@@ -30,11 +30,11 @@ public:
     Qmp(const Qmp&) = delete;
     Qmp& operator=(const Qmp&) = delete;
 
-    // Waits for the greeting and leaves capabilities negotiation; once, before any command. Throws QmpError.
+    // Waits for the greeting and ends capabilities negotiation; once, before any command. Throws QmpError.
     boost::asio::awaitable<void> connect();
 
-    // Returns what the command returns. `fd` (-1: none) is passed along, for getfd. Many may be under way. Throws QmpError
-    // ("QEMU: getfd: …").
+    // Returns the command's result. `fd` (-1: none) is passed along, for getfd. Many commands may be pending. Throws QmpError ("QEMU:
+    // getfd: …").
     boost::asio::awaitable<nlohmann::json> execute(std::string command, nlohmann::json arguments = nlohmann::json::object(), int fd = -1);
 
 private:

@@ -20,7 +20,7 @@ namespace {
 constexpr std::string_view kMagic = "gvmkit\x01\n";
 constexpr const char* kName = "a template";
 constexpr size_t kPage = 4096;
-// So many zero pages are worth a block less.
+// A run of zero pages of this length is worth starting a new block.
 constexpr size_t kGap = 4;
 constexpr uint32_t kDevicesLimit = 16 << 20;
 
@@ -113,7 +113,7 @@ asio::awaitable<void> TemplateFile::write(int file, const std::string& key, cons
     std::vector<Block> table;
     std::vector<std::byte> window(kWindow);
     uint64_t at = sizeof header;
-    // What was never written is a hole of the memfd and need not be read.
+    // Memory that was never written is a hole of the memfd and need not be read.
     for (off_t next = 0; (next = ::lseek(saved.memory.get(), next, SEEK_DATA)) >= 0;) {
         const auto offset = static_cast<uint64_t>(next);
         const std::span<std::byte> data = std::span(window).first(std::min<uint64_t>(kWindow, header.memory_bytes - offset));

@@ -10,7 +10,7 @@
 
 namespace vm {
 
-// What is left of a VM that has been saved: a memfd each.
+// The state of a saved VM, a memfd each.
 struct SavedVm {
     base::UniqueFd memory;
     base::UniqueFd devices;  // QEMU's migration stream, without the memory
@@ -20,16 +20,16 @@ struct SavedVm {
 // that wrote it, so numbers have its byte order.
 class TemplateFile {
 public:
-    // Reads and checks what describes the rest. Throws base::Error for anything but a whole template for `key`.
+    // Reads and checks the header and the table. Throws base::Error for anything but a complete template for `key`.
     TemplateFile(base::UniqueFd file, const std::string& key);
 
-    // Copies the memory into a memfd of the VM's size that is zero everywhere. Throws base::Error where the file is damaged.
+    // Copies the memory into a memfd of the VM's size that holds only zeros. Throws base::Error where the file is damaged.
     void fill(int memory) const;
 
-    // A new memfd with the devices, to be read from its beginning. Throws the same.
+    // A new memfd with the devices, positioned at its beginning. Throws base::Error where the file is damaged.
     base::UniqueFd devices() const;
 
-    // Writes a template into an empty file; the executor does other work in between. `key` has 64 characters. Throws base::Error.
+    // Writes a template into an empty file; the executor runs other work in between. `key` has 64 characters. Throws base::Error.
     static boost::asio::awaitable<void> write(int file, const std::string& key, const SavedVm& saved);
 
     struct Block {
@@ -49,7 +49,7 @@ private:
         uint32_t devices_bytes;
         uint32_t devices_crc;
         uint32_t table_crc;
-        uint32_t crc;  // of what is above
+        uint32_t crc;  // of the fields above
     };
 
     base::UniqueFd file_;

@@ -33,7 +33,7 @@ std::string refusal_name(const std::string& key) {
     return key + ".refused";
 }
 
-// A file's state: another text means another content. Not a hash, which would take longer than the start of a VM.
+// A file's identity and state: a different text means different content. A hash would take longer than the start of a VM.
 std::string identity(const std::filesystem::path& file) {
     struct stat status {};
     if (::stat(file.c_str(), &status) < 0) base::throw_errno("cannot look at ", file);
@@ -41,9 +41,9 @@ std::string identity(const std::filesystem::path& file) {
                        status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec);
 }
 
-// The host's CPU as it shows in a guest: emulated by its clock, under KVM by all that the host's kernel and its microcode let through.
+// The host's CPU as a guest sees it: its clock under emulation; under KVM all that the host's kernel and microcode expose.
 std::string host_cpu(Accelerator accelerator) {
-    std::string info(4096, '\0');  // more than the first CPU's part
+    std::string info(4096, '\0');  // enough for the first CPU's part
     const base::UniqueFd file = base::open_file("/proc/cpuinfo", O_RDONLY);
     info.resize(base::read_full(file.get(), std::as_writable_bytes(std::span(info)), "/proc/cpuinfo"));
     std::vector<const char*> keys{"\nvendor_id", "\ncpu family", "\nmodel", "\nmodel name", "\nstepping"};

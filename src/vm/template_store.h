@@ -10,29 +10,28 @@
 
 namespace vm {
 
-// What a machine's template must have been made of to serve it, as 64 hex digits: the devices, cores, memory and kernel arguments, and the
-// files of kernel, initramfs and QEMU as they are now, and the host's CPU. Throws base::Error where a file is
-// missing.
+// Everything that a machine's template depends on, as 64 hex digits: devices, cores, memory and kernel arguments; the state of the kernel,
+// initramfs and QEMU files; the host's CPU. Throws base::Error where a file is missing.
 std::string template_key(const Machine& machine);
 
-// A folder of templates that one user owns. A VM trusts its template with everything, so the folder and what is in it must belong to us
-// alone: owned by our user, writable by nobody else. Files appear complete, or not at all.
+// A folder of templates that one user owns. A VM trusts its template completely, so the folder and its files must belong to our user and be
+// writable by nobody else. Files appear complete or not at all.
 class TemplateStore {
 public:
-    // Opens the folder, which is made if it is missing. Throws base::Error, also where somebody else could write to it.
+    // Opens the folder, which is made if it is missing. Throws base::Error, also where others could write to it.
     explicit TemplateStore(std::filesystem::path folder);
 
-    // The template's file, marked as just used; none where there is none that is ours alone.
+    // The template's file, marked as just used; none where there is none that only we can write.
     base::UniqueFd find(const std::string& key) const;
 
-    // The right to make templates, for as long as the descriptor is open; none: another process has it.
+    // A lock for making templates, held until the descriptor is closed; none while another process holds it.
     base::UniqueFd try_lock() const;
 
-    // An empty file without a name, which is gone with its descriptor. Throws base::Error.
+    // An empty file without a name, which vanishes with its descriptor. Throws base::Error.
     base::UniqueFd create() const;
 
-    // Gives a file of create() its name. Then the templates that were not used for the longest time go until the rest takes no more than
-    // `limit` bytes. To be called under the lock. Throws base::Error.
+    // Gives a file of create() its name. Then it removes the templates that were unused for longest, until the rest takes at most `limit`
+    // bytes. Call it under the lock. Throws base::Error.
     void publish(const base::UniqueFd& file, const std::string& key, uint64_t limit) const;
 
     void remove(const std::string& key) const;

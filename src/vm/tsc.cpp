@@ -14,7 +14,7 @@ struct Moment {
     uint64_t ticks;
 };
 
-// The closest of some pairs of readings: one between which this thread was interrupted would be off by as much.
+// The best of several pairs of readings: a pair during which this thread was interrupted would be off by that time.
 Moment now() {
     Moment best{};
     int64_t best_took = INT64_MAX;

@@ -14,7 +14,7 @@ constexpr std::string_view kDownload = "/download/";
 constexpr std::string_view kLinkStart = "/image.";
 constexpr std::string_view kLinkEnd = ".link";
 
-// A host as a client may name us; anything else must not get into an answer.
+// A host as a client may name us; nothing else may get into an answer.
 bool is_host(const std::string& host) {
     return !host.empty() && host.size() < 256 && std::all_of(host.begin(), host.end(), [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -63,7 +63,7 @@ Response ranged_answer(const Request& request, uint64_t size, const std::string&
 
 namespace {
 
-// The one that is asked for by `tag` or by `hash`.
+// The image requested by `tag` or by `hash`.
 Upload find(const Request& request, Service& service) {
     const std::optional<std::string> tag = request.query("tag");
     if (tag) return service.find_by_tag(*tag);
@@ -95,7 +95,7 @@ Response info(const Request& request, Service& service, const PublicUrls& given)
     return image_info(urls, path, upload.descriptor.sha3, upload.descriptor.size);
 }
 
-// The URL for whoever asks over this server's own protocol.
+// The URL of the same protocol as the request's.
 std::string own_url(const Request& request, const Upload& upload, const PublicUrls& given) {
     const PublicUrls urls = public_urls(request, given);
     return (urls.tls ? urls.https : urls.http) + std::string(kDownload) + upload.id;

@@ -20,7 +20,7 @@ namespace {
 
 class FileWriter : public ChunkWriter {
 public:
-    // An empty `temporary`: the chunk is stored already, so its bytes are only checked.
+    // An empty `temporary`: the chunk is stored already, and its bytes are only checked.
     FileWriter(std::string sha256, uint64_t length, std::filesystem::path temporary, std::filesystem::path final)
         : sha256_(std::move(sha256)), length_(length), temporary_(std::move(temporary)), final_(std::move(final)) {
         if (!temporary_.empty()) fd_ = base::open_file(temporary_, O_WRONLY | O_CREAT | O_EXCL);

@@ -6,13 +6,14 @@
 
 namespace registry::server {
 
-// Chunks as files: FOLDER/chunks/ab/ab…. One is written as FOLDER/incoming/N, flushed and then renamed, so that under its name it is whole.
+// Chunks as files: FOLDER/chunks/ab/ab…. A chunk is written as FOLDER/incoming/N, flushed and then renamed, so it is complete under its
+// name.
 class FileStorage : public Storage {
 public:
-    // Makes the folders where they are missing. Throws base::SystemError.
+    // Makes missing folders. Throws base::SystemError.
     explicit FileStorage(const std::filesystem::path& folder);
 
-    // Removes what a server that was killed left half-written; only while no other one runs.
+    // Removes what a killed server left half-written. Call it only while no other server runs.
     void clear_incoming();
 
     bool has(const std::string& sha256) const override;

@@ -14,7 +14,7 @@ constexpr size_t kMaxFields = 16;
 }  // namespace
 
 struct FormPieces {
-    // libmicrohttpd is C: an exception waits until it has returned.
+    // libmicrohttpd is C: an exception waits until the call has returned.
     static MHD_Result take(void* cls, MHD_ValueKind, const char* key, const char*, const char*, const char*, const char* data,
                            uint64_t offset, size_t size) {
         auto& form = *static_cast<Form*>(cls);

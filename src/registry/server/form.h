@@ -13,12 +13,12 @@ struct MHD_PostProcessor;
 
 namespace registry::server {
 
-// A form (multipart/form-data) that comes in piece by piece. Its fields are kept; the one called "file" goes to `on_file` as it comes,
-// perhaps with no bytes. Throws HttpError 400 for a request that is no form or is cut, a field twice or too long.
+// A form (multipart/form-data) that arrives in pieces. Its fields are kept; the field "file" goes to `on_file` as it arrives, possibly
+// without bytes. Throws HttpError 400 for a request that is no form or is truncated, and for a field that comes twice or is too long.
 class Form {
 public:
     using OnFile = std::function<void(std::span<const std::byte>)>;
-    // What the fields, their names, and the boundaries between them may take, in bytes, beside the file's content.
+    // The limit in bytes for the fields, their names, and the boundaries between them, apart from the file's content.
     static constexpr uint64_t kMaxBesideFile = 64 << 10;
 
     Form(MHD_Connection* connection, OnFile on_file);
@@ -26,7 +26,7 @@ public:
     void take(std::span<const std::byte> data);
     void finish();
 
-    // Throws HttpError 400 where it did not come (yet).
+    // Throws HttpError 400 where it has not come (yet).
     const std::string& field(const std::string& name) const;
     bool has(const std::string& name) const { return fields_.count(name) > 0; }
     bool has_file() const { return has_file_; }

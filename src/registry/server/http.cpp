@@ -23,26 +23,26 @@ namespace registry::server {
 namespace {
 
 constexpr unsigned kMaxConnections = 4096;
-constexpr size_t kConnectionMemory = 256 << 10;  // request line, headers and the read buffer; taken from the system as it is used
+constexpr size_t kConnectionMemory = 256 << 10;  // request line, headers and the read buffer; allocated as it is used
 constexpr size_t kAnswerBlock = 256 << 10;
-constexpr uint64_t kMaxDropped = 128 << 20;  // of a body that is refused: it is read, so that the client gets to read the answer
+constexpr uint64_t kMaxDropped = 128 << 20;  // of a refused body: it is read, so that the client gets to read the answer
 constexpr unsigned kSlowWorkers = 4;
 constexpr size_t kMaxCertificate = 1 << 20;
 
-// A request with all that its answer needs; libmicrohttpd's con_cls.
+// A request with everything that its answer needs; libmicrohttpd's con_cls.
 struct Context {
     Request request;
     std::unique_ptr<Exchange> exchange;
     std::optional<Response> response;
     uint64_t received = 0;  // bytes of the body
-    uint64_t dropped = 0;   // of these, after the answer was known
+    uint64_t dropped = 0;   // of these, after the answer was decided
 };
 
 Response error_response(unsigned status, const std::string& text) {
     return {.status = status, .body = text + "\n"};
 }
 
-// Calls f; what it throws becomes the context's answer. With the answer the exchange ends, before the client can know.
+// Calls f; an exception becomes the context's answer. The exchange ends before the client can know the answer.
 template <typename F>
 void guarded(Context& context, F f) {
     try {
@@ -127,7 +127,7 @@ std::string name_of(int socket) {
     return name + ":" + port;
 }
 
-// Connections for which there are descriptors: one for the socket, two for files.
+// Connections for which there are enough descriptors: one for the socket, two for files.
 unsigned connection_limit() {
     const rlim_t descriptors = base::raise_soft_limit(RLIMIT_NOFILE);
     constexpr rlim_t kOthers = 128;
@@ -214,7 +214,7 @@ HttpServer::State::~State() {
     }
     changed.notify_all();
     watcher.join();
-    slow.stop(true);  // before the daemon, which must have no suspended connection at its end
+    slow.stop(true);  // before the daemon, which must not end with a suspended connection
     MHD_stop_daemon(daemon);
 }
 
@@ -250,7 +250,7 @@ MHD_Result HttpServer::State::begin(MHD_Connection* connection, const char* url,
     const std::string length = context->request.header(MHD_HTTP_HEADER_CONTENT_LENGTH);
     const uint64_t max = context->response ? kMaxDropped : context->exchange->max_body();
     if (length.empty() || std::strtoull(length.c_str(), nullptr, 10) <= max) return MHD_YES;
-    // The body is not waited for; libmicrohttpd closes the connection after the answer.
+    // Does not wait for the body; libmicrohttpd closes the connection after the answer.
     if (!context->response) context->response = error_response(http::kTooLarge, "the request's body is too long");
     return queue(connection, *context->response);
 }
@@ -262,7 +262,7 @@ MHD_Result HttpServer::State::take_body(Context& context, std::span<const std::b
         context.dropped += data.size();
         return context.dropped <= kMaxDropped ? MHD_YES : MHD_NO;
     }
-    // It came without a length; nothing can be answered within a body.
+    // The body came without a length; nothing can be answered while it arrives.
     if (context.received > context.exchange->max_body()) return MHD_NO;
     guarded(context, [&] { context.exchange->body(data); });
     return MHD_YES;

@@ -22,10 +22,10 @@ struct Request {
     std::string path;  // percent-decoded
 
     std::optional<std::string> query(const char* name) const;
-    std::string header(const char* name) const;  // empty where there is none
+    std::string header(const char* name) const;  // empty where it is missing
 };
 
-// The body of an answer that is not held in memory.
+// The body of an answer, not held in memory.
 class Content {
 public:
     virtual ~Content() = default;
@@ -43,26 +43,27 @@ struct Response {
     uint64_t content_length = 0;
 };
 
-// One request on its way to its answer. All that its functions throw becomes the answer.
+// A request until its answer. An exception from any of these functions becomes the answer.
 class Exchange {
 public:
     virtual ~Exchange() = default;
     virtual uint64_t max_body() const { return 0; }  // bytes
     virtual void body(std::span<const std::byte>) {}
-    // Whether `finish` waits for the disk: it is then called by a thread that answers nothing else.
+    // Whether `finish` waits for the disk; a separate thread calls it then.
     virtual bool slow() const { return false; }
     virtual Response finish() = 0;
 };
 
-// Makes the exchange for a request, or throws what is to be answered.
+// Makes the exchange for a request, or throws the answer.
 using Route = std::function<std::unique_ptr<Exchange>(const Request&)>;
-// Told about every answer, by several threads.
+// Gets every answer, from several threads.
 using Answered = std::function<void(const Request&, unsigned status, uint64_t bytes_in)>;
 
 struct HttpOptions {
     std::string listen = "127.0.0.1:8080";  // HOST:PORT, [IPV6]:PORT; port 0: a free one
-    unsigned timeout = 60;                  // seconds of silence, for a request's head, and after which a body must keep a rate
-    std::string certificate, key;           // PEM files; empty: no TLS
+    unsigned timeout =
+        60;  // seconds: the longest silence, the longest wait for a request's head, and the age from which a body must keep a rate
+    std::string certificate, key;  // PEM files; empty: no TLS
 };
 
 // The HTTP server: libmicrohttpd with one thread per core, and limits on everything that a client can make long or slow.
@@ -77,7 +78,7 @@ public:
     // "http://127.0.0.1:34567"
     std::string url() const;
 
-    // Takes no more connections and waits for the requests under way, at most that many seconds.
+    // Stops accepting connections and waits for the running requests, at most that many seconds.
     void stop(unsigned grace_seconds);
 
 private:

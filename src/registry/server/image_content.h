@@ -8,7 +8,7 @@
 
 namespace registry::server {
 
-// The bytes of an image, out of its chunks.
+// The bytes of an image, read from its chunks.
 class ImageContent : public Content {
 public:
     ImageContent(const Storage& storage, Descriptor descriptor) : storage_(storage), descriptor_(std::move(descriptor)) {}
@@ -21,14 +21,14 @@ private:
     size_t number_ = 0;  // the chunk that `reader_` reads
 };
 
-// What a Range header asks for of `size` bytes (RFC 9110, 14.1.2).
+// The part of `size` bytes that a Range header asks for (RFC 9110, 14.1.2).
 struct Range {
     enum class Kind { whole, part, impossible } kind = Kind::whole;
     uint64_t first = 0;
     uint64_t length = 0;
 };
 
-// One range is understood; for anything else the whole is sent, as the RFC allows.
+// Only single ranges are understood; anything else gets the complete content, as the RFC allows.
 Range parse_range(const std::string& header, uint64_t size);
 
 }  // namespace registry::server

@@ -12,7 +12,7 @@ namespace registry::server {
 namespace {
 
 constexpr size_t kBlock = 256 << 10;
-constexpr size_t kBatch = 100;  // files that are removed while the data base is locked
+constexpr size_t kBatch = 100;  // files that are removed while the database is locked
 
 uint64_t hash_chunk(const Storage& storage, const std::string& sha256, base::Hasher& hasher) {
     const std::unique_ptr<ChunkReader> reader = storage.open(sha256);
@@ -36,7 +36,7 @@ std::optional<std::string> chunk_problem(const Storage& storage, const std::stri
     return std::nullopt;
 }
 
-// The lengths of the chunks that are there and, where they are read, whole.
+// The lengths of the stored chunks and, where they are read, whether they are intact.
 std::map<std::string, uint64_t> good_chunks(Storage& storage, const CheckOptions& options,
                                             const std::function<void(const std::string&)>& problem) {
     std::map<std::string, uint64_t> chunks;
@@ -100,7 +100,7 @@ void check_registry(Metadata& metadata, Storage& storage, const CheckOptions& op
                     const std::function<void(const std::string&)>& problem) {
     const std::string wrong = metadata.check();
     if (!wrong.empty()) problem("the data base: " + wrong);
-    // Read before the chunks: what becomes full meanwhile is not looked at.
+    // Read before the chunks: an upload that becomes full meanwhile is not examined.
     const std::vector<std::string> full = metadata.uploads(State::full);
     const std::map<std::string, uint64_t> chunks = good_chunks(storage, options, problem);
     for (const std::string& id : full) {

@@ -11,13 +11,13 @@
 
 namespace registry::server {
 
-// Everything that is known except the chunks' bytes. Its functions may be called from several threads at once, and other processes may
-// change the same data. Each throws base::Error.
+// Everything except the chunks' bytes. Several threads may call its functions at once, and other processes may change the same data. Each
+// throws base::Error.
 class Metadata {
 public:
     virtual ~Metadata() = default;
 
-    // Nothing changes where it is known already, except that it counts as new for expiry.
+    // Changes nothing for a known upload, except that it counts as new for expiry.
     virtual void add_upload(const std::string& id, const Descriptor& descriptor, Time now) = 0;
     virtual std::optional<Upload> find_upload(const std::string& id) = 0;
     virtual void set_state(const std::string& id, State state, Time now) = 0;
@@ -25,16 +25,15 @@ public:
     virtual std::vector<std::string> uploads(State state) = 0;
     // A full upload of an image.
     virtual std::optional<std::string> find_image(const std::string& sha3) = 0;
-    // Removes uploads without a tag not younger than `before`; returns how many.
+    // Removes uploads without a tag that are older than `before`; returns how many.
     virtual uint64_t expire(Time before) = 0;
-    // Calls `remove` for those of `chunks` that are in no upload, while no upload can be added.
+    // Calls `remove` for those of `chunks` that are in no upload; no upload can be added meanwhile.
     virtual void for_unused(const std::vector<std::string>& chunks, const std::function<void(const std::string&)>& remove) = 0;
 
     virtual std::optional<std::string> find_tag(const Name& name) = 0;
-    // Sets or moves a tag, or only looks whether that is allowed. Throws HttpError 403 where the user's images would be more than the
-    // quota.
+    // Sets or moves a tag, or only checks whether that is allowed. Throws HttpError 403 where the user's images would exceed the quota.
     virtual void set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check) = 0;
-    // A tag, or all of a repository where `name.tag` is empty; returns how many.
+    // Removes a tag, or all tags of a repository where `name.tag` is empty; returns how many.
     virtual uint64_t remove_tags(const Name& name) = 0;
     // Images whose user or repository contains `text`, at most `limit`, by name.
     virtual std::vector<TaggedImage> search(const std::string& text, size_t limit) = 0;
@@ -43,19 +42,20 @@ public:
     virtual void add_user(const std::string& name, std::optional<uint64_t> quota, Time now) = 0;  // or changes the quota
     virtual bool remove_user(const std::string& name) = 0;                                        // with tokens and tags
     virtual std::vector<User> users() = 0;
-    virtual bool add_token(const std::string& user, const std::string& hash, const std::string& note, Time now) = 0;  // false: no such user
+    virtual bool add_token(const std::string& user, const std::string& hash, const std::string& note,
+                           Time now) = 0;  // returns false where there is no such user
     virtual std::vector<Token> tokens(const std::string& user) = 0;
     virtual bool remove_token(const std::string& user, int64_t id) = 0;
 
-    // Hashes of images, descriptors or chunks that are neither taken nor served.
+    // Hashes of images, descriptors or chunks that are neither accepted nor served.
     virtual void block(const std::string& hash, const std::string& reason) = 0;
     virtual bool unblock(const std::string& hash) = 0;
-    // The first of these that is blocked.
+    // The first blocked one among them.
     virtual std::optional<std::string> find_blocked(const std::vector<std::string>& hashes) = 0;
     virtual std::vector<std::pair<std::string, std::string>> blocked() = 0;
 
     virtual Totals totals() = 0;
-    // What is wrong with the data base itself; empty when nothing is.
+    // Defects of the database itself; empty where there are none.
     virtual std::string check() = 0;
 };
 

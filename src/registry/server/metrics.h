@@ -11,10 +11,10 @@
 
 namespace registry::server {
 
-// What /metrics shows, beside what Metadata and Storage know: counted since the start.
+// The numbers on /metrics that Metadata and Storage do not have, counted since the start.
 class Metrics {
 public:
-    // `method` is what a client sent; those that are not answered count as one.
+    // `method` is what a client sent; all unsupported methods count as one.
     void answered(const std::string& method, unsigned status, uint64_t bytes_in);
 
     // In Prometheus's text format.

@@ -7,8 +7,8 @@
 
 namespace registry::server {
 
-// A user's, repository's or tag's name: 1 to 128 letters, digits, - _ and . of ASCII, and more than dots. Throws HttpError 400; `what`
-// is for its message.
+// A user's, repository's or tag's name: 1 to 128 ASCII letters, digits, - _ and ., and not only dots. Throws HttpError 400; `what` is for
+// its message.
 void check_name(std::string_view name, std::string_view what);
 
 // "user/repository:tag", tag "latest" where there is none. Throws HttpError 400.

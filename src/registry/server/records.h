@@ -11,7 +11,7 @@ namespace registry::server {
 // A time, in seconds since 1970.
 using Time = int64_t;
 
-// full: every chunk is there and the SHA3-224 of the whole is the descriptor's; bad: it is not.
+// full: every chunk is stored and their SHA3-224 is the descriptor's; bad: it is not.
 enum class State { partial, full, bad };
 
 struct Upload {
@@ -36,7 +36,7 @@ struct TaggedImage {
 
 struct User {
     std::string name;
-    std::optional<uint64_t> quota;  // bytes; none: the server's
+    std::optional<uint64_t> quota;  // bytes; without one the server's default holds
     uint64_t used = 0;              // bytes of the images that the user's tags name, each once
 };
 

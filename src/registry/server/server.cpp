@@ -25,7 +25,7 @@ namespace {
 
 constexpr unsigned kGraceSeconds = 10;
 
-// Only one server may use a folder: a starting one throws away what is half-written. Held until the descriptor is closed.
+// Only one server may use a folder, since it removes half-written files when it starts. The lock is held until the descriptor is closed.
 base::UniqueFd lock_folder(const std::filesystem::path& data) {
     base::UniqueFd lock = base::open_file(data / "lock", O_RDWR | O_CREAT);
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
@@ -33,7 +33,7 @@ base::UniqueFd lock_folder(const std::filesystem::path& data) {
     base::throw_errno("cannot lock ", data);
 }
 
-// Until one of the signals comes.
+// Waits for one of the signals.
 void run_maintenance(const ServeOptions& options, const sigset_t& signals, Service& service) {
     constexpr auto kBetweenCollections = std::chrono::hours(1);
     constexpr timespec kSecond{.tv_sec = 1, .tv_nsec = 0};
@@ -71,8 +71,8 @@ void serve(const ServeOptions& options) {
     storage.clear_incoming();
     SqliteMetadata metadata(database_file(options.data));
 
-    (void)std::signal(SIGPIPE, SIG_IGN);  // whoever reads the log may go away
-    // Before there are threads, so that all have them blocked.
+    (void)std::signal(SIGPIPE, SIG_IGN);  // the log's reader may go away
+    // Before any thread starts, so that all threads have them blocked.
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);

@@ -20,10 +20,10 @@ struct ServeOptions {
 // Runs a registry until SIGTERM or SIGINT; prints "listening on URL" to standard output when it answers. Throws base::Error.
 void serve(const ServeOptions& options);
 
-// The time before which an upload without a tag is too old.
+// Uploads without a tag that are older than this are too old.
 Time expiry(double keep_anonymous_days);
 
-// The data base of a registry's folder.
+// The database of a registry's folder.
 std::filesystem::path database_file(const std::filesystem::path& data);
 
 }  // namespace registry::server

@@ -34,7 +34,7 @@ bool equal_in_constant_time(const std::string& a, const std::string& b) {
 
 Service::Service(Metadata& metadata, Storage& storage, const Limits& limits, unsigned hashing_threads)
     : metadata_(metadata), storage_(storage), limits_(limits), verifier_(metadata, storage, hashing_threads) {
-    // What a stopped server had not finished.
+    // Verifications that a stopped server had not finished.
     for (const std::string& id : metadata_.uploads(State::partial))
         verifier_.advance(id);
 }
@@ -59,7 +59,7 @@ void Service::refuse_when_full() {
 bool Service::login(const std::string& user, const std::string& token) {
     const std::string hash = token_hash(token);
     std::vector<Token> tokens = metadata_.tokens(user);
-    // All are compared, and one also where the user is unknown, so that the time tells nothing about either.
+    // All are compared, and one even where the user is unknown, so that the time reveals nothing about either.
     tokens.push_back({.id = 0, .hash = std::string(kSha256Digits, '-'), .note = "", .created = 0});
     bool good = false;
     for (const Token& known : tokens)

@@ -16,22 +16,21 @@ namespace registry::server {
 struct Limits {
     uint64_t image_size = uint64_t{64} << 30;
     uint64_t user_quota = uint64_t{100} << 30;  // of users that have none of their own
-    uint64_t min_free = uint64_t{1} << 30;      // of the disk, below which nothing is taken
+    uint64_t min_free = uint64_t{1} << 30;      // free space on the disk below which nothing is accepted
 };
 
 struct Status {
     bool known = false;
     State state = State::partial;
-    std::vector<bool> chunks;  // which are there
+    std::vector<bool> chunks;  // which are stored
 };
 
-// What a chunk's push says about it, as the form's texts.
+// A chunk's description in its push, as the form's texts.
 struct ChunkFields {
     std::string descriptor, number, sha256, position, length;
 };
 
-// What the registry does, without HTTP: rules over Metadata and Storage. Errors that are the client's are RequestErrors. Safe to call from
-// several threads at once.
+// The registry without HTTP: rules over Metadata and Storage. A client's errors are HttpErrors. Several threads may call it at once.
 class Service {
 public:
     Service(Metadata& metadata, Storage& storage, const Limits& limits, unsigned hashing_threads);
@@ -41,7 +40,7 @@ public:
     // Returns the upload's id.
     std::string add_descriptor(std::span<const std::byte> bytes);
 
-    // A chunk on its way in; nothing of it is seen before it is committed.
+    // A chunk that is being received; it stays invisible until it is committed.
     struct Incoming {
         std::string id;
         std::string sha256;
@@ -50,7 +49,7 @@ public:
     Incoming begin_chunk(const ChunkFields& fields);
     void end_chunk(Incoming& chunk);
 
-    // Sets a tag, or only checks that it could be set now or, where chunks are missing, later.
+    // Sets a tag, or only checks that it could be set now or, while chunks are missing, later.
     void attach(const std::string& id, const Name& name, const std::string& login, const std::string& token, bool only_check);
 
     // Full uploads that are not blocked; HttpError 404 or 451 otherwise.
@@ -66,7 +65,7 @@ public:
     void stop();
 
 private:
-    // Throws HttpError 451 where anything of an upload is blocked.
+    // Throws HttpError 451 where any part of an upload is blocked.
     void refuse_blocked(const std::string& id, const Descriptor& descriptor);
     void refuse_when_full();
 
@@ -75,7 +74,7 @@ private:
     Limits limits_;
     Verifier verifier_;
     std::mutex mutex_;
-    std::map<std::string, uint64_t> uses_;  // not yet in the data base: a commit for each would be a write to the disk for each
+    std::map<std::string, uint64_t> uses_;  // not yet in the database: committing each would cost a disk write each
 };
 
 }  // namespace registry::server

@@ -8,7 +8,7 @@
 namespace registry::server {
 namespace {
 
-constexpr int kBusyTimeoutMs = 20'000;  // gc holds the write lock while it removes some hundred files
+constexpr int kBusyTimeoutMs = 20'000;  // gc holds the write lock while it removes a few hundred files
 
 constexpr const char* kSchema = R"(
 CREATE TABLE IF NOT EXISTS users (
@@ -95,7 +95,7 @@ std::optional<std::string> first_text(SQLite::Statement rows) {
     return rows.getColumn(0).getString();
 }
 
-// The bytes of the images that a user's tags would name once `id` is one of them.
+// The bytes of the images that a user's tags name, including `id`.
 uint64_t used_with(SQLite::Database& db, const std::string& user, const std::string& id) {
     SQLite::Statement sum =
         query(db,
@@ -273,7 +273,7 @@ std::vector<TaggedImage> SqliteMetadata::tagged(const char* condition, const std
 }
 
 std::vector<TaggedImage> SqliteMetadata::search(const std::string& text, size_t limit) {
-    // instr, not LIKE, in which the text's % and _ would mean something.
+    // instr, not LIKE, in which % and _ have a meaning.
     return tagged("instr(lower(user || '/' || repositories.name), lower(?1)) > 0 AND ?2 = ''", text, "", number(limit));
 }
 

@@ -9,7 +9,7 @@
 
 namespace registry::server {
 
-// Metadata in one SQLite file (write-ahead log, every commit durable), which programs may use beside the server.
+// Metadata in one SQLite file (write-ahead log, every commit durable), which other programs may use while the server runs.
 class SqliteMetadata : public Metadata {
 public:
     // Opens or makes it. Throws base::Error.

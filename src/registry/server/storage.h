@@ -1,5 +1,5 @@
 // Folder registry/server: the registry itself (docs/spec/registry.md): chunks in a Storage, everything else in a Metadata, the HTTP
-// interface over both, a web page, and what an operator does by hand.
+// interface over both, a web page, and the operator's commands.
 #pragma once
 
 #include <cstddef>
@@ -11,13 +11,13 @@
 
 namespace registry::server {
 
-// A chunk on its way in. The destructor drops what was not committed.
+// A chunk that is being received. The destructor drops an uncommitted one.
 class ChunkWriter {
 public:
     virtual ~ChunkWriter() = default;
-    // Throws base::Error; HttpError where it gets longer than announced.
+    // Throws base::Error; HttpError where it becomes longer than announced.
     virtual void write(std::span<const std::byte> data) = 0;
-    // Makes it durable and visible. May block on the disk for long. Throws HttpError where length or SHA-256 are not what was announced.
+    // Makes it durable and visible. May wait long for the disk. Throws HttpError where length or SHA-256 are not as announced.
     virtual void commit() = 0;
 };
 
@@ -25,14 +25,14 @@ public:
 class ChunkReader {
 public:
     virtual ~ChunkReader() = default;
-    // Bytes from `offset` on; fewer than asked for only at the chunk's end. Throws base::Error.
+    // Bytes from `offset` on; fewer than requested only at the chunk's end. Throws base::Error.
     virtual size_t read(uint64_t offset, std::span<std::byte> buffer) const = 0;
-    // A file with the chunk's bytes, for sendfile; -1 where the chunk is in none.
+    // A file with the chunk's bytes, for sendfile; -1 where no file holds it.
     virtual int fd() const = 0;
 };
 
-// Where chunks are kept, each once, by their SHA-256 (64 lower-case hex digits; callers have checked that). Its functions may be called
-// from several threads at once.
+// Stores chunks, each once, by their SHA-256 (64 lower-case hex digits; callers have checked that). Several threads may call its functions
+// at once.
 class Storage {
 public:
     virtual ~Storage() = default;

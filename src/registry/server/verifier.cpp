@@ -19,9 +19,9 @@ constexpr size_t kBlock = 256 << 10;
 struct Verifier::Progress {
     base::Hasher hasher{base::Hasher::Kind::sha3_224};
     size_t next = 0;      // the chunk to be hashed next
-    std::string waiting;  // its SHA-256 while it is not there
-    bool busy = false;    // a step is queued or under way
-    bool again = false;   // something came meanwhile
+    std::string waiting;  // its SHA-256 while it is missing
+    bool busy = false;    // a step is queued or running
+    bool again = false;   // a chunk arrived meanwhile
     uint64_t used = 0;
 };
 
@@ -74,7 +74,7 @@ void Verifier::step(const std::string& id, const std::shared_ptr<Progress>& prog
     }
 }
 
-// Returns whether there may be more to do now; sets `next` to SIZE_MAX where there is nothing more to do ever.
+// Returns whether there may be more to do now; sets `next` to SIZE_MAX where nothing is left to do.
 bool Verifier::hash_next(const std::string& id, Progress& progress) {
     const std::optional<Upload> upload = metadata_.find_upload(id);
     if (!upload || upload->state != State::partial) {
@@ -82,7 +82,7 @@ bool Verifier::hash_next(const std::string& id, Progress& progress) {
         return false;
     }
     const Descriptor& descriptor = upload->descriptor;
-    bool whole = true;  // false: another image has a chunk of this hash, of another length than this descriptor says
+    bool whole = true;  // false: another image has a chunk of this hash with another length than this descriptor says
     if (progress.next < descriptor.chunks.size()) {
         const std::string& chunk = descriptor.chunks[progress.next];
         {

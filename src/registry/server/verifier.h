@@ -13,23 +13,23 @@
 
 namespace registry::server {
 
-// Computes the SHA3-224 of images while they are uploaded: of the leading chunks as they become complete, so that the answer is there soon
-// after the last one. What was hashed is kept in memory only; after a restart an image is hashed from its beginning.
+// Computes the SHA3-224 of images during their upload, over the leading chunks as they are completed, so that the result is known soon
+// after the last one. Hash states are kept in memory only; after a restart an image is hashed from its beginning.
 class Verifier {
 public:
     Verifier(Metadata& metadata, Storage& storage, unsigned threads) : metadata_(metadata), storage_(storage), workers_(threads) {}
 
-    // Hashes what is there of an upload, in the background. To be called when one of its chunks may have come.
+    // Hashes what is stored of an upload, in the background. Call it when one of its chunks may have arrived.
     void advance(const std::string& id);
 
-    // The same for every upload that waits for this chunk.
+    // Does so for every upload that waits for this chunk.
     void stored(const std::string& sha256);
 
     void stop() { workers_.stop(); }
 
 private:
     struct Progress;
-    // Each step hashes one chunk, so that a large image does not keep others waiting.
+    // Each step hashes one chunk, so that a large image does not delay others.
     void step(const std::string& id, const std::shared_ptr<Progress>& progress);
     bool hash_next(const std::string& id, Progress& progress);
     void post(const std::string& id, const std::shared_ptr<Progress>& progress);

@@ -48,7 +48,7 @@ void Watch::body_grew(MHD_Connection* connection, uint64_t bytes) {
 
 void Watch::end_slow() {
     const auto now = Clock::now();
-    const std::lock_guard lock(mutex_);  // held, so that no socket is closed meanwhile and its number given to another
+    const std::lock_guard lock(mutex_);  // held, so that no socket is closed meanwhile and its number reused
     for (auto& [connection, entry] : entries_) {
         const auto age = now - entry.since;
         const auto seconds = static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(age).count());

@@ -9,18 +9,18 @@ struct MHD_Connection;
 
 namespace registry::server {
 
-// The connections, to end those on which a request comes in too slowly. libmicrohttpd's own timeout is only for silence: a byte now and
-// then would keep a connection for ever.
+// Watches the connections, to end those on which a request arrives too slowly. libmicrohttpd's own timeout only covers silence: a byte now
+// and then would keep a connection for ever.
 class Watch {
 public:
-    // A head may take so long, and an idle connection is kept so long; a body may take longer only where it comes at some rate.
+    // How long a head may take, and how long an idle connection is kept; a body may take longer only at a minimum rate.
     explicit Watch(std::chrono::seconds limit) : limit_(limit) {}
 
     void opened(MHD_Connection* connection, int socket);
     void closed(MHD_Connection* connection);
     void body_begins(MHD_Connection* connection);
     void body_grew(MHD_Connection* connection, uint64_t bytes);
-    // The request is there: what follows depends on us, or on how fast the client reads.
+    // The request is complete: its duration now depends on us, or on how fast the client reads.
     void answering(MHD_Connection* connection);
     void idle(MHD_Connection* connection);
 

@@ -17,7 +17,7 @@ public:
     // Returns false after stop: the job will not run.
     bool post(std::function<void()> job);
 
-    // Waits for the jobs under way; drops the others, or runs them with `drain`.
+    // Waits for the running jobs; drops the others, or runs them with `drain`.
     void stop(bool drain = false);
 
 private:

@@ -5,7 +5,7 @@
 namespace runtime {
 
 CpuidRegisters this_cpu(uint32_t leaf, uint32_t subleaf) {
-    // A hypervisor's own leaves, which the compiler's check of the largest leaf knows nothing of.
+    // A hypervisor's own leaves, which the compiler's check of the largest leaf does not cover.
     constexpr uint32_t kHypervisorLeaves = 0x4;
     CpuidRegisters r;
     if (leaf >> 28 == kHypervisorLeaves) {

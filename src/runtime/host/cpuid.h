@@ -16,10 +16,10 @@ struct CpuidRegisters {
 // The CPUID instruction for a leaf and its sub-leaf; zeroes where the CPU has no such leaf.
 using Cpuid = std::function<CpuidRegisters(uint32_t leaf, uint32_t subleaf)>;
 
-// That of the CPU we run on.
+// The CPUID of the CPU that we run on.
 CpuidRegisters this_cpu(uint32_t leaf, uint32_t subleaf);
 
-// Appends the characters of a register; not those that are no text, since a register may be a hypervisor's invention.
+// Appends the characters of a register, except those that are no text: a hypervisor may have made them up.
 void add_text(std::string& to, uint32_t bytes);
 
 }  // namespace runtime

@@ -45,7 +45,7 @@ bool has_word(const std::string& text, std::string_view word) {
     return false;
 }
 
-// None: this is no VM, as far as CPUID says.
+// None: as far as CPUID says, this is no VM.
 const Hypervisor* hypervisor_of(const Cpuid& cpuid) {
     constexpr uint32_t kLeaf = 0x40000000;
     if ((cpuid(1, 0).ecx >> 31 & 1) == 0) return nullptr;
@@ -79,7 +79,7 @@ bool is_container(const Host& host) {
     return false;
 }
 
-// The KVM module's parameter that says it has no nested paging, or runs no real mode, as some hypervisors leave it; empty: none.
+// The KVM module's parameter that shows that it has no nested paging, or cannot run real mode, as some hypervisors leave it; empty: none.
 std::string missing_feature(const Host& host) {
     for (const char* parameter : {"kvm_intel/parameters/ept", "kvm_intel/parameters/unrestricted_guest", "kvm_amd/parameters/npt"}) {
         const std::string value = host_text(host, fs::path("sys/module") / parameter);

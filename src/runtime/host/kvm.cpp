@@ -40,7 +40,7 @@ std::string user_name() {
     return entry ? entry->pw_name : std::to_string(::geteuid());
 }
 
-// Whether the user database has us in a group, whatever groups this process got when its session began.
+// Whether the user database lists us in a group, whatever groups this process got when its session began.
 bool is_member(gid_t gid) {
     const passwd* entry = ::getpwuid(::geteuid());
     if (!entry) return false;
@@ -63,7 +63,7 @@ std::string not_accessible(const std::string& device) {
     return fmt::format("{}: it belongs to group {}; run \"sudo usermod -aG {} {}\" and log in again", text, group, group, user_name());
 }
 
-// What a verdict holds for; another text means that KVM must be judged anew.
+// What a verdict depends on; a different text means that KVM must be judged anew.
 std::string verdict_key() {
     struct stat status {};
     const std::string qemu = base::find_program("qemu-system-x86_64");
@@ -114,7 +114,7 @@ std::string kvm_obstacle(const std::filesystem::path& device) {
 }
 
 awaitable<KvmVerdict> judge_kvm(std::filesystem::path device, std::filesystem::path cache_dir, BootTest boot) {
-    // Not remembered: it is cheap to ask, and the user is about to change it.
+    // Not remembered: the check is cheap, and the user is about to change it.
     KvmVerdict verdict{.works = false, .reason = kvm_obstacle(device)};
     if (!verdict.reason.empty()) co_return verdict;
     if (const auto known = recall(cache_dir)) co_return *known;

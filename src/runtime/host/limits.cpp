@@ -23,25 +23,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// How the two hierarchies of cgroups name the same things.
+// The two hierarchies' names for the same things.
 struct MemoryFiles {
     const char* mount;
     const char* limit;
     const char* usage;
-    std::array<const char*, 2> reclaimable;  // of memory.stat: the page cache, which gives way
+    std::array<const char*, 2> reclaimable;  // of memory.stat: the page cache, which can be reclaimed
 };
 constexpr MemoryFiles kUnified{"sys/fs/cgroup", "memory.max", "memory.current", {"inactive_file", "active_file"}};
 constexpr MemoryFiles kVersion1{
     "sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", {"total_inactive_file", "total_active_file"}};
 
-// The number that a text begins with; none: "max", or no such file.
+// The number at the start of a text; none: "max", or no such file.
 std::optional<uint64_t> number_in(const std::string& text) {
     uint64_t value = 0;
     if (std::from_chars(text.data(), text.data() + text.size(), value).ec != std::errc()) return {};
     return value;
 }
 
-// What a memory cgroup leaves; the largest number where it has no limit.
+// Bytes left in a memory cgroup; the largest number where it has no limit.
 uint64_t left_in(const Host& host, const fs::path& group, const MemoryFiles& files) {
     const auto limit = number_in(host_text(host, group / files.limit));
     const auto usage = number_in(host_text(host, group / files.usage));
@@ -56,7 +56,7 @@ uint64_t left_in(const Host& host, const fs::path& group, const MemoryFiles& fil
     return *limit - std::min(*limit, used);
 }
 
-// The least that the memory cgroups around us leave.
+// Bytes left in the fullest of the memory cgroups around us.
 uint64_t left_in_cgroups(const Host& host) {
     uint64_t least = UINT64_MAX;
     for (const vm::OwnCgroup& own : vm::parse_own_cgroups(host_text(host, "proc/self/cgroup"))) {
@@ -70,7 +70,7 @@ uint64_t left_in_cgroups(const Host& host) {
     return least;
 }
 
-// Whether no limit holds for us: CAP_IPC_LOCK.
+// Whether we are exempt from the limit: CAP_IPC_LOCK.
 bool may_lock_all() {
     constexpr unsigned kIpcLock = 14;
     constexpr std::string_view kKey = "CapEff:\t";
@@ -84,8 +84,8 @@ bool may_lock_all() {
 }  // namespace
 
 void raise_descriptor_limit() {
-    // A VM has some 40 of its own, and the numbers of some of ours begin at 256. What a guest opens on its volumes comes on top: QEMU
-    // closes some to open others where it must.
+    // A VM has some 40 of its own, and some of our own numbers begin at 256. Files that a guest opens on its volumes come on top; where it
+    // must, QEMU closes some to open others.
     constexpr rlim_t kLeast = 512;
     constexpr rlim_t kWanted = 65536;
     const rlim_t most = base::hard_limit(RLIMIT_NOFILE);

@@ -12,8 +12,8 @@
 namespace runtime {
 namespace {
 
-// The features that are bits of one register, from bit 0 on, in CPUID's own names as the offers on the market write them; "-" stands for a
-// bit that is reserved or that no offer names.
+// The features that are bits of one register, from bit 0 on, in CPUID's own names as offers on the market write them; "-" stands for a bit
+// that is reserved or that no offer names.
 constexpr std::string_view kLeaf1Ecx =
     "sse3 pclmulqdq dtes64 monitor dscpl vmx smx eist tm2 ssse3 cnxtid - fma cmpxchg16b - pdcm "
     "- pcid dca sse41 sse42 x2apic movbe popcnt tsc_deadline aesni xsave osxsave avx f16c rdrand hypervisor";

@@ -8,7 +8,7 @@
 
 namespace runtime {
 
-// What an offer says of a CPU (docs/spec/exe-unit.md, offer-template).
+// The description of a CPU in an offer (docs/spec/exe-unit.md, offer-template).
 struct Cpu {
     std::string vendor;
     std::string brand;
@@ -18,8 +18,8 @@ struct Cpu {
 
 Cpu describe_cpu(const Cpuid& cpuid);
 
-// The JSON object that offer-template prints, without the newline; `gpu` is what the self-test image says of the GPU, if there is one.
-// Throws base::Error where it is no JSON object.
+// The JSON object that offer-template prints, without the newline; `gpu` is the self-test image's description of the GPU, if there is one.
+// Throws base::Error where that is no JSON object.
 std::string offer_json(const Cpu& cpu, const std::optional<std::string>& gpu);
 
 }  // namespace runtime

@@ -23,7 +23,7 @@ constexpr const char* kDevices = "sys/bus/pci/devices";
 constexpr unsigned kDisplay = 0x03;  // classes, the first of their three bytes
 constexpr unsigned kBridge = 0x06;
 
-// "0000:01:00.0". Nothing but digits gets into a path or QEMU's options.
+// "0000:01:00.0". Only hexadecimal digits can get into a path or QEMU's options.
 std::string full_address(const std::string& text) {
     static const std::regex kForm("(?:([0-9a-fA-F]{1,4}):)?([0-9a-fA-F]{1,2}):([0-9a-fA-F]{1,2})\\.([0-7])");
     std::smatch parts;
@@ -32,7 +32,7 @@ std::string full_address(const std::string& text) {
     return fmt::format("{:04x}:{:02x}:{:02x}.{:x}", number(1), number(2), number(3), number(4));
 }
 
-// The name that a link in sysfs ends with; empty where there is none.
+// The last name of a link in sysfs; empty where there is none.
 std::string link_name(const fs::path& link) {
     std::error_code error;
     return fs::read_symlink(link, error).filename();
@@ -49,7 +49,7 @@ std::string bind_it(const std::string& address) {
     return fmt::format("give it to {} (sudo driverctl set-override {} {})", kDriver, address, kDriver);
 }
 
-// All devices of a group can reach each other's memory: the kernel gives a VM one only where no driver of the host has another.
+// All devices of a group can reach each other's memory: the kernel gives a VM one only where no host driver uses another.
 void check_group(const fs::path& devices, const HostDevice& device, const fs::path& group) {
     for (const auto& entry : fs::directory_iterator(group / "devices")) {
         const std::string address = entry.path().filename();

@@ -17,7 +17,7 @@ constexpr size_t kIpv6 = 16;
     throw exeunit::RequestError(ya_runtime_api::Error::BAD_REQUEST, "'" + text + "' is not " + what);
 }
 
-// The number of leading one bits; throws where another one bit follows.
+// The number of leading one bits; throws where a one bit follows a zero.
 uint32_t prefix_of(const Address& mask, const std::string& text) {
     uint32_t prefix = 0;
     for (const char c : mask)

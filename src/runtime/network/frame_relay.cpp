@@ -34,7 +34,7 @@ struct Relay {
     Local::socket machine;
 };
 
-// The other direction is useless now too: a frame may have been cut.
+// The other direction is useless now too: it may have stopped within a frame.
 void close(Relay& relay) {
     boost::system::error_code ignored;
     relay.peer.close(ignored);
@@ -70,7 +70,7 @@ awaitable<void> pump_in(std::shared_ptr<Relay> relay) {
         const auto [write_error, written] = co_await asio::async_write(relay->machine, data, kQuietly);
         if (write_error) break;
     }
-    // Ours is closed first where it is the VM that has ended.
+    // Ours is closed first where the VM has ended.
     if (end && end != asio::error::operation_aborted) spdlog::warn("{}: the other end has gone: {}", relay->card, end.message());
     if (filter.dropped() > 0) spdlog::warn("{}: {} frames that were too short or too long were dropped", relay->card, filter.dropped());
     close(*relay);

@@ -27,7 +27,7 @@ namespace {
 
 constexpr uint32_t kVpnMtu = 1220;
 constexpr uint32_t kInetMtu = 65280;
-constexpr int kSocketBuffer = 1 << 20;  // a burst of frames must not be dropped while the other end does not run
+constexpr int kSocketBuffer = 1 << 20;  // a burst of frames must not be dropped while the other end is not scheduled
 constexpr time_t kConnectLimitS = 2;
 constexpr size_t kMaxHostName = 253;
 
@@ -35,14 +35,14 @@ std::string text_of(const asio::ip::address& address, uint16_t port) {
     return (address.is_v6() ? "[" + address.to_string() + "]" : address.to_string()) + ":" + std::to_string(port);
 }
 
-// A copy of a socket that outlives the asio object, blocking as programs expect their descriptors to be.
+// A copy of a socket that outlives the asio object; blocking, as programs expect of inherited descriptors.
 base::UniqueFd detach(auto& socket) {
     socket.native_non_blocking(false);
     return base::UniqueFd(socket.release());
 }
 
-// The socket takes nothing that is shorter than a frame: an empty datagram is the end of the link for QEMU. What is left out here and what
-// finds no room in the socket is counted by the kernel.
+// The socket refuses anything shorter than a frame: QEMU takes an empty datagram for the end of the link. The kernel counts what is refused
+// and what finds no room in the socket.
 void accept_frames_alone(int fd) {
     constexpr uint32_t kUdpHeader = 8;  // the filter sees it too
     std::array<sock_filter, 4> program = {{
@@ -62,7 +62,7 @@ void open_udp(const Endpoint& endpoint, Link& link) {
     socket.set_option(asio::socket_base::send_buffer_size(kSocketBuffer));
     socket.set_option(asio::socket_base::receive_buffer_size(kSocketBuffer));
     accept_frames_alone(socket.native_handle());
-    socket.connect(peer);  // binds it too; from now on it takes datagrams of this peer alone
+    socket.connect(peer);  // also binds it; from now on it takes only this peer's datagrams
     link.endpoint.set_udp_datagram(text_of(socket.local_endpoint().address(), socket.local_endpoint().port()));
     link.socket = detach(socket);
     link.kind = vm::Card::Kind::udp;
@@ -73,7 +73,7 @@ void set_send_timeout(int fd, time_t seconds) {
     if (::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time) < 0) base::throw_errno("cannot set a socket's time-out");
 }
 
-// The link of a card whose frames a relay of ours passes on.
+// The link of a card whose frames we relay.
 template <typename PeerOrAcceptor>
 void relay(PeerOrAcceptor other_end, Link& link) {
     auto [ours, machines] = base::socket_pair();
@@ -85,7 +85,7 @@ void relay(PeerOrAcceptor other_end, Link& link) {
 void open_tcp(const asio::any_io_executor& executor, const Endpoint& endpoint, Link& link) {
     const asio::ip::tcp::endpoint peer(asio::ip::make_address(endpoint.host), endpoint.port);
     asio::ip::tcp::socket socket(executor, peer.protocol());
-    // Not asio's connect, which would wait for minutes where nobody answers; the send time-out bounds this one.
+    // Not asio's connect, which would wait for minutes where nobody answers; here the send timeout bounds it.
     set_send_timeout(socket.native_handle(), kConnectLimitS);
     if (::connect(socket.native_handle(), peer.data(), static_cast<socklen_t>(peer.size())) < 0)
         throw base::Error(base::errno_text(errno == EINPROGRESS ? ETIMEDOUT : errno));
@@ -143,7 +143,7 @@ void add_network(agent::Network& result, const api::Network& network, api::Netwo
     if (destination.size() != own.size())
         throw exeunit::RequestError(api::Error::BAD_REQUEST,
                                     "'" + network.addr() + "' and '" + network.if_addr() + "' are of different kinds");
-    // The route to the card's own network comes with the address.
+    // The address brings the route to the card's own network.
     const bool own_network = network_of(destination, prefix) == network_of(own, prefix);
     const bool through_gateway = !network.gateway().empty() && parse_address(network.gateway()) != own;
     if (through_gateway || !own_network) add_route(result, destination, prefix, through_gateway ? network.gateway() : "");
@@ -161,7 +161,7 @@ Endpoint parse_endpoint(const std::string& url) {
         Endpoint endpoint{.kind = kind, .host = {}, .port = 0};
         if (kind == Endpoint::Kind::tcp_listen) {
             if (rest.empty()) return endpoint;
-            break;  // the port is ours to choose
+            break;  // we may choose another port
         }
         const size_t colon = rest.rfind(':');
         if (colon == std::string_view::npos) break;
@@ -226,7 +226,7 @@ agent::Network network_request(const api::CreateNetwork& request, const Link& li
     result.set_card(link.name);
     for (const api::Network& network : request.networks())
         add_network(result, network, link.interface);
-    // Peers know the card by the address that the first network gave it.
+    // Peers know the card by its address in the first network.
     if (!link.configured && result.addresses_size() > 0) result.set_mac(mac_for(result.addresses(0).address()));
     for (const auto& [name, address] : request.hosts()) {
         check_host(name, address);

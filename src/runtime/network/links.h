@@ -19,27 +19,27 @@ struct Endpoint {
     uint16_t port = 0;  // of tcp-listen 0
 };
 
-// From udp://IP:PORT, tcp-connect://IP:PORT or tcp-listen://. Throws base::Error that names the text.
+// Parses udp://IP:PORT, tcp-connect://IP:PORT or tcp-listen://. Throws base::Error that names the text.
 Endpoint parse_endpoint(const std::string& url);
 
-// A card that the command line asked for, and the runtime's end of its link.
+// A card from the command line, and our end of its link.
 struct Link {
     ya_runtime_api::NetworkInterface interface = ya_runtime_api::VPN;
     size_t card = 0;   // of vm::Machine::cards
     std::string name;  // in the guest
     uint32_t mtu = 0;
-    ya_runtime_api::NetworkEndpoint endpoint;  // what a Network request is answered with
+    ya_runtime_api::NetworkEndpoint endpoint;  // the answer to a Network request
     vm::Card::Kind kind = vm::Card::Kind::udp;
     base::UniqueFd socket;    // for the VM
     bool configured = false;  // by a request
 };
 
-// Opens the links of both endpoints, URLs as parse_endpoint takes them; empty: none. A peer of tcp-listen is waited for in the background.
+// Opens the links of both endpoints, URLs as parse_endpoint takes them; empty: none. Waits for a peer of tcp-listen in the background.
 // Throws base::Error.
 std::vector<Link> open_links(const boost::asio::any_io_executor& executor, const std::string& vpn_endpoint,
                              const std::string& inet_endpoint);
 
-// Logs how many datagrams each link has dropped. The streams' relays log their own.
+// Logs how many datagrams each link has dropped. The relays of streams log their own.
 void log_dropped_frames(const std::vector<Link>& links);
 
 vm::Card make_card(const Link& link);         // with a copy of the socket

@@ -27,8 +27,8 @@ constexpr const char* kMkfs = "mkfs.ext4";
 void format(int fd, const std::string& errors) {
     if (base::find_program(kMkfs).empty())
         throw base::Error(std::string(kMkfs) + " is not installed; on Debian: apt-get install e2fsprogs");
-    // No journal: the disk does not outlive its VM. No reserved blocks: they would be missing from what was paid for. A new sparse file is
-    // zero everywhere, so neither mkfs nor, later and in the background, the guest's kernel has inode tables to clear.
+    // No journal: the disk does not outlive its VM. No reserved blocks: they would be missing from the space that was paid for. A new
+    // sparse file is zero everywhere, so neither mkfs nor, later in the background, the guest's kernel needs to clear inode tables.
     const base::Finished made =
         base::run({kMkfs, "-q", "-F", "-b", "4096", "-m", "0", "-O", "^has_journal,^resize_inode", "-E",
                    "assume_storage_prezeroed=1,nodiscard,root_owner=0:0", "-e", errors.empty() ? "continue" : errors,

@@ -21,21 +21,21 @@ namespace {
 constexpr const char* kMode = "user.virtfs.mode";
 constexpr const char* kUid = "user.virtfs.uid";
 constexpr const char* kGid = "user.virtfs.gid";
-constexpr const char* kAgreed = "user.virtfs.gvmkit.agreed";  // ours: the rwx bits that both sides had last
+constexpr const char* kAgreed = "user.virtfs.gvmkit.agreed";  // ours: the rwx bits that both sides agreed on last
 
 constexpr mode_t kBits = 0777;
 constexpr const char* kStaged = ".taken-over";
 
-// One inode, whatever happens to its name meanwhile.
+// One inode, whatever happens to its name.
 class Inode {
 public:
     Inode(int fd, const struct stat& st) : path_("/proc/self/fd/" + std::to_string(fd)), mode_(st.st_mode) {}
 
     mode_t mode() const { return mode_ & 07777; }
     mode_t type() const { return mode_ & S_IFMT; }
-    // What QEMU needs to read and write the entry and its attributes; also what it creates entries with.
+    // What QEMU needs to access the entry and its attributes; also the mode of entries that it creates.
     mode_t needed() const { return type() == S_IFDIR ? 0700 : 0600; }
-    // What an archiver of the host's needs.
+    // What an archiver on the host needs.
     mode_t readable() const { return needed() & 0500; }
 
     void set_mode(mode_t mode) {
@@ -44,7 +44,7 @@ public:
         mode_ = type() | mode;
     }
 
-    // Nothing where there is none of that size.
+    // Nothing where there is no attribute of that size.
     std::optional<uint32_t> number(const char* name) {
         uint32_t value = 0;
         ssize_t size = ::getxattr(path_.c_str(), name, &value, sizeof value);
@@ -72,8 +72,7 @@ private:
     mode_t mode_;
 };
 
-// The rwx bits that both sides shall have; writes what the attributes lack. Nothing where the entry is of another type for the guest, a
-// symbolic link for one.
+// The rwx bits that both sides shall have; writes missing attributes. Nothing where the guest sees another type, such as a symbolic link.
 std::optional<mode_t> agree(Inode& inode, const GuestOwner& owner) {
     const mode_t host = inode.mode();
     const std::optional<uint32_t> guest = inode.number(kMode);
@@ -111,7 +110,7 @@ Entry settle_inode(base::UniqueFd fd, const struct stat& st, const EntryRules& r
     return entry;
 }
 
-// Replaces the link with what is staged, by an exchange: the host may have put something else there meanwhile, which must stay.
+// Swaps the link with the staged file: the host may have put something else there meanwhile, which must stay.
 void replace_link(int link, int folder, const std::string& name, int staging) {
     const auto exchange = [&] { return ::renameat2(staging, kStaged, folder, name.c_str(), RENAME_EXCHANGE); };
     if (exchange() < 0) {
@@ -128,7 +127,7 @@ void replace_link(int link, int folder, const std::string& name, int staging) {
     (void)::unlinkat(staging, kStaged, 0);
 }
 
-// Puts in place of a symbolic link of the host's the file that is one for the guest. It is made where the guest does not see it.
+// Replaces a host's symbolic link by the file that is a link for the guest. It is made where the guest does not see it.
 void take_over_link(int link, int folder, const std::string& name, const EntryRules& rules) {
     char target[PATH_MAX];
     const ssize_t size = ::readlinkat(link, "", target, sizeof target);

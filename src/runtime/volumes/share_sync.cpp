@@ -42,7 +42,7 @@ public:
         thread_.join();
     }
 
-    // Syncs on the thread, after what was asked of it before. `more_running` processes more (or fewer) run from then on.
+    // Syncs on the thread, after everything requested before. From then on `more_running` more (or fewer) processes run.
     static awaitable<void> sync(std::shared_ptr<State> self, int more_running) {
         const auto done = std::make_shared<bool>(false);
         const auto finished = std::make_shared<base::Event>(self->executor_);
@@ -82,7 +82,7 @@ private:
     }
 
     asio::any_io_executor executor_;
-    ShareWatcher tree_;                       // the thread's, but for `stop`
+    ShareWatcher tree_;                       // the thread's, except for `stop`
     int running_ = 0;                         // the thread's
     asio::posix::stream_descriptor changes_;  // tree_'s events
     asio::steady_timer pause_;

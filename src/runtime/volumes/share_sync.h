@@ -9,9 +9,9 @@
 
 namespace runtime {
 
-// Keeps what guest and host see of the host volumes in agreement (docs/spec/exe-unit.md, "TRANSFER and the volume"; share_watcher.h), on a
-// thread of its own, so that a long sync holds nothing else up. It syncs before and after each process, and in between a moment after
-// something has changed, for the entrypoint and for children that outlive their process.
+// Keeps the guest's and the host's view of the host volumes in agreement (docs/spec/exe-unit.md, "TRANSFER and the volume";
+// share_watcher.h), on its own thread, so that a long sync delays nothing else. It syncs before and after each process, and in between a
+// moment after a change, for the entrypoint and for children that outlive their process.
 class ShareSync {
 public:
     // `share` is the folder of all host volumes, `staging` one on the same file system that the guest does not see. Throws base::Error.
@@ -21,9 +21,9 @@ public:
     ShareSync(const ShareSync&) = delete;
     ShareSync& operator=(const ShareSync&) = delete;
 
-    // To be awaited before a process is started: what the host put into the volumes is there for it.
+    // Await it before a process is started: what the host put into the volumes is visible to it.
     boost::asio::awaitable<void> process_starts();
-    // To be awaited when it has ended, or was not started after all: what it wrote is there for the host.
+    // Await it when the process has ended, or was not started after all: what it wrote is visible to the host.
     boost::asio::awaitable<void> process_ended();
 
 private:

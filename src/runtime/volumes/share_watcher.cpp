@@ -19,7 +19,7 @@ namespace runtime {
 namespace {
 
 constexpr uint32_t kEvents = IN_CREATE | IN_ATTRIB | IN_MOVED_TO | IN_ONLYDIR;
-constexpr size_t kMaxChanged = 50'000;  // names in memory; more are cheaper to find by a walk
+constexpr size_t kMaxChanged = 50'000;  // names in memory; beyond that a walk is cheaper
 
 }  // namespace
 
@@ -39,13 +39,13 @@ void ShareWatcher::sync(bool in_use) {
     if (!lost_ && changed_.empty() && in_use == in_use_) return;
     failures_ = 0;
     if (!in_use && !in_use_) {
-        // The supervisor may be reading: what need not change is left alone. What needs a walk waits for the next command.
+        // The supervisor may be reading: leave alone what need not change. What needs a walk waits for the next command.
         if (!lost_) settle_changed();
         return;
     }
     if (!in_use_) {
         settle_narrow(true);
-        read_events();  // those of our own
+        read_events();  // our own changes
         in_use_ = true;
     }
     if (lost_) {
@@ -59,13 +59,13 @@ void ShareWatcher::sync(bool in_use) {
     }
 }
 
-// Takes over what has happened. At rest the changes of narrow entries are our own, or are seen when they are widened for the next command.
+// Takes over the events. At rest, changes of narrow entries are our own, or are seen when they are widened for the next command.
 void ShareWatcher::read_events() {
     alignas(inotify_event) char buffer[64 << 10];
     for (;;) {
         const ssize_t size = events_ ? ::read(events_.get(), buffer, sizeof buffer) : 0;
         if (size <= 0) return;
-        if (!watched_) continue;  // the ends of the watches that were given up, with which the queue would stay readable
+        if (!watched_) continue;  // the ends of abandoned watches, which would keep the queue readable
         for (const char* at = buffer; at < buffer + size;) {
             const auto* event = reinterpret_cast<const inotify_event*>(at);
             at += sizeof(inotify_event) + event->len;
@@ -97,7 +97,7 @@ void ShareWatcher::walk() {
     changed_.clear();
     narrow_.clear();
     changed_count_ = narrow_count_ = 0;
-    lost_ = true;  // so that the events of what has been forgotten are read and dropped
+    lost_ = true;  // so that events of forgotten folders are read and dropped
     read_events();
     lost_ = full_ = false;
 
@@ -132,12 +132,12 @@ void ShareWatcher::scan(int folder) {
 void ShareWatcher::settle_changed() {
     constexpr int kTries = 3;
     for (int i = 0; i < kTries && !changed_.empty() && !lost_; i++) {
-        // Of folders that were moved the way to them is known when the outermost has been found under its new name.
+        // The way to a moved folder is known once the outermost one has been found under its new name.
         while (settle_once() && !changed_.empty()) {
         }
         if (!changed_.empty()) read_events();
     }
-    // What is not found now has left the share, or lies at rest behind what is closed.
+    // What is not found now has left the share, or is at rest below a closed folder.
     if (!in_use_ && !changed_.empty()) lost_ = true;
     for (const auto& [folder, _] : std::exchange(changed_, {}))
         forget(folder);
@@ -145,7 +145,7 @@ void ShareWatcher::settle_changed() {
     scan_new();
 }
 
-// Settles what has changed in all folders that are where they should be; false where there was none.
+// Settles the changes in all folders that are where they should be; returns false where there were none.
 bool ShareWatcher::settle_once() {
     bool any = false;
     changed_count_ = 0;
@@ -160,7 +160,7 @@ bool ShareWatcher::settle_once() {
     return any;
 }
 
-// Gives the narrow entries their own modes, or those that QEMU needs. A folder that is closed must come after what is in it.
+// Gives the narrow entries their own modes, or those that QEMU needs. A closed folder must come after its contents.
 void ShareWatcher::settle_narrow(bool in_use) {
     std::vector<std::tuple<size_t, int, std::string>> entries;
     std::vector<const std::string*> names_to;
@@ -200,7 +200,7 @@ void ShareWatcher::settle_and_adopt(int fd, int folder, const std::string& name)
     if (entry.kind == Entry::Kind::folder) adopt(folder, name, entry);
 }
 
-// A folder that was found under a name: a new one, or one that has been moved.
+// A folder found under a name: a new one, or a moved one.
 void ShareWatcher::adopt(int parent, const std::string& name, const Entry& entry) {
     const int number = watch(entry.folder.get());
     if (number < 0) return;
@@ -235,7 +235,7 @@ void ShareWatcher::forget(int folder) {
     }
 }
 
-// The names that lead from a folder up to the share; false where there is no such way.
+// The names that lead from a folder up to the share; returns false where there is no such way.
 bool ShareWatcher::path_to(int folder, std::vector<const std::string*>& names) const {
     names.clear();
     for (int at = folder; at != top_;) {

@@ -13,37 +13,38 @@
 
 namespace runtime {
 
-// The folder that a VM shares by 9p, and what has changed below it. inotify tells: it reports QEMU's calls and the supervisor's alike, and
-// has queued them when the call returns. So a sync costs what was changed and not what is there. Only the first one walks the whole tree,
-// and those where events were lost or the host's limit of watches was reached. Every folder is reached from the share's own by openat, name
-// by name, without following anything, and is the one that was meant (its inode).
+// The folder that a VM shares by 9p, and the changes below it. inotify reports QEMU's calls and the supervisor's alike, and has queued them
+// when the call returns. So the cost of a sync depends on the changes and not on the number of files. Only the first sync walks the
+// complete tree, and those after lost events or at the host's limit of watches. Every folder is reached from the share's own by openat,
+// name by name, without following links, and checked by its inode.
 //
-// Not of one thread, but one at a time; `stop` is of any.
+// For one thread at a time; any thread may call `stop`.
 class ShareWatcher {
 public:
-    // Folders that are watched; what lies in more keeps the modes that QEMU gave it (0600, 0700).
+    // Folders that are watched; entries of others keep the modes that QEMU gave them (0600, 0700).
     static constexpr size_t kMaxFolders = 100'000;
-    // Levels below the share; deeper ones keep those modes too, since each folder is reached from the top.
+    // Levels below the share; deeper entries keep those modes too, since each folder is reached from the top.
     static constexpr size_t kMaxDepth = 512;
-    // Entries whose own mode would keep QEMU out that get it exactly; more keep the owner's rw. They are what each command has to change.
+    // Entries whose exact mode would keep QEMU out and that get it anyway at rest; others keep the owner's rw. Each command has to change
+    // them.
     static constexpr size_t kMaxNarrow = 2000;
 
     // `staging` is a folder on the same file system that the guest does not see. Throws base::Error.
     ShareWatcher(const std::filesystem::path& share, const std::filesystem::path& staging, GuestOwner owner);
 
-    // Readable when something has changed; none where that is not told.
+    // Readable when something has changed; none where changes are not reported.
     const base::UniqueFd& events() const { return events_; }
 
-    // Settles (mapped_entry.h) whatever has changed before the call. `in_use`: the guest runs something. What cannot be settled is logged,
-    // not thrown.
+    // Settles (mapped_entry.h) everything that changed before the call. `in_use`: the guest runs something. Failures are logged, not
+    // thrown.
     void sync(bool in_use);
 
-    // Lets a running sync return early, and all later ones at once.
+    // Makes a running sync return early, and all later ones at once.
     void stop() { stopped_ = true; }
 
 private:
     using Names = std::unordered_map<int, std::unordered_set<std::string>>;  // by folder
-    // By its watch, or a number of our own where nothing is watched.
+    // Its watch, or a number of our own where it is not watched.
     struct Folder {
         int parent = -1;
         std::string name = {};
@@ -73,7 +74,7 @@ private:
     bool watched_ = true;
     bool lost_ = true;  // what has changed is not known
     bool in_use_ = false;
-    bool full_ = false;  // there are more folders than are watched
+    bool full_ = false;  // there are more folders than can be watched
     std::atomic<bool> stopped_ = false;
     int top_ = -1;
     int last_unwatched_ = 1 << 30;  // above all watches

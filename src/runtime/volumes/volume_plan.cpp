@@ -90,7 +90,7 @@ Volume parse_volume(const std::string& path, const json& value) {
     throw base::Error("\"" + kind + "\" is not one of host, ram and storage");
 }
 
-// "/" for each way to write the root.
+// "/" once for each way to write to the root.
 std::string normal_path(const std::string& path) {
     const bool root = path.find_first_not_of('/') == std::string::npos;
     return root ? "/" : gvmi::normal_volume_path(path);
@@ -111,7 +111,7 @@ std::map<std::string, Volume> parse_override(std::string_view text) {
     return volumes;
 }
 
-// Whether files of `folder` can have attributes; the share keeps owners, modes and types in them.
+// Whether files of `folder` can have attributes, in which the share keeps owners, modes and types.
 void check_xattrs(const std::filesystem::path& folder, const std::filesystem::path& workdir) {
     constexpr const char* kName = "user.gvmkit.test";
     if (::setxattr(folder.c_str(), kName, "1", 1, 0) == 0) {
@@ -126,7 +126,7 @@ void check_xattrs(const std::filesystem::path& folder, const std::filesystem::pa
     base::throw_errno("cannot set an extended attribute of ", folder);
 }
 
-// Gives the root's disk what the storage volumes leave of the budget, and refuses what does not fit into it.
+// Gives the root's disk what the storage volumes leave of the budget, and refuses what does not fit.
 void share_out(VolumePlan& plan, uint64_t budget) {
     uint64_t taken = 0;
     for (const Volume& volume : plan.volumes)

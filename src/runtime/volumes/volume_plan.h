@@ -11,7 +11,7 @@ namespace runtime {
 // One mount of the VM over its images: the root's writable layer (path "/"), or a volume.
 struct Volume {
     enum class Kind {
-        host,    // a folder below the workdir, which the supervisor reads and writes
+        host,    // a folder below the workdir, which the supervisor accesses
         ram,     // a tmpfs
         storage  // an ext4 disk image in the workdir
     };
@@ -37,14 +37,14 @@ constexpr std::string_view kStorageFolder = "storage";
 bool has_host_volume(const VolumePlan& plan);
 
 // What a VM mounts: the image's volumes, changed by --volume-override (docs/spec/exe-unit.md, deploy: JSON text, empty for none).
-// `storage_bytes` are for all its disks: storage volumes take their sizes from them and the root what is left, kSmallestRoot at least,
-// unless the override gives the root a size or memory. A sum that is over by up to 5 % is taken, since the supervisor rounds sizes to one
-// decimal. Names are new at each call. Throws base::Error that names the path and the reason.
+// `storage_bytes` is the budget for all its disks: storage volumes take their sizes from it, and the root gets the rest, at least
+// kSmallestRoot, unless the override gives the root a size or memory. A sum of up to 5 % over the budget is accepted, since the supervisor
+// rounds sizes to one decimal. Names are new at each call. Throws base::Error that names the path and the reason.
 VolumePlan plan_volumes(const std::vector<std::string>& image_volumes, std::string_view override_json, uint64_t storage_bytes);
 constexpr uint64_t kSmallestRoot = 16 << 20;
 
 // Makes the folders and disk images of the plan below `workdir`. Throws base::Error, also where there are host volumes and the file system
-// has no user xattrs, in which the share keeps what the guest sees of owners and modes.
+// has no user xattrs, in which the share keeps the owners and modes that the guest sees.
 void make_volumes(const VolumePlan& plan, const std::filesystem::path& workdir);
 
 // Makes the disk image of a storage volume. Throws base::Error.
