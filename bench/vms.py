@@ -55,7 +55,7 @@ def make_image(build, image, programs):
 
 
 class Machine:
-    """How VMs are started here: the runtime with all that a provider's command line has (an image with a volume, a scratch disk, a VPN card),
+    """How VMs are started here: the runtime with all that a provider's command line has (an image with a volume, a writable disk, a VPN card),
     in work folders and with a cache of the bench's own."""
 
     def __init__(self, build, work, accelerator):

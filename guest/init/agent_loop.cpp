@@ -93,7 +93,7 @@ void AgentLoop::take(const agent::Request& request) {
         case agent::Request::kCredit:
             return processes_.grant(request.credit());
         case agent::Request::kNetwork: {
-            if (!ground_) return answer(port_, id, bad_request({"the VM has not been set up"}));
+            if (!defaults_) return answer(port_, id, bad_request({"the VM has not been set up"}));
             Status status = configure_card(request.network());
             if (status.ok()) status = add_hosts({request.network().hosts().begin(), request.network().hosts().end()});
             return answer(port_, id, status);
@@ -111,22 +111,22 @@ void AgentLoop::take(const agent::Request& request) {
 }
 
 void AgentLoop::take_setup(uint64_t id, const agent::Setup& setup) {
-    if (ground_) return answer(port_, id, bad_request({"the VM has been set up already"}));
-    Result<SetupResult> made = set_up(setup);
+    if (defaults_) return answer(port_, id, bad_request({"the VM has been set up already"}));
+    Result<SetupResult> result = set_up(setup);
     agent::Reply reply;
-    reply.mutable_steps()->Assign(made.value.steps.begin(), made.value.steps.end());
-    if (made.ok()) {
-        ground_ = std::move(made.value.ground);
-        reply.mutable_user()->set_uid(ground_->user.uid);
-        reply.mutable_user()->set_gid(ground_->user.gid);
+    reply.mutable_steps()->Assign(result.value.steps.begin(), result.value.steps.end());
+    if (result.ok()) {
+        defaults_ = std::move(result.value.defaults);
+        reply.mutable_user()->set_uid(defaults_->user.uid);
+        reply.mutable_user()->set_gid(defaults_->user.gid);
     }
-    for (const std::string& problem : made.value.problems)
+    for (const std::string& problem : result.value.problems)
         log(port_, problem);
-    answer(port_, id, made.status, std::move(reply));
+    answer(port_, id, result.status, std::move(reply));
 }
 
 void AgentLoop::take_exec(uint64_t id, const agent::Exec& exec) {
-    if (!ground_) return answer(port_, id, bad_request({"the VM has not been set up"}));
+    if (!defaults_) return answer(port_, id, bad_request({"the VM has not been set up"}));
     if (shutdown_) return answer(port_, id, bad_request({"the VM is shutting down"}));
     if (exec.bin().empty()) return answer(port_, id, bad_request({"there is no program to run"}));
     const auto cut_short = [](const std::string& text) { return text.find('\0') != std::string::npos; };
@@ -134,12 +134,12 @@ void AgentLoop::take_exec(uint64_t id, const agent::Exec& exec) {
         return answer(port_, id, bad_request({"a path or an argument has a zero byte in it"}));
     Program program;
     program.name = exec.bin();
-    program.candidates = candidates(exec.bin(), ground_->path);
+    program.candidates = candidates(exec.bin(), defaults_->path);
     program.args.assign(exec.args().begin(), exec.args().end());
     if (program.args.empty()) program.args = {exec.bin()};  // programs rely on an argv[0]
-    program.environment = &ground_->environment;
-    program.work_dir = exec.work_dir().empty() ? ground_->work_dir : exec.work_dir();
-    program.user = &ground_->user;
+    program.environment = &defaults_->environment;
+    program.work_dir = exec.work_dir().empty() ? defaults_->work_dir : exec.work_dir();
+    program.user = &defaults_->user;
     processes_.start(id, exec, std::move(program));
 }
 

@@ -30,7 +30,7 @@ private:
     Port port_;
     Memory memory_;
     Processes processes_;
-    std::optional<ProcessDefaults> ground_;  // since Setup
+    std::optional<ProcessDefaults> defaults_;  // since Setup
     std::optional<Shutdown> shutdown_;
     uint64_t shutdown_id_ = 0;
 };

@@ -97,8 +97,8 @@ Result<Identity> furnish(int root, const agent::Setup& setup, Stopwatch& watch, 
 }  // namespace
 
 Result<SetupResult> set_up(const agent::Setup& setup) {
-    SetupResult made;
-    Stopwatch watch(made.steps);
+    SetupResult result;
+    Stopwatch watch(result.steps);
     if (Status status = add_seed(setup.seed()); !status.ok()) return status;
     if (Status status = set_clock(setup.wall_clock_ns()); !status.ok()) return status;
     if (::sethostname(setup.hostname().data(), setup.hostname().size()) < 0)
@@ -108,22 +108,22 @@ Result<SetupResult> set_up(const agent::Setup& setup) {
     const Result<base::UniqueFd> root = make_root(setup);
     if (!root.ok()) return root.status;
     watch.lap("root mounted");
-    made.problems = load_modules();
+    result.problems = load_modules();
     if (setup.root_case() == agent::Setup::kRootRam) {
         if (Status status = remove_placeholder_disk(); !status.ok()) return status;
     }
-    Result<Identity> user = furnish(root.value.get(), setup, watch, made.problems);
+    Result<Identity> user = furnish(root.value.get(), setup, watch, result.problems);
     if (!user.ok()) return user.status;
     if (Status status = name_cards(setup.cards()); !status.ok()) return status;
     watch.lap("network cards named");
     if (Status status = switch_root(root.value.get()); !status.ok()) return status;
 
-    ProcessDefaults& ground = made.ground;
-    ground.environment = environment(setup.env(), user.value.home, setup.hostname());
-    ground.path = value_of(ground.environment, "PATH");
-    ground.work_dir = setup.working_dir().empty() ? "/" : setup.working_dir();
-    ground.user = std::move(user.value);
-    return made;
+    ProcessDefaults& defaults = result.defaults;
+    defaults.environment = environment(setup.env(), user.value.home, setup.hostname());
+    defaults.path = value_of(defaults.environment, "PATH");
+    defaults.work_dir = setup.working_dir().empty() ? "/" : setup.working_dir();
+    defaults.user = std::move(user.value);
+    return result;
 }
 
 }  // namespace init

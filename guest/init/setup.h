@@ -17,7 +17,7 @@ struct ProcessDefaults {
 };
 
 struct SetupResult {
-    ProcessDefaults ground;
+    ProcessDefaults defaults;
     std::vector<agent::Step> steps;     // where the time went
     std::vector<std::string> problems;  // what the image prevented but is no reason not to start
 };

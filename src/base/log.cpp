@@ -107,17 +107,17 @@ spdlog::level::level_enum log_level(std::string_view directives, std::string_vie
         const std::string_view directive = trimmed(directives.substr(0, end));
         directives.remove_prefix(std::min(end + 1, directives.size()));
         const size_t equals = directive.find('=');
-        std::optional<Level> said = level_of(equals == std::string_view::npos ? directive : trimmed(directive.substr(equals + 1)));
+        std::optional<Level> given = level_of(equals == std::string_view::npos ? directive : trimmed(directive.substr(equals + 1)));
         std::string name = with_underscores(trimmed(directive.substr(0, equals)));
         if (equals == std::string_view::npos) {
-            if (said)
+            if (given)
                 name.clear();
             else
-                said = Level::trace;  // a name alone: log everything of it
+                given = Level::trace;  // a name alone: log everything of it
         }
-        if (directive.empty() || !said || !own.starts_with(name) || name.size() < longest) continue;
+        if (directive.empty() || !given || !own.starts_with(name) || name.size() < longest) continue;
         longest = name.size();
-        level = *said;
+        level = *given;
     }
     return level;
 }

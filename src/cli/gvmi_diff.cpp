@@ -67,7 +67,8 @@ int compare(const Arguments& arguments) {
 }  // namespace
 
 void add_diff_command(CLI::App& app, Action& chosen) {
-    CLI::App* command = app.add_subcommand("diff", "Prints what is different in two images: + added in B, - gone in B, * changed, and how");
+    CLI::App* command =
+        app.add_subcommand("diff", "Prints the differences between two images: + added in B, - removed in B, * changed, and how");
     command->footer("Example: gvmi diff python-3.11.gvmi python-3.12.gvmi");
     const auto arguments = std::make_shared<Arguments>();
     command->add_option("A", arguments->a, "A .gvmi file")->required();

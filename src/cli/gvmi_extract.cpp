@@ -46,7 +46,7 @@ int extract_image(const Arguments& arguments) {
 }  // namespace
 
 void add_extract_command(CLI::App& app, Action& chosen) {
-    CLI::App* command = app.add_subcommand("extract", "Unpacks an image, or a part of it, into a folder");
+    CLI::App* command = app.add_subcommand("extract", "Unpacks an image or a part of it into a folder");
     command->footer("Example: gvmi extract python.gvmi /usr/lib -o lib");
     const auto arguments = std::make_shared<Arguments>();
     command->add_option("FILE", arguments->file, "The .gvmi file")->required();

@@ -37,7 +37,7 @@ int print_hashes(const Arguments& arguments) {
 }  // namespace
 
 void add_hash_command(CLI::App& app, Action& chosen) {
-    CLI::App* command = app.add_subcommand("hash", "Prints the image hash that requestor code names an image by");
+    CLI::App* command = app.add_subcommand("hash", "Prints the image hash, by which requestor code names an image");
     command->footer("Example: gvmi hash python.gvmi");
     const auto arguments = std::make_shared<Arguments>();
     command->add_option("FILE", arguments->files, "The .gvmi files")->required();

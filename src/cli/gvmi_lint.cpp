@@ -32,7 +32,7 @@ int lint_image(const Arguments& arguments) {
 }  // namespace
 
 void add_lint_command(CLI::App& app, Action& chosen) {
-    CLI::App* command = app.add_subcommand("lint", "Tells what will surprise in a VM, why, and what to do about it");
+    CLI::App* command = app.add_subcommand("lint", "Reports what will surprise in a VM, why, and what to do about it");
     command->footer("Example: gvmi lint python.gvmi");
     const auto arguments = std::make_shared<Arguments>();
     command->add_option("FILE", arguments->file, "The .gvmi file")->required();

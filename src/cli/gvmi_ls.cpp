@@ -73,13 +73,13 @@ int list(const Arguments& arguments) {
 }  // namespace
 
 void add_ls_command(CLI::App& app, Action& chosen) {
-    CLI::App* command = app.add_subcommand("ls", "Lists what is in an image");
+    CLI::App* command = app.add_subcommand("ls", "Lists the files in an image");
     command->footer("Example: gvmi ls -l python.gvmi /usr/bin");
     const auto arguments = std::make_shared<Arguments>();
     command->add_option("FILE", arguments->file, "The .gvmi file")->required();
     command->add_option("PATH", arguments->path, "A folder or file in it")->capture_default_str();
     command->add_flag("-l,--long", arguments->details, "Mode, links, owner, size, time (UTC) and target too");
-    command->add_flag("-R,--recursive", arguments->recursive, "What is below, too");
+    command->add_flag("-R,--recursive", arguments->recursive, "Everything below, too");
     command->add_flag("--json", arguments->json,
                       "A JSON object per line, with extended attributes in hex; bytes that are not text as \\xNN");
     command->callback([&chosen, arguments] { chosen = [arguments] { return list(*arguments); }; });

@@ -141,7 +141,7 @@ void add_create(CLI::App* command, Action& chosen, const Shared& arguments) {
     sub->add_option("IMAGE", arguments->image, "USER/REPOSITORY:TAG, a hash, a URL, or hash:sha3:HEX:URL")->required();
     sub->add_option("-o,--output", arguments->file, "The file to write")->capture_default_str();
     sub->add_option("--hash", arguments->hash, "The image's SHA3-224; needed with a URL");
-    sub->add_option("--name", arguments->metadata.name, "The application's name; else the image's");
+    sub->add_option("--name", arguments->metadata.name, "The application's name; by default the image's");
     sub->add_option("--description", arguments->metadata.description, "What it is");
     sub->add_option("--app-version", arguments->metadata.version, "Its semantic version")->capture_default_str();
     sub->add_option("--author", arguments->metadata.authors, "Who made it; repeatable")->take_all()->allow_extra_args(false);
@@ -164,11 +164,13 @@ void add_manifest_command(CLI::App& app, Action& chosen) {
 
     CLI::App* signing = add(command, "sign", "Signs a manifest: MANIFEST.base64, .sig and .cert beside it", chosen, arguments, sign);
     signing->add_option("-k,--key", arguments->key, "The private key, PEM")->required();
-    signing->add_option("-c,--certificates", arguments->certificates, "Its certificate and what issued it, PEM, in any order")->required();
-    signing->add_option("--passphrase-file", arguments->passphrase_file, "The key's passphrase; else it is asked for");
+    signing->add_option("-c,--certificates", arguments->certificates, "The key's certificate and its issuers', PEM, in any order")
+        ->required();
+    signing->add_option("--passphrase-file", arguments->passphrase_file,
+                        "The file with the key's passphrase; by default you are asked for it");
 
     CLI::App* verifying = add(command, "verify", "Checks a manifest and its signature as a provider does", chosen, arguments, verify);
-    verifying->add_option("-a,--authorities", arguments->authorities, "Certificates that are trusted, PEM");
+    verifying->add_option("-a,--authorities", arguments->authorities, "Trusted certificates, PEM");
     verifying->add_flag("--unsigned", arguments->is_unsigned, "Check the manifest alone");
 
     for (CLI::App* sub : {signing, verifying}) {

@@ -47,7 +47,7 @@ int pull(const Arguments& arguments) {
         });
     }
     std::cout << output << ": " << base::format_size(std::filesystem::file_size(output)) << "\nimage hash: " << hash << "\n";
-    if (source.sha3.empty()) std::cout << "Nobody said what the hash should be: the URL alone was trusted.\n";
+    if (source.sha3.empty()) std::cout << "No hash was given to check the image against; it is only as trustworthy as the URL.\n";
     try {
         (void)gvmi::read_image(output);
     } catch (const base::Error& e) {
@@ -59,11 +59,11 @@ int pull(const Arguments& arguments) {
 }  // namespace
 
 void add_pull_command(CLI::App& app, Action& chosen) {
-    CLI::App* command = app.add_subcommand("pull", "Downloads an image and checks its hash; goes on where an earlier pull broke");
+    CLI::App* command = app.add_subcommand("pull", "Downloads an image and checks its hash; resumes an interrupted pull");
     command->footer("Example: gvmi pull golem/alpine:latest\nThe registry is REGISTRY_URL's, else the public one.");
     const auto arguments = std::make_shared<Arguments>();
-    command->add_option("IMAGE", arguments->what, "USER/REPOSITORY:TAG, a hash, a URL, or hash:sha3:HEX:URL as SDKs have it")->required();
-    command->add_option("-o,--output", arguments->output, "The file to write; else it is named after IMAGE, here");
+    command->add_option("IMAGE", arguments->what, "USER/REPOSITORY:TAG, a hash, a URL, or hash:sha3:HEX:URL, as in SDKs")->required();
+    command->add_option("-o,--output", arguments->output, "The file to write; by default named after IMAGE, in the current folder");
     command->add_flag("--hide-progress", arguments->hide_progress, "No progress on the terminal");
     command->callback([&chosen, arguments] { chosen = [arguments] { return pull(*arguments); }; });
 }

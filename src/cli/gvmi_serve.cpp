@@ -92,13 +92,14 @@ int serve(const Arguments& arguments) {
 }  // namespace
 
 void add_serve_command(CLI::App& app, Action& chosen) {
-    CLI::App* command = app.add_subcommand("serve", "Serves images from this machine, to try them before they are published");
+    CLI::App* command = app.add_subcommand("serve", "Serves images from this machine, to try them before publishing");
     command->footer(
         "Example: gvmi serve python.gvmi\nSDKs find the images by hash or tag as in a registry; providers must reach this machine.");
     const auto arguments = std::make_shared<Arguments>();
     command->add_option("FILE", arguments->files, "The .gvmi files")->required();
     command->add_option("--listen", arguments->listen, "HOST:PORT or [IPV6]:PORT; port 0 is a free one")->capture_default_str();
-    command->add_option("--public-url", arguments->public_url, "Where others find this server, with a proxy or a port forwarded");
+    command->add_option("--public-url", arguments->public_url,
+                        "The URL at which others reach this server, for a proxy or a forwarded port");
     command->callback([&chosen, arguments] { chosen = [arguments] { return serve(*arguments); }; });
 }
 

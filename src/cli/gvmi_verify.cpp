@@ -38,7 +38,7 @@ int verify_image(const Arguments& arguments) {
 }  // namespace
 
 void add_verify_command(CLI::App& app, Action& chosen) {
-    CLI::App* command = app.add_subcommand("verify", "Reads all of an image: its trailer, every inode, attribute and block");
+    CLI::App* command = app.add_subcommand("verify", "Reads a complete image: its trailer, every inode, attribute and block");
     command->footer("Example: gvmi verify python.gvmi");
     const auto arguments = std::make_shared<Arguments>();
     command->add_option("FILE", arguments->file, "The .gvmi file")->required();

@@ -29,7 +29,7 @@ void set_public_urls(registry::server::PublicUrls& urls, const std::vector<std::
         if (!https && !url.starts_with("http://"))
             throw base::Error("bad --public-url " + url + ": it begins neither with http:// nor with https://");
         std::string& place = https ? urls.https : urls.http;
-        if (!place.empty()) throw base::Error("two --public-url of one scheme");
+        if (!place.empty()) throw base::Error("two --public-url with the same scheme");
         place = url;
     }
 }
@@ -44,12 +44,12 @@ void add_serve(CLI::App& app, Action& action) {
     const auto arguments = std::make_shared<ServeArguments>();
     auto& options = arguments->options;
     CLI::App* serve = app.add_subcommand("serve", "Answer clients until SIGTERM or SIGINT");
-    serve->add_option("--data", options.data, "The folder with everything that the registry holds; made if it is missing")->required();
+    serve->add_option("--data", options.data, "The folder for all of the registry's data; made if it is missing")->required();
     serve->add_option("--listen", options.http.listen, "HOST:PORT or [IPV6]:PORT; port 0 is a free one")->capture_default_str();
     serve
-        ->add_option(
-            "--public-url", arguments->public_urls,
-            "Where the registry is reached from outside; one with http:// and one with https:// may be given. Else where a request came to")
+        ->add_option("--public-url", arguments->public_urls,
+                     "The registry's address from outside; one with http:// and one with https:// may be given. By default the address of "
+                     "each request")
         ->expected(1)
         ->take_all();
     auto* certificate = serve->add_option("--tls-certificate", options.http.certificate, "PEM file with the certificate and its chain")
@@ -57,13 +57,13 @@ void add_serve(CLI::App& app, Action& action) {
     auto* key = serve->add_option("--tls-key", options.http.key, "PEM file with its key")->check(CLI::ExistingFile)->needs(certificate);
     certificate->needs(key);
     serve->add_option("--user-quota", arguments->user_quota,
-                      "What the images of a user's tags may take, unless the user has a quota (100GiB)");
-    serve->add_option("--max-image", arguments->max_image, "The largest image that is taken (64GiB)");
-    serve->add_option("--min-free", arguments->min_free, "Free space of the disk below which nothing is taken (1GiB)");
+                      "The most that the images of a user's tags may take, unless the user has a quota (100GiB)");
+    serve->add_option("--max-image", arguments->max_image, "The largest image that is accepted (64GiB)");
+    serve->add_option("--min-free", arguments->min_free, "Free disk space below which nothing is accepted (1GiB)");
     serve
         ->add_option(
             "--timeout", options.http.timeout,
-            "Seconds that a silent connection is kept and a request's head may take; a body may take longer only at 4 KiB/s or more")
+            "Seconds that a silent connection is kept and that a request's head may take; a body may take longer only at 4 KiB/s or more")
         ->check(CLI::Range(1, 3600))
         ->capture_default_str();
     serve->add_option("--keep-anonymous", options.keep_anonymous_days, "Days after which an upload without a tag is removed")
@@ -87,7 +87,7 @@ void add_serve(CLI::App& app, Action& action) {
 }  // namespace cli
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside of run only a wrong option throws
-    CLI::App app("An image registry of one's own.");
+    CLI::App app("A Golem image registry that you host yourself.");
     cli::describe(app, "gvmkit-registry serve --data /var/lib/gvmkit-registry --listen 0.0.0.0:8080");
     app.require_subcommand(1);
     cli::Action action;

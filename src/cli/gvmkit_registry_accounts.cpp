@@ -101,9 +101,10 @@ void add_user(CLI::App& app, Action& action) {
     user->require_subcommand(1);
     CLI::App* add = add_command(*user, "add", "Add a user, or change the quota of one", arguments, action, set_user);
     add->add_option("NAME", arguments->user)->required();
-    add->add_option("--quota", arguments->quota, "What the images of the user's tags may take, such as 10GiB; else what the server says");
-    add_command(*user, "list", "Name, use and quota of each", arguments, action, list_users);
-    add_command(*user, "delete", "Delete a user, with tokens and tags", arguments, action,
+    add->add_option("--quota", arguments->quota,
+                    "The most that the images of the user's tags may take, such as 10GiB; by default the server's --user-quota");
+    add_command(*user, "list", "List all users with their usage and quota", arguments, action, list_users);
+    add_command(*user, "delete", "Delete a user with all tokens and tags", arguments, action,
                 [](SqliteMetadata& metadata, const Arguments& a) { require(metadata.remove_user(a.user), "user " + a.user); })
         ->add_option("NAME", arguments->user)
         ->required();
@@ -111,18 +112,18 @@ void add_user(CLI::App& app, Action& action) {
 
 void add_token(CLI::App& app, Action& action) {
     const auto arguments = std::make_shared<Arguments>();
-    CLI::App* token = app.add_subcommand("token", "What a user logs in with");
+    CLI::App* token = app.add_subcommand("token", "The access tokens that users log in with");
     token->require_subcommand(1);
     CLI::App* create = add_command(*token, "create", "Print a new token, which cannot be shown again", arguments, action, create_token);
     create->add_option("USER", arguments->user)->required();
     create->add_option("--note", arguments->text, "What it is for");
-    add_command(*token, "list", "Number, date and note of each", arguments, action, list_tokens)
+    add_command(*token, "list", "List a user's tokens: number, date and note", arguments, action, list_tokens)
         ->add_option("USER", arguments->user)
         ->required();
-    CLI::App* revoke = add_command(*token, "revoke", "Make a token worthless, at once", arguments, action,
-                                   [](SqliteMetadata& metadata, const Arguments& a) {
-                                       require(metadata.remove_token(a.user, a.id), "token " + std::to_string(a.id) + " of " + a.user);
-                                   });
+    CLI::App* revoke =
+        add_command(*token, "revoke", "Revoke a token at once", arguments, action, [](SqliteMetadata& metadata, const Arguments& a) {
+            require(metadata.remove_token(a.user, a.id), "token " + std::to_string(a.id) + " of " + a.user);
+        });
     revoke->add_option("USER", arguments->user)->required();
     revoke->add_option("NUMBER", arguments->id)->required();
 }
@@ -131,9 +132,9 @@ void add_repo(CLI::App& app, Action& action) {
     const auto arguments = std::make_shared<Arguments>();
     CLI::App* repo = app.add_subcommand("repo", "The tagged images");
     repo->require_subcommand(1);
-    add_command(*repo, "list", "Every tag: hash, size, date and uses", arguments, action, list_images)
-        ->add_option("TEXT", arguments->text, "Only those that have this in their name");
-    add_command(*repo, "delete", "Delete a tag, or a repository with all of its tags", arguments, action, delete_image)
+    add_command(*repo, "list", "List all tags: hash, size, date and uses", arguments, action, list_images)
+        ->add_option("TEXT", arguments->text, "Only names that contain this");
+    add_command(*repo, "delete", "Delete a tag, or a repository with all its tags", arguments, action, delete_image)
         ->add_option("USER/REPOSITORY[:TAG]", arguments->text)
         ->required();
 }

@@ -46,7 +46,7 @@ int check(const Arguments& arguments) {
                                          std::cout << text << "\n";
                                      });
     if (problems > 0) throw base::Error(std::to_string(problems) + " problems");
-    std::cout << "nothing is wrong\n";
+    std::cout << "no errors found\n";
     return 0;
 }
 
@@ -73,23 +73,24 @@ int list_blocked(const Arguments& arguments) {
 
 void add_block(CLI::App& app, Action& action) {
     const auto arguments = std::make_shared<Arguments>();
-    CLI::App* block = app.add_subcommand("block", "Hashes of images, chunks or descriptors that are neither taken nor served");
+    CLI::App* block = app.add_subcommand("block", "Hashes of images, chunks or descriptors that are neither accepted nor served");
     block->require_subcommand(1);
     CLI::App* add = with_data(block->add_subcommand("add", "Block a hash, at once"), *arguments);
     add->add_option("HASH", arguments->hash)->required();
-    add->add_option("--reason", arguments->reason, "For the list");
+    add->add_option("--reason", arguments->reason, "A note for the list");
     add->callback([arguments, &action] { action = [arguments] { return set_blocked(*arguments, true); }; });
     CLI::App* remove = with_data(block->add_subcommand("delete", "Unblock a hash"), *arguments);
     remove->add_option("HASH", arguments->hash)->required();
     remove->callback([arguments, &action] { action = [arguments] { return set_blocked(*arguments, false); }; });
-    CLI::App* list = with_data(block->add_subcommand("list", "Each with its reason"), *arguments);
+    CLI::App* list = with_data(block->add_subcommand("list", "List the blocked hashes with their reasons"), *arguments);
     list->callback([arguments, &action] { action = [arguments] { return list_blocked(*arguments); }; });
 }
 
 void add_gc(CLI::App& app, Action& action) {
     const auto arguments = std::make_shared<Arguments>();
-    CLI::App* gc = with_data(
-        app.add_subcommand("gc", "Remove old uploads without a tag, and chunks that no image has; also while it serves"), *arguments);
+    CLI::App* gc =
+        with_data(app.add_subcommand("gc", "Remove old uploads without a tag, and chunks that no image uses; safe while the server runs"),
+                  *arguments);
     gc->add_option("--keep-anonymous", arguments->keep_days, "Days that an upload without a tag is kept")
         ->check(CLI::Range(0.0, 1e6))
         ->capture_default_str();
@@ -99,8 +100,8 @@ void add_gc(CLI::App& app, Action& action) {
 void add_fsck(CLI::App& app, Action& action) {
     const auto arguments = std::make_shared<Arguments>();
     CLI::App* fsck =
-        with_data(app.add_subcommand("fsck", "Check that every image is whole; exits with 1 where something is wrong"), *arguments);
-    fsck->add_flag("--quick", arguments->quick, "Look whether the chunks are there, but do not read them");
+        with_data(app.add_subcommand("fsck", "Check that every image is complete and intact; exits with 1 after an error"), *arguments);
+    fsck->add_flag("--quick", arguments->quick, "Check only that the chunks exist, without reading them");
     fsck->add_flag("--repair", arguments->repair, "Remove broken chunks, and let their images be uploaded again");
     fsck->callback([arguments, &action] { action = [arguments] { return check(*arguments); }; });
 }

@@ -58,22 +58,23 @@ void warn_of_no_image(const std::filesystem::path& path) {
 
 void add_push_options(CLI::App& app, PushArguments& arguments) {
     const std::string group = "Registry";
-    app.add_flag("--push", arguments.push, "Push it as USER/REPOSITORY:TAG, which IMAGE is; with --nologin without a name")->group(group);
-    app.add_option("--push-to", arguments.push_to, "Push it as USER/REPOSITORY:TAG")->group(group);
-    app.add_flag("--nologin", arguments.nologin, "Push anonymously; such an image has no tag and may expire")->group(group);
-    app.add_option("-d,--direct-file-upload", arguments.direct_file, "Push this .gvmi and convert nothing")->group(group);
-    app.add_flag("--login", arguments.login.login, "Ask for user and access token, try them, and keep them in a file of mode 0600")
+    app.add_flag("--push", arguments.push, "Push the image as USER/REPOSITORY:TAG, the name of IMAGE; with --nologin it needs no name")
         ->group(group);
-    app.add_flag("--login-check", arguments.login.check, "Try the login that was kept")->group(group);
-    app.add_flag("--logout", arguments.login.logout, "Forget the login that was kept")->group(group);
-    app.add_option("--upload-chunk-size", arguments.chunk_size, "Bytes; else by the image's size")
+    app.add_option("--push-to", arguments.push_to, "Push the image as USER/REPOSITORY:TAG")->group(group);
+    app.add_flag("--nologin", arguments.nologin, "Push anonymously; such an image has no tag and may expire")->group(group);
+    app.add_option("-d,--direct-file-upload", arguments.direct_file, "Push this .gvmi without converting anything")->group(group);
+    app.add_flag("--login", arguments.login.login, "Ask for user and access token, check them, and store them in a file of mode 0600")
+        ->group(group);
+    app.add_flag("--login-check", arguments.login.check, "Check the stored login")->group(group);
+    app.add_flag("--logout", arguments.login.logout, "Delete the stored login")->group(group);
+    app.add_option("--upload-chunk-size", arguments.chunk_size, "Bytes; by default it depends on the image's size")
         ->check(CLI::Range(uint64_t{1} << 12, uint64_t{1} << 30))
         ->group(group);
-    app.add_option("--upload-workers", arguments.workers, "Chunks that are sent at once")
+    app.add_option("--upload-workers", arguments.workers, "Chunks sent at once")
         ->check(CLI::Range(1, 64))
         ->capture_default_str()
         ->group(group);
-    app.add_option("--extra-json-info-path", arguments.info_path, "Write names and hashes there, as JSON")->group(group);
+    app.add_option("--extra-json-info-path", arguments.info_path, "Write names and hashes to this file, as JSON")->group(group);
 }
 
 void check_push_usage(const PushArguments& arguments, const std::string& image) {

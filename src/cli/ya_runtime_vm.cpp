@@ -52,13 +52,14 @@ void add_options(CLI::App& app, CommandLine& line) {
     app.add_option("-w,--workdir", options.workdir, "The activity's folder")->default_str("the current one");
     app.add_option("-t,--task-package", options.images, "A .gvmi image; several are stacked, the first on top")->expected(1, -1);
     app.add_option("--cpu-cores", options.cores, "Cores of the VM")->check(CLI::Range(1, 255))->capture_default_str();
-    app.add_option("--mem-gib", line.memory_gib, "Memory of the VM")->capture_default_str();
-    app.add_option("--storage-gib", line.storage_gib, "What the VM can write to its root")->capture_default_str();
+    app.add_option("--mem-gib", line.memory_gib, "Memory of the VM in GiB")->capture_default_str();
+    app.add_option("--storage-gib", line.storage_gib, "Space in GiB for the VM's writes to its root and storage volumes")
+        ->capture_default_str();
     app.add_option("--volume-override", options.volume_override, "JSON: which paths are volumes, and of what kind")
         ->envname("YA_RUNTIME_VOLUME_OVERRIDE");
     app.add_option("--hostname", options.hostname, "The VM's host name")->envname("YA_RUNTIME_HOSTNAME")->capture_default_str();
-    app.add_option("--vpn-endpoint", options.vpn_endpoint, "Where eth0 leads: udp://IP:PORT, tcp-connect://IP:PORT or tcp-listen://");
-    app.add_option("--inet-endpoint", options.inet_endpoint, "Where eth1 leads");
+    app.add_option("--vpn-endpoint", options.vpn_endpoint, "The peer of eth0: udp://IP:PORT, tcp-connect://IP:PORT or tcp-listen://");
+    app.add_option("--inet-endpoint", options.inet_endpoint, "The peer of eth1");
     app.add_option("--pci-device", options.pci_devices, "A PCI device of the host's for the VM, by vfio: BUS:DEV.FN; repeatable")
         ->take_all()
         ->allow_extra_args(false)
@@ -68,21 +69,21 @@ void add_options(CLI::App& app, CommandLine& line) {
         ->envname("YA_RUNTIME_VM_ACCEL")
         ->check(CLI::IsMember({"auto", "kvm", "tcg"}))
         ->capture_default_str();
-    app.add_option("--template", line.templates, "on: start VMs from saved ones, and save those that are missing; off: boot each")
+    app.add_option("--template", line.templates, "on: resume VMs from snapshots, and make missing ones; off: boot every VM")
         ->envname("YA_RUNTIME_VM_TEMPLATE")
         ->check(CLI::IsMember({"on", "off"}))
         ->capture_default_str();
     app.add_option("--counters", options.counters_s,
-                   "Tell the supervisor what the VM has used, at this interval in seconds, and how it ends")
+                   "Report the VM's usage to the supervisor at this interval in seconds, and how the VM ends")
         ->envname("YA_RUNTIME_VM_COUNTERS")
         ->check(CLI::Range(1, 3600));
-    app.add_flag("--timings", line.timings, "Log after the first command where the time of the start has gone");
-    app.add_option("--cache-dir", options.cache_dir, "Where what was learned of this machine is kept")
+    app.add_flag("--timings", line.timings, "Log where the time of the start went, after the first command");
+    app.add_option("--cache-dir", options.cache_dir, "The folder for templates and for what was learned about this machine")
         ->default_str("$XDG_CACHE_HOME/gvmkit or $HOME/.cache/gvmkit");
 }
 
 void add_test_options(CLI::App& app, CommandLine& line) {
-    app.add_option("--test-timeout", line.test_timeout_s, "Seconds that the self-test may take")
+    app.add_option("--test-timeout", line.test_timeout_s, "Time limit of the self-test in seconds")
         ->envname("YA_RUNTIME_VM_TEST_TIMEOUT")
         ->check(CLI::Range(1, 3600))
         ->capture_default_str();
@@ -90,7 +91,7 @@ void add_test_options(CLI::App& app, CommandLine& line) {
         ->envname("YA_RUNTIME_VM_TEST_CPU_CORES")
         ->check(CLI::Range(1, 255))
         ->capture_default_str();
-    app.add_option("--test-mem-gib", line.test_memory_gib, "Memory of the self-test's VM")
+    app.add_option("--test-mem-gib", line.test_memory_gib, "Memory of the self-test's VM in GiB")
         ->envname("YA_RUNTIME_VM_TEST_MEM_GIB")
         ->capture_default_str();
 }
@@ -274,7 +275,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     const CLI::App* run_command =
         add_command("run", "Starts a VM for one command and prints its output", "The command; the image's entrypoint where there is none");
     const CLI::App* offer_command = add_command("offer-template", "Prints what a provider can offer, as JSON", "Ignored");
-    const CLI::App* test_command = add_command("test", "Boots a VM and says whether a provider could run them here", "Ignored");
+    const CLI::App* test_command = add_command("test", "Boots a VM and reports whether a provider could run VMs here", "Ignored");
     const CLI::App* template_command = add_command("template", "Makes the template for VMs with the given cores and memory", "warm");
     return cli::run(app, argc, argv, [&] {
         const bool workdir_given = !line.options.workdir.empty();

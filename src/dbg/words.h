@@ -6,8 +6,8 @@
 
 namespace dbg {
 
-// Splits a line into words as a POSIX shell does: blanks separate, '…' is literal, in "…" a \ escapes $ ` " and \, and elsewhere a \
-// escapes any character. Nothing is expanded. Throws base::Error for a quote that is not closed.
+// Splits a line into words as a POSIX shell does: blanks separate words, and '…' is literal. A backslash escapes any character, but inside
+// "…" only $ ` " and itself. Nothing is expanded. Throws base::Error for a quote that is not closed.
 std::vector<std::string> split_words(std::string_view line);
 
 }  // namespace dbg

@@ -30,9 +30,9 @@ fs::path cache_folder() {
 }
 
 // skopeo's reasons in plainer words, followed by its own.
-[[noreturn]] void fail(const ToolOutput& said) {
-    const std::string reason = last_words(said.errors);
-    const auto says = [&said](const char* text) { return said.errors.find(text) != std::string::npos; };
+[[noreturn]] void fail(const ToolOutput& result) {
+    const std::string reason = last_words(result.errors);
+    const auto says = [&result](const char* text) { return result.errors.find(text) != std::string::npos; };
     if (says("unauthorized") || says("authentication required") || says("denied")) {
         throw base::Error("the registry refuses the login (log in with `skopeo login`): " + reason);
     }
@@ -47,9 +47,9 @@ fs::path cache_folder() {
 std::string skopeo(const std::vector<std::string>& arguments, const std::function<void()>& wait) {
     std::vector<std::string> argv = {"skopeo"};
     argv.insert(argv.end(), arguments.begin(), arguments.end());
-    ToolOutput said = run_tool(argv, wait);
-    if (said.code != 0) fail(said);
-    return std::move(said.output);
+    ToolOutput result = run_tool(argv, wait);
+    if (result.code != 0) fail(result);
+    return std::move(result.output);
 }
 
 std::string keep_blob(const fs::path& blobs, const std::string& content) {

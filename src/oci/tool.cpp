@@ -39,11 +39,11 @@ ToolOutput run_tool(const std::vector<std::string>& argv, const std::function<vo
         if (::poll(&ended, 1, kIntervalMs) < 0 && errno != EINTR) base::throw_errno("cannot wait for ", argv[0]);
         if (wait && ended.revents == 0) wait();
     }
-    ToolOutput said;
-    said.code = base::exit_code(child.wait());
-    said.output = content(output.get(), kMaxOutput, false);
-    said.errors = content(errors.get(), kMaxErrors, true);
-    return said;
+    ToolOutput result;
+    result.code = base::exit_code(child.wait());
+    result.output = content(output.get(), kMaxOutput, false);
+    result.errors = content(errors.get(), kMaxErrors, true);
+    return result;
 }
 
 std::string last_words(const std::string& errors) {

@@ -45,7 +45,7 @@ using StoreContext = std::unique_ptr<X509_STORE_CTX, Free<X509_STORE_CTX_free>>;
 
 Bio memory(const std::string& text) {
     Bio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-    if (!bio) fail("OpenSSL has no memory");
+    if (!bio) fail("OpenSSL is out of memory");
     return bio;
 }
 

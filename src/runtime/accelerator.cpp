@@ -43,18 +43,18 @@ awaitable<void> boot_test(asio::any_io_executor executor, Options options) {
 }  // namespace
 
 void check_installed(const std::filesystem::path& file) {
-    base::with_context("the runtime is not installed as it should be; install it anew", [&] { (void)base::open_file(file, O_RDONLY); });
+    base::with_context("the installation is incomplete; reinstall the runtime", [&] { (void)base::open_file(file, O_RDONLY); });
 }
 
 awaitable<vm::Accelerator> choose_accelerator(asio::any_io_executor executor, Options options, bool sells_cpu) {
     check_installation(options, sells_cpu);
     if (options.accelerator == AcceleratorChoice::tcg) co_return vm::Accelerator::tcg;
-    if (options.cache_dir.empty()) spdlog::info("nothing is remembered of KVM: neither --cache-dir nor XDG_CACHE_HOME nor HOME is set");
+    if (options.cache_dir.empty()) spdlog::info("the KVM verdict is not cached: neither --cache-dir nor XDG_CACHE_HOME nor HOME is set");
     BootTest boot = [executor, options] { return boot_test(executor, options); };
     const KvmVerdict verdict = co_await judge_kvm(kDevice, options.cache_dir, std::move(boot));
     if (verdict.works) co_return vm::Accelerator::kvm;
     if (options.accelerator == AcceleratorChoice::kvm) throw base::Error("KVM does not work: " + verdict.reason);
-    if (sells_cpu) throw base::Error("KVM does not work: " + verdict.reason + "; to sell software emulation all the same, say --accel tcg");
+    if (sells_cpu) throw base::Error("KVM does not work: " + verdict.reason + "; to sell software emulation anyway, use --accel tcg");
     spdlog::warn("the VM's CPU is emulated by software, which is slow, since KVM does not work: {}", verdict.reason);
     co_return vm::Accelerator::tcg;
 }

@@ -129,7 +129,7 @@ Deployment load_deployment(const std::filesystem::path& workdir) {
             deployment.volumes.volumes.push_back(volume_from_json(volume));
         return deployment;
     } catch (base::SystemError& e) {
-        e.add_context("nothing is deployed in " + workdir.string());
+        e.add_context("nothing has been deployed in " + workdir.string());
         throw;
     } catch (const json::exception& e) {
         throw base::Error("cannot understand " + (workdir / kFile).string() + ": " + e.what());

@@ -9,7 +9,7 @@ void GuestLog::write(std::string_view text) {
     try {
         file_.write(text);
     } catch (const base::Error& e) {  // perhaps only for a while, such as a full disk
-        if (!failed_) spdlog::warn("some of what the guest writes is not kept: {}", e.what());
+        if (!failed_) spdlog::warn("some of the guest's output is not kept: {}", e.what());
         failed_ = true;
     }
 }

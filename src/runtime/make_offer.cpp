@@ -15,13 +15,13 @@ asio::awaitable<std::string> make_offer(asio::any_io_executor executor, Options 
     bool gpu = false;
     for (const std::string& device : options.pci_devices)
         gpu = find_host_device({}, device).gpu || gpu;
-    std::optional<std::string> said;
+    std::optional<std::string> gpu_text;
     if (gpu) {
-        said = co_await self_test(executor, std::move(options));
+        gpu_text = co_await self_test(executor, std::move(options));
     } else {
         (void)co_await choose_accelerator(executor, std::move(options), true);
     }
-    co_return offer_json(describe_cpu(this_cpu), said);
+    co_return offer_json(describe_cpu(this_cpu), gpu_text);
 }
 
 }  // namespace runtime

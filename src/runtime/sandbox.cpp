@@ -208,7 +208,7 @@ awaitable<void> stop_sandbox(Sandbox& sandbox, std::chrono::milliseconds grace, 
     try {
         (void)co_await sandbox.guest->request(std::move(request), limit);
     } catch (const base::Error& e) {
-        spdlog::error("the VM could not be shut down in order: {}", e.what());
+        spdlog::error("the VM did not shut down cleanly: {}", e.what());
     }
     co_await sandbox.guest->end();
 }

@@ -27,7 +27,7 @@ constexpr const char* kOverride =
 // What guest/self_test/main.cpp expects and leaves behind.
 constexpr std::string_view kGreeting = "from the host";
 constexpr std::string_view kAnswer = "from the guest";
-constexpr size_t kMaxSaid = 64 << 10;
+constexpr size_t kMaxOutput = 64 << 10;
 
 void check_memory(uint64_t wanted) {
     const uint64_t available = available_memory({});
@@ -44,7 +44,7 @@ std::filesystem::path volume_folder(const SandboxPlan& plan) {
 }
 
 void check_answer(const std::filesystem::path& file) {
-    if (base::read_file(file, kMaxSaid) != kAnswer) throw base::Error(file.string() + " does not hold what the VM wrote there");
+    if (base::read_file(file, kMaxOutput) != kAnswer) throw base::Error(file.string() + " does not hold what the VM wrote there");
 }
 
 }  // namespace
@@ -68,16 +68,16 @@ asio::awaitable<std::string> self_test(asio::any_io_executor executor, Options o
     const std::filesystem::path shared = volume_folder(plan);
     base::write_all(base::open_file(shared / "host", O_WRONLY | O_CREAT).get(), kGreeting, "the volume");
 
-    std::string said;
+    std::string output;
     std::string errors;
     CommandRun command(executor, [&](agent::Stream stream, const std::string& data) {
-        std::string& text = stream == agent::STDOUT ? said : errors;
-        if (text.size() < kMaxSaid) text += data;
+        std::string& text = stream == agent::STDOUT ? output : errors;
+        if (text.size() < kMaxOutput) text += data;
     });
     const int code = co_await command.run(std::move(plan), {});
     if (code != 0) throw base::Error("inside the VM: " + (errors.empty() ? "exit code " + std::to_string(code) : errors));
     check_answer(shared / "guest");
-    co_return said;
+    co_return output;
 }
 
 }  // namespace runtime

@@ -215,7 +215,7 @@ awaitable<void> Service::handle(api::Request request) {
     spdlog::debug("request {} has command {}", request.id(), static_cast<int>(request.command_case()));
     if (request.has_shutdown()) {
         shutdowns_.push_back(request.id());
-        end("the supervisor asks for it");
+        end("the supervisor requested it");
         co_return;
     }
     api::Response response;

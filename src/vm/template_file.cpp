@@ -33,7 +33,7 @@ uint64_t size_of(int fd) {
 }
 
 void read_exactly(int fd, std::span<std::byte> data, uint64_t offset) {
-    if (base::pread_full(fd, data, offset, kName) != data.size()) throw base::Error("the template is cut short");
+    if (base::pread_full(fd, data, offset, kName) != data.size()) throw base::Error("the template is truncated");
 }
 
 void read_checked(int fd, std::span<std::byte> data, uint64_t offset, uint32_t crc) {
@@ -79,7 +79,7 @@ TemplateFile::TemplateFile(base::UniqueFd file, const std::string& key) : file_(
     const uint64_t size = size_of(file_.get());
     if (header_.data_bytes > size || header_.devices_bytes > kDevicesLimit || header_.blocks > header_.data_bytes / kPage ||
         sizeof header_ + header_.data_bytes + header_.devices_bytes + header_.blocks * sizeof(Block) != size)
-        throw base::Error("the template is cut short");
+        throw base::Error("the template is truncated");
     blocks_.resize(header_.blocks);
     read_checked(file_.get(), std::as_writable_bytes(std::span(blocks_)), size - header_.blocks * sizeof(Block), header_.table_crc);
 }

@@ -113,14 +113,13 @@ TEST_F(Causes, OldQemu) {
 TEST_F(Causes, FilesOfOursMissing) {
     for (const char* name : {"vmlinux", "initramfs"}) {
         fs::rename(folder_ / "runtime" / name, folder_ / "elsewhere");
-        expect_both({},
-                    "the runtime is not installed as it should be; install it anew: cannot open " + (folder_ / "runtime" / name).string());
+        expect_both({}, "the installation is incomplete; reinstall the runtime: cannot open " + (folder_ / "runtime" / name).string());
         fs::rename(folder_ / "elsewhere", folder_ / "runtime" / name);
     }
     fs::remove(folder_ / "runtime/self-test.gvmi");
     const Output output = runtime({}, {"--accel", "tcg", "--template", "off", "test"});
     EXPECT_EQ(output.code, 1);
-    EXPECT_THAT(output.err, HasSubstr("error: the runtime is not installed as it should be; install it anew: cannot open " +
+    EXPECT_THAT(output.err, HasSubstr("error: the installation is incomplete; reinstall the runtime: cannot open " +
                                       (folder_ / "runtime/self-test.gvmi").string()));
 }
 

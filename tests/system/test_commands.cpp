@@ -116,7 +116,7 @@ TEST_F(CommandsTest, StartWithoutDeployAndWithWrongArgumentsAreAnswersToHello) {
         }
         return "";
     };
-    EXPECT_THAT(error_of(*launch()), HasSubstr("nothing is deployed in"));
+    EXPECT_THAT(error_of(*launch()), HasSubstr("nothing has been deployed in"));
     deploy();
     EXPECT_THAT(error_of(*launch({}, {"start-everything"})), HasSubstr("start-everything"));
 }

@@ -136,7 +136,7 @@ TEST_F(BrokenRuntime, ABrokenKernelIsAnAnswerToHello) {
     std::ofstream(files() / "vmlinux") << "not a kernel";
     EXPECT_THAT(hello_error_of_broken(), HasSubstr("the VM did not start: QEMU: "));
     fs::remove(files() / "vmlinux");
-    EXPECT_THAT(hello_error_of_broken(), ContainsRegex("not installed as it should be.*vmlinux.*No such file"));
+    EXPECT_THAT(hello_error_of_broken(), ContainsRegex("the installation is incomplete.*vmlinux.*No such file"));
 }
 
 TEST_F(BrokenRuntime, APanicIsAnAnswerToHello) {

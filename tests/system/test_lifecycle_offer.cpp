@@ -50,7 +50,7 @@ TEST_F(Offer, SellsNoEmulatedCpuByAccident) {
     EXPECT_EQ(first.code, 1);
     EXPECT_EQ(first.out, "");
     EXPECT_THAT(first.err, HasSubstr("error: KVM does not work: /dev/kvm "));
-    EXPECT_THAT(first.err, HasSubstr("; to sell software emulation all the same, say --accel tcg\n"));
+    EXPECT_THAT(first.err, HasSubstr("; to sell software emulation anyway, use --accel tcg\n"));
     // What was learned by booting a guest is remembered, and then nothing but the error is said.
     EXPECT_TRUE(first.err.ends_with(again.err)) << again.err;
     EXPECT_TRUE(again.err.starts_with("error: ")) << again.err;
@@ -63,8 +63,8 @@ TEST_F(Offer, IsRefusedWhereTheRuntimeIsNotWhole) {
     const Output output = run_program({workdir / "bin/ya-runtime-vm", "--accel", "tcg", "offer-template"});
     EXPECT_EQ(output.code, 1);
     EXPECT_EQ(output.out, "");
-    EXPECT_THAT(output.err,
-                HasSubstr("not installed as it should be; install it anew: cannot open " + (workdir / "bin/runtime/vmlinux").string()));
+    EXPECT_THAT(output.err, HasSubstr("the installation is incomplete; reinstall the runtime: cannot open " +
+                                      (workdir / "bin/runtime/vmlinux").string()));
 }
 
 TEST_F(Offer, StartFallsBackToEmulationAndSaysWhy) {

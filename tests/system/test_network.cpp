@@ -362,7 +362,7 @@ TEST_F(NetworkTest, StreamOfBadFramesAndOneThatIsReset) {
         EXPECT_EQ(vm->shutdown(), 0);
         const std::string log = text_of(workdir / "logs/ya-runtime-vm.log");
         EXPECT_THAT(log, HasSubstr("eth0: 2 frames that were too short or too long were dropped"));
-        EXPECT_THAT(log, HasSubstr("eth0: the other end has gone: Connection reset by peer"));
+        EXPECT_THAT(log, HasSubstr("eth0: the peer is gone: Connection reset by peer"));
     }
 }
 

@@ -214,7 +214,7 @@ class Operator(Case):
         self.assertEqual(sha3(self.client.get("/download/" + kept.id)[2]), kept.sha3)
         self.client.push(gone)
         self.client.wait_full(gone.id)
-        self.assertEqual(self.server.run("fsck"), "nothing is wrong\n")
+        self.assertEqual(self.server.run("fsck"), "no errors found\n")
 
     def test_blocked_hashes(self):
         token = self.server.user("alice")
@@ -234,18 +234,18 @@ class Operator(Case):
 
     def test_fsck_finds_and_repairs(self):
         image = self.pushed()
-        self.assertEqual(self.server.run("fsck"), "nothing is wrong\n")
+        self.assertEqual(self.server.run("fsck"), "no errors found\n")
         path = f"{self.server.data}/chunks/{image.chunks[1][:2]}/{image.chunks[1]}"
         with open(path, "r+b") as file:
             file.write(b"broken")
-        self.assertEqual(self.server.run("fsck", "--quick"), "nothing is wrong\n")
+        self.assertEqual(self.server.run("fsck", "--quick"), "no errors found\n")
         done = self.server.run("fsck", "--repair", check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn(f"chunk {image.chunks[1]}: it does not have its SHA-256\n", done.stdout)
         self.assertIn(f"image {image.sha3} (upload {image.id}): chunk 1 is missing\n", done.stdout)
         self.assertEqual(self.client.push(image), [1])
         self.client.wait_full(image.id)
-        self.assertEqual(self.server.run("fsck"), "nothing is wrong\n")
+        self.assertEqual(self.server.run("fsck"), "no errors found\n")
 
     def test_one_server_a_folder(self):
         done = subprocess.run([self.server.program, "serve", "--data", self.server.data, "--listen", "127.0.0.1:0"], stderr=subprocess.PIPE, timeout=30,

@@ -42,7 +42,7 @@ class Attacks(registry.Case):
         self.client = self.server.client()  # the other one may have been idle for too long
         self.assertEqual(self.info("tag=alice/tools:1.0")["sha3"], self.good.sha3)
         self.assertEqual(registry.sha3(self.client.get("/download/" + self.good.id)[2]), self.good.sha3)
-        self.assertEqual(self.server.run("fsck"), "nothing is wrong\n")
+        self.assertEqual(self.server.run("fsck"), "no errors found\n")
         self.assertEqual(self.server.run("user", "list").count("\n"), 1)
         self.assertEqual(set(os.listdir(self.server.data)) - {"registry.sqlite-wal", "registry.sqlite-shm"},
                          {"chunks", "incoming", "lock", "registry.sqlite"})

@@ -80,7 +80,7 @@ class Killed(Case):
         client.wait_full(image.id)
         for number, count in enumerate(sent):
             self.assertLessEqual(count, 1 + lost[number], f"chunk {number} was sent again although it was acknowledged")
-        self.assertEqual(self.server.run("fsck"), "nothing is wrong\n")
+        self.assertEqual(self.server.run("fsck"), "no errors found\n")
         self.assertEqual(sha3(client.get("/download/" + image.id)[2]), image.sha3)
         self.assertEqual(os.listdir(self.server.data + "/incoming"), [])
         print(f"{self.KILLS} kills, {sum(lost)} chunks in flight, {sum(sent)} sent for {len(sent)}")

@@ -259,7 +259,7 @@ TEST_F(Template, IsReplacedWhereItIsDamaged) {
     EXPECT_EQ(start_expecting(true)->shutdown(), 0);
 
     fs::resize_file(file, fs::file_size(file) - 1);
-    expect_boot("booting: template unusable: the template is cut short");
+    expect_boot("booting: template unusable: the template is truncated");
 }
 
 // Whole, but QEMU cannot make anything of it, as from one whose devices are others.

@@ -85,7 +85,7 @@ std::optional<KvmVerdict> recall(const std::filesystem::path& cache_dir) {
         if (json.at("key").get<std::string>() != verdict_key()) return {};
         return verdict;
     } catch (const std::exception& e) {  // ours and the JSON library's
-        spdlog::warn("what was learned about KVM cannot be read: {}", e.what());
+        spdlog::warn("the cached KVM verdict cannot be read: {}", e.what());
         return {};
     }
 }
@@ -97,7 +97,7 @@ void remember(const std::filesystem::path& cache_dir, const KvmVerdict& verdict)
         const std::string text = base::to_text({{"key", verdict_key()}, {"works", verdict.works}, {"reason", verdict.reason}});
         base::replace_file(verdict_file(cache_dir), text + "\n");
     } catch (const std::exception& e) {  // ours and std::filesystem's
-        spdlog::warn("what was learned about KVM is not remembered: {}", e.what());
+        spdlog::warn("the KVM verdict cannot be cached: {}", e.what());
     }
 }
 

@@ -82,9 +82,10 @@ std::string offer_json(const Cpu& cpu, const std::optional<std::string>& gpu) {
     nlohmann::json& capabilities = properties["golem.runtime.capabilities"] = {"inet", "vpn", "manifest-support", "start-entrypoint"};
     if (gpu) {
         capabilities.push_back("gpu");
-        nlohmann::json said = base::with_context("what the self-test image says of the GPU", [&gpu] { return base::parse_json(*gpu); });
-        if (!said.is_object()) throw base::Error("what the self-test image says of the GPU: it is not a JSON object");
-        properties["golem.inf"] = std::move(said);
+        nlohmann::json gpu_properties =
+            base::with_context("what the self-test image says of the GPU", [&gpu] { return base::parse_json(*gpu); });
+        if (!gpu_properties.is_object()) throw base::Error("what the self-test image says of the GPU: it is not a JSON object");
+        properties["golem.inf"] = std::move(gpu_properties);
     }
     return base::to_text({{"properties", properties}, {"constraints", ""}});
 }

@@ -71,7 +71,7 @@ awaitable<void> pump_in(std::shared_ptr<Relay> relay) {
         if (write_error) break;
     }
     // Ours is closed first where the VM has ended.
-    if (end && end != asio::error::operation_aborted) spdlog::warn("{}: the other end has gone: {}", relay->card, end.message());
+    if (end && end != asio::error::operation_aborted) spdlog::warn("{}: the peer is gone: {}", relay->card, end.message());
     if (filter.dropped() > 0) spdlog::warn("{}: {} frames that were too short or too long were dropped", relay->card, filter.dropped());
     close(*relay);
 }

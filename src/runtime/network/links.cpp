@@ -204,7 +204,7 @@ void log_dropped_frames(const std::vector<Link>& links) {
         socklen_t size = sizeof info;
         if (link.kind != vm::Card::Kind::udp || ::getsockopt(link.socket.get(), SOL_SOCKET, SO_MEMINFO, info.data(), &size) < 0) continue;
         if (info[SK_MEMINFO_DROPS] > 0)
-            spdlog::warn("{}: {} datagrams were dropped that were no frames, or came faster than the VM took them", link.name,
+            spdlog::warn("{}: dropped {} datagrams that were no frames or came faster than the VM took them", link.name,
                          info[SK_MEMINFO_DROPS]);
     }
 }

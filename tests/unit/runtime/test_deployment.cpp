@@ -121,7 +121,7 @@ TEST_F(DeploymentTest, SaysWhenNothingIsDeployed) {
         runtime::load_deployment(folder.path());
         FAIL();
     } catch (const base::Error& e) {
-        EXPECT_THAT(e.what(), HasSubstr("nothing is deployed in"));
+        EXPECT_THAT(e.what(), HasSubstr("nothing has been deployed in"));
     }
     std::ofstream(folder.path() / "deployment.json") << R"({"images":3})";
     EXPECT_THROW(runtime::load_deployment(folder.path()), base::Error);

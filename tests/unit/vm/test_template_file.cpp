@@ -123,10 +123,10 @@ TEST_F(TemplateFile, NoticesAnyByteThatIsWrong) {
     }
     for (const size_t size : {size_t{0}, size_t{1}, size_t{100}, whole.size() / 2, whole.size() - 1}) {
         file_ = memfd(whole.substr(0, size));
-        EXPECT_EQ(trouble(), "the template is cut short") << "at " << size;
+        EXPECT_EQ(trouble(), "the template is truncated") << "at " << size;
     }
     file_ = memfd(whole + "more");
-    EXPECT_EQ(trouble(), "the template is cut short");
+    EXPECT_EQ(trouble(), "the template is truncated");
     file_ = memfd(whole);
     EXPECT_EQ(trouble(), "none");
 }

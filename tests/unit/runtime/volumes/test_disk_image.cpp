@@ -17,7 +17,7 @@ using testing::HasSubstr;
 class Scratch : public testing::Test {
 protected:
     void SetUp() override {
-        std::string name = fs::temp_directory_path() / "scratch-XXXXXX";
+        std::string name = fs::temp_directory_path() / "disk-image-XXXXXX";
         ASSERT_NE(::mkdtemp(name.data()), nullptr);
         folder_ = name;
     }
