@@ -251,7 +251,7 @@ private:
         vm.seen["spawned"] = seconds(vm.spawned.time_since_epoch());
     }
 
-    // Does it all at once, and returns when the last is done. Throws what the first of them throws.
+    // Runs all of them at once, and returns when the last is done. Throws the first exception of any of them.
     void finish(std::vector<awaitable<void>> work) {
         size_t left = work.size();
         std::exception_ptr failure;

@@ -160,7 +160,7 @@ base::UniqueFd make_tap(const std::string& address, const std::string& mtu) {
     return tap;
 }
 
-// Until the child has ended, or our input has. Its exit code.
+// Waits until the child has ended, or our input has. Returns the child's exit code.
 int wait_for(base::Child child) {
     pollfd fds[] = {{child.pidfd(), POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
     while (::poll(fds, 2, -1) < 0) {

@@ -1,5 +1,5 @@
-"""The VM that figures are compared with: built as today's tool builds it. QEMU's default machine with its BIOS, Debian's stock kernel, whose
-virtio, squashfs, overlay and 9p are modules that an init loads one by one from an initramfs; command line as today's tool has it.
+"""The VM that figures are compared with: built as `ya-runtime-vm` 0.5 builds it. QEMU's default machine with its BIOS, Debian's stock kernel, whose
+virtio, squashfs, overlay and 9p are modules that an init loads one by one from an initramfs; command line as `ya-runtime-vm` 0.5 has it.
 """
 
 import contextlib

@@ -59,7 +59,7 @@ static int open_port(void) {
     }
 }
 
-// The share with the msize that today's tool asks for.
+// The share with the msize that `ya-runtime-vm` 0.5 asks for.
 static int mount_root(void) {
     return mount("/dev/vda", "/lower", "squashfs", MS_RDONLY, NULL) != 0 || mount("tmpfs", "/rw", "tmpfs", 0, NULL) != 0 ||
            mkdir("/rw/upper", 0755) != 0 || mkdir("/rw/work", 0755) != 0 ||

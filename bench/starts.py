@@ -6,7 +6,7 @@ import re
 import figures
 import vms
 
-WITH, WITHOUT, REFERENCE = "A VM from a template", "A VM that boots, having no template", "A VM as today's tool builds it"
+WITH, WITHOUT, REFERENCE = "A VM from a template", "A VM that boots, having no template", "A VM as ya-runtime-vm 0.5 builds it"
 
 
 def measure_starts(machine, runs, execs):

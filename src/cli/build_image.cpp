@@ -200,7 +200,7 @@ BuiltImage build_image(const BuildArguments& arguments) {
     if (arguments.times) steps.print_times(std::cerr);
     if (!arguments.no_lint) lint_image(file.fd().get(), output, arguments, summary);
     if (options.compression.method == gvmi::Method::zstd) {
-        std::cerr << "note: providers with today's runtime cannot read zstd; this project's runtime does\n";
+        std::cerr << "note: providers with ya-runtime-vm 0.5 cannot read zstd; this project's runtime does\n";
     }
     return {output, descriptor};
 }

@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         changes.env = {"A=1"};
         changes.volumes = {"/v"};
         const nlohmann::json config = convert::container_config(image, changes);
-        // What was made is what a reader takes, unchanged.
+        // The result is one that a reader takes, unchanged.
         if (gvmi::parse_config(config).json != config || gvmi::make_trailer(config).empty()) std::abort();
     });
     attempt([&] { (void)oci::parse_image_config(text, 1, "linux/amd64"); });

@@ -1,5 +1,6 @@
-// A stranger's OCI layout or docker archive: any index, manifest and configuration are opened, or refused by a base::Error. The input is up
-// to five texts, zero bytes between them; in each, "@N" stands for the digest of the text N before it, which no mutation would hit upon.
+// A stranger's OCI layout or docker archive: any index, manifest and configuration are opened, or refused by a base::Error. The input holds
+// up to five texts with zero bytes between them. In each, "@N" stands for the digest of text N before it, which no mutation would hit by
+// chance.
 #include <cstdint>
 #include <map>
 #include <string>

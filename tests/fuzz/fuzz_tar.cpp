@@ -1,5 +1,5 @@
-// Two layers' tars, maybe compressed, merged and converted: any bytes become an image or are refused by a base::Error. The first byte says
-// where the input is cut in two, the second whether headers get their magic and checksum, without which the input seldom gets past them.
+// Two layers' tars, possibly compressed, merged and converted: any bytes become an image or are refused by a base::Error. The first byte
+// says where the input is cut in two, the second whether headers get their magic and checksum, without which few inputs get past them.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -33,7 +33,7 @@ void put(std::string& text, size_t offset, std::string_view bytes) {
     std::copy(bytes.begin(), bytes.end(), text.begin() + static_cast<std::ptrdiff_t>(offset));
 }
 
-// Makes a header of each block where one is due.
+// Turns each block at a header's place into a header.
 std::string with_checksums(std::string tar) {
     constexpr size_t kBlock = 512;
     tar.resize((tar.size() + kBlock - 1) / kBlock * kBlock, '\0');

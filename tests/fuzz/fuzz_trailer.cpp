@@ -32,7 +32,7 @@ void read(const std::string& content) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string content(reinterpret_cast<const char*>(data), size);
     read(content);
-    // Behind a good superblock and before a good length, with a good CRC: the JSON alone.
+    // After a good superblock and before a good length, with a good CRC: the JSON alone.
     std::string image = std::string("hsqs") + std::string(24, '\0') + std::string("\4\0\0\0", 4) + std::string(8, '\0') + "\x60";
     image.resize(96, '\0');
     const uint32_t crc = base::crc32(std::as_bytes(std::span(content)));

@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 
-CHUNK = re.compile(rb'name="chunk-no"\r\n\r\n(?:\r\n)?(?:[0-9a-f]+\r\n)?(\d+)\r\n')  # today's uploader puts each value into an HTTP chunk of its own
+CHUNK = re.compile(rb'name="chunk-no"\r\n\r\n(?:\r\n)?(?:[0-9a-f]+\r\n)?(\d+)\r\n')  # `gvmkit-build` 0.3 puts each value into an HTTP chunk of its own
 ANSWER = re.compile(rb"HTTP/1\.1 (\d\d\d)")
 OVERLAP = 120  # bytes of the last block that a match may begin in
 

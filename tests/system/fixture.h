@@ -1,5 +1,5 @@
-// What a system test needs to drive the real programs: a work folder, `deploy`, a runtime that was started, its processes; and at the end
-// the certainty that no QEMU is left.
+// What a system test needs to drive the real programs: a work folder, `deploy`, a running runtime, its processes; and at the end a check
+// that no QEMU is left.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -28,7 +28,7 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using Duration = std::chrono::milliseconds;
 
-// Generous: every wait ends at a condition, and this one only tells a hang from a slow machine.
+// Generous: every wait ends at a condition, and this limit only tells a hang from a slow machine.
 constexpr Duration kDeadline = 120s;
 
 fs::path program(const std::string& name);     // of the build, "ya-runtime-vm"
@@ -56,7 +56,7 @@ struct Process {
 class Runtime {
 public:
     Runtime(const std::vector<std::string>& argv, const fs::path& workdir);
-    ~Runtime();  // kills what is left
+    ~Runtime();  // kills the rest
 
     // Throw what the client's request throws, and base::Error at the deadline.
     std::string hello() { return wait(client().hello()); }
@@ -106,15 +106,15 @@ private:
 
 class SystemTest : public testing::Test {
 protected:
-    // There is a template for VMs of the default size, so that no test makes one beside what it looks at.
+    // Makes sure that a template for VMs of the default size exists, so that no test makes one as a side effect.
     static void SetUpTestSuite();
     SystemTest();
     void SetUp() override;
-    void TearDown() override;  // nothing that this test started may be left: no QEMU above all
+    void TearDown() override;  // nothing that this test started may be left, least of all a QEMU
 
     // Checks the exit code and the form of what deploy prints, and returns it.
     nlohmann::json deploy(const std::vector<std::string>& arguments = {});
-    // Starts a runtime; `start` also waits for hello. What is given replaces neither the accelerator (tcg) nor the workdir nor the image.
+    // Starts a runtime; `start` also waits for hello. The arguments are added to the accelerator (tcg), the workdir and the image.
     std::unique_ptr<Runtime> launch(const std::vector<std::string>& options = {}, const std::vector<std::string>& start_arguments = {});
     std::unique_ptr<Runtime> start(const std::vector<std::string>& options = {}, const std::vector<std::string>& start_arguments = {});
 

@@ -23,7 +23,7 @@ namespace guest_test {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-// Generous: every wait ends at a condition, and this one only tells a hang from a slow machine.
+// Generous: every wait ends at a condition, and this limit only tells a hang from a slow machine.
 constexpr auto kDeadline = std::chrono::seconds(60);
 
 // One process in the VM as the host sees it.

@@ -42,7 +42,7 @@ def python():
     return cached("python", PYTHON_PACKAGES, make) + "/bin/python"
 
 
-def todays_uploader():
+def uploader_0_3():
     """Today's gvmkit-build, a program in Rust."""
     return os.path.join(os.path.dirname(python()), "gvmkit-build")
 

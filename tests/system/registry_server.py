@@ -84,7 +84,7 @@ class Client:
         self.http = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
 
     def request(self, method, path, body=None, headers=None):
-        """(status, headers, body). Bodies are sent in pieces without a length, as today's uploader does."""
+        """(status, headers, body). Bodies are sent in pieces without a length, as `gvmkit-build` 0.3 does."""
         try:
             if isinstance(body, bytes):
                 pieces = (body[i:i + (256 << 10)] for i in range(0, len(body), 256 << 10))

@@ -1,6 +1,6 @@
-// What `test` and `offer-template` say where something is wrong: for each cause the message, brought about by what really is wrong where
-// that is possible here. What this machine cannot be (a VM of VirtualBox, a CPU without VT-x, a container) is in unit.runtime,
-// test_host.cpp and test_kvm.cpp, with a /proc and CPUID of their own.
+// What `test` and `offer-template` report when something is wrong: for each cause the message, with a real fault where that is possible
+// here. What this machine cannot be (a VM of VirtualBox, a CPU without VT-x, a container) is covered by unit.runtime_host, test_host.cpp
+// and test_kvm.cpp, with a /proc and CPUID of their own.
 #include <gmock/gmock.h>
 #include <unistd.h>
 
@@ -24,7 +24,7 @@ exec "$@")";
 
 class Causes : public SystemTest {
 protected:
-    // An installation of its own, which others than root can use; what is broken in it is nobody else's.
+    // An installation of the test's own, which users other than root can use too.
     void SetUp() override {
         SystemTest::SetUp();
         std::string name = fs::temp_directory_path() / "causes-XXXXXX";
@@ -60,7 +60,7 @@ protected:
         }
     }
 
-    // What `test` says with another image in the place of its own.
+    // What `test` reports with another image instead of its own.
     std::string with_image(const std::string& name, const std::string& limit = "60") {
         fs::copy_file(image(name), folder_ / "runtime/self-test.gvmi", fs::copy_options::overwrite_existing);
         const Output output = runtime({}, {"--accel", "tcg", "--template", "off", "--test-timeout", limit, "test"});
@@ -135,7 +135,7 @@ TEST_F(Causes, TooLittleMemory) {
     EXPECT_THAT(output.err, HasSubstr("; end other programs or lower --test-mem-gib\n"));
 }
 
-// The causes that a device can have are in unit.runtime, test_pci.cpp.
+// Causes that lie in a device are in unit.runtime_host, test_pci.cpp.
 TEST_F(Causes, APciDeviceThatIsNotThere) {
     const std::string said = "the VM cannot have the PCI device ff:1f.7: this host has no such device (lspci -D lists them)\n";
     expect_both({"/usr/bin/env", "YA_RUNTIME_VM_PCI_DEVICE=ff:1f.7"}, said);

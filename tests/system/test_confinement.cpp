@@ -1,4 +1,4 @@
-// Cgroups of version 2 with all controllers and root's rights, which few build machines have: those of a VM. There runs unit.vm's part.
+// Cgroups of version 2 with all controllers and root's rights, which few build machines have. A VM has them, so unit.vm's part runs there.
 #include <gmock/gmock.h>
 
 #include "fixture.h"

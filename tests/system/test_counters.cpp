@@ -1,5 +1,4 @@
-// Runtime status events (docs/spec/exe-unit.md, "start: the pipe"): what a VM has used, and what becomes of it; for a supervisor that asks
-// for them.
+// Runtime status events (docs/spec/exe-unit.md, "start: the pipe"), for a supervisor that asks for them: what a VM uses, and how it ends.
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <sys/socket.h>

@@ -72,7 +72,7 @@ public:
     pid_t pid() const { return pid_; }
 
 private:
-    // False at the end, and when nothing comes any more.
+    // Returns false at the end, and when nothing comes any more.
     bool read_some() {
         pollfd readable{.fd = master_.get(), .events = POLLIN, .revents = 0};
         if (::poll(&readable, 1, static_cast<int>(kDeadline.count())) <= 0) return false;

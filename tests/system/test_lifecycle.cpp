@@ -1,4 +1,4 @@
-// The life of a VM and its many ends: with its runtime, before it and instead of it; and what disks do when they are full.
+// The life of a VM and its many ends: with its runtime, before it and without it; and full disks.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/mount.h>

@@ -1,4 +1,4 @@
-// What a provider is told before it sells anything: offer-template, and the accelerator that a VM gets.
+// What a provider learns before it sells anything: offer-template, and a VM's accelerator.
 #include <gmock/gmock.h>
 #include <unistd.h>
 

@@ -1,4 +1,4 @@
-// No byte lost, none invented, in order, before the final status; and the runtime small all the while (docs/spec/exe-unit.md, rule 3).
+// No byte lost, none invented, in order, before the final status; and the runtime stays small (docs/spec/exe-unit.md, rule 3).
 #include <gmock/gmock.h>
 
 #include <boost/asio/steady_timer.hpp>
@@ -17,7 +17,7 @@ constexpr size_t kMaxEvent = 32 << 10;
 class MemoryWatch {
 public:
     explicit MemoryWatch(Runtime& vm) : vm_(vm), timer_(vm.io()) { look(); }
-    // Looks no more, as is due before the runtime ends, and returns the highest.
+    // Stops looking, as must happen before the runtime ends, and returns the highest.
     uint64_t stop() {
         timer_.cancel();
         ended_ = true;

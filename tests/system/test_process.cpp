@@ -1,4 +1,4 @@
-// What a command is given and how its end is told (docs/spec/exe-unit.md, rules 1 to 7; docs/spec/guest.md, "A process").
+// What a command gets and how its end is reported (docs/spec/exe-unit.md, rules 1 to 7; docs/spec/guest.md, "A process").
 #include <gmock/gmock.h>
 
 #include "fixture.h"

@@ -292,7 +292,7 @@ class Client(unittest.TestCase):
         first, second = self.versions()
         size = os.path.getsize(second)
         self.assertGreater(size, 40_000_000)
-        for program, name in [(BIN + "/gvmkit-build", "ours"), (other_clients.todays_uploader(), "today's")]:
+        for program, name in [(BIN + "/gvmkit-build", "ours"), (other_clients.uploader_0_3(), "gvmkit-build 0.3")]:
             # A registry that has seen neither.
             server = registry_server.Server(BIN + "/gvmkit-registry")
             self.addCleanup(server.remove)

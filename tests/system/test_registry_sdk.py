@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Real clients, unchanged, against a registry of ours: yapapi and golem-js resolve images, today's gvmkit-build pushes them.
+"""Real clients, unchanged, against a registry of ours: yapapi and golem-js resolve images, gvmkit-build 0.3 pushes them.
 
 test_registry_sdk.py BIN
 """
@@ -117,7 +117,7 @@ class Sdk(unittest.TestCase):
                 server.terminate()
                 self.assertEqual(server.wait(20), 0)
 
-    def test_todays_uploader_pushes_anonymously_and_to_a_tag(self):
+    def test_uploader_0_3_pushes_anonymously_and_to_a_tag(self):
         for number, arguments in enumerate([["--push", "--nologin"], ["--push-to", "alice/theirs:2"]]):
             image = f"{self.work}/theirs-{number}.gvmi"
             shutil.copy(self.image, image)
@@ -125,7 +125,7 @@ class Sdk(unittest.TestCase):
                 file.seek(200)
                 file.write(os.urandom(5_000_000))
             image_hash = sha3(content(image))
-            said = self.push(other_clients.todays_uploader(), *arguments, image=image)
+            said = self.push(other_clients.uploader_0_3(), *arguments, image=image)
             self.assertIn("image validated successfully", said)
             self.assert_downloads(self.yapapi(image_hash=image_hash))
             if number == 1:
@@ -138,7 +138,7 @@ class Sdk(unittest.TestCase):
         image = self.work + "/shared.gvmi"
         with open(image, "wb") as file:
             file.write(os.urandom(7_000_000))
-        theirs = run(other_clients.todays_uploader(), "-d", image, env=self.environment(), cwd=self.work)
+        theirs = run(other_clients.uploader_0_3(), "-d", image, env=self.environment(), cwd=self.work)
         image_hash = sha3(content(image))
         self.assertIn(" -- image link (for use in SDK): " + image_hash, theirs)
         descriptor = content(image + ".descr.bin")
@@ -148,10 +148,10 @@ class Sdk(unittest.TestCase):
         os.unlink(image + ".descr.bin")
         self.push(BIN + "/gvmkit-build", image=image)
         self.assertEqual(content(image + ".descr.bin"), descriptor)
-        self.assertIn("image already uploaded", self.push(other_clients.todays_uploader(), "--push", "--nologin", image=image))
+        self.assertIn("image already uploaded", self.push(other_clients.uploader_0_3(), "--push", "--nologin", image=image))
 
-    def test_todays_uploader_is_refused_with_a_reason(self):
-        done = run(other_clients.todays_uploader(), "-d", self.image, "--push-to", "bob/app:1", env=self.environment(), cwd=self.work, check=False)
+    def test_uploader_0_3_is_refused_with_a_reason(self):
+        done = run(other_clients.uploader_0_3(), "-d", self.image, "--push-to", "bob/app:1", env=self.environment(), cwd=self.work, check=False)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("alice may not write to the repositories of bob", done.stdout)
 

@@ -1,4 +1,4 @@
-// Templates: VMs that go on from where another was, and all that can be wrong with what was saved.
+// Templates: VMs that resume from another's state, and all that can be wrong with a saved state.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/mman.h>
@@ -262,7 +262,7 @@ TEST_F(Template, IsReplacedWhereItIsDamaged) {
     expect_boot("booting: template unusable: the template is truncated");
 }
 
-// Whole, but QEMU cannot make anything of it, as from one whose devices are others.
+// Complete, but QEMU cannot use it, like a template of a VM with other devices.
 TEST_F(Template, IsReplacedWhereQemuRefusesIt) {
     warm();
     deploy(options());

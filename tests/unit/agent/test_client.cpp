@@ -286,7 +286,7 @@ TEST_F(Client, ADestroyedClientLeavesNothingRunning) {
     EXPECT_TRUE(io_.stopped());
 }
 
-// ---- What a hostile guest may try. Each ends the channel, with a reason.
+// ---- What a hostile guest may try. Each attempt ends the channel, with a reason.
 
 TEST_F(Client, HostileOtherVersion) {
     say_ready(2);
