@@ -55,6 +55,9 @@ std::vector<std::string> write_etc_files(int root, const std::string& hostname) 
     put("hosts", cat({kHosts, "127.0.1.1\t", hostname, "\n"}));
     put("hostname", cat({hostname, "\n"}));
     put("resolv.conf", kNameServers);
+    // Only where the image has none, as in Docker.
+    if (::symlinkat("/proc/mounts", etc.value.get(), "mtab") < 0 && errno != EEXIST)
+        problems.push_back(failure(errno, {"cannot make /etc/mtab"}).text);
     return problems;
 }
 

@@ -8,8 +8,8 @@
 
 namespace init {
 
-// Replaces /etc/hosts, /etc/hostname and /etc/resolv.conf (docs/spec/guest.md), symbolic links of the image included. Returns why some
-// could not be made; the VM starts nevertheless.
+// Replaces /etc/hosts, /etc/hostname and /etc/resolv.conf (docs/spec/guest.md), symbolic links of the image included, and links /etc/mtab
+// to /proc/mounts where the image has none. Returns why some could not be made; the VM starts nevertheless.
 std::vector<std::string> write_etc_files(int root, const std::string& hostname);
 
 // Adds "address name" lines to /etc/hosts.

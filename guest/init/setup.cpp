@@ -23,8 +23,6 @@
 namespace init {
 namespace {
 
-constexpr size_t kMaxUserFile = 16 << 20;
-
 // Credits the host's random bytes and makes the generator use them at once: VMs restored from one template share its state.
 Status add_seed(const std::string& seed) {
     constexpr size_t kSmallest = 32;
@@ -76,11 +74,11 @@ private:
 };
 
 // Mounts all that belongs into the new root.
-Result<Identity> furnish(int root, const agent::Setup& setup, Stopwatch& watch, std::vector<std::string>& problems) {
-    Result<Identity> user =
-        find_user(setup.user(), read_inside(root, "etc/passwd", kMaxUserFile), read_inside(root, "etc/group", kMaxUserFile));
-    if (!user.ok()) return user;
-    Volumes volumes(root, setup, user.value);
+Result<container::Identity> furnish(int root, const agent::Setup& setup, Stopwatch& watch, std::vector<std::string>& problems) {
+    container::UserLookup user = container::find_user(setup.user(), read_inside(root, "etc/passwd", container::kMaxUserFile),
+                                                      read_inside(root, "etc/group", container::kMaxUserFile));
+    if (!user.error.empty()) return bad_request({"the image's User \"", setup.user(), "\": its ", user.error});
+    Volumes volumes(root, setup, user.identity);
     watch.lap("user looked up");
     if (Status status = mount_system(root); !status.ok()) return status;
     watch.lap("/proc, /sys and /dev mounted");
@@ -91,7 +89,7 @@ Result<Identity> furnish(int root, const agent::Setup& setup, Stopwatch& watch, 
     for (std::string& problem : write_etc_files(root, setup.hostname()))
         problems.push_back(std::move(problem));
     watch.lap("/etc written");
-    return user;
+    return std::move(user.identity);
 }
 
 }  // namespace
@@ -112,7 +110,7 @@ Result<SetupResult> set_up(const agent::Setup& setup) {
     if (setup.root_case() == agent::Setup::kRootRam) {
         if (Status status = remove_placeholder_disk(); !status.ok()) return status;
     }
-    Result<Identity> user = furnish(root.value.get(), setup, watch, result.problems);
+    Result<container::Identity> user = furnish(root.value.get(), setup, watch, result.problems);
     if (!user.ok()) return user.status;
     if (Status status = name_cards(setup.cards()); !status.ok()) return status;
     watch.lap("network cards named");

@@ -3,14 +3,14 @@
 #include <string>
 #include <vector>
 
+#include "container/users.h"
 #include "init/status.h"
-#include "init/users.h"
 
 namespace init {
 
 // What every process of the image starts with.
 struct ProcessDefaults {
-    Identity user;
+    container::Identity user;
     std::vector<std::string> environment;  // "K=V"
     std::string path;                      // PATH's value in it
     std::string work_dir;

@@ -1,6 +1,7 @@
 #include "init/spawn.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -8,10 +9,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
+#include <cstring>
 
 #include "init/syscalls.h"
 
@@ -74,11 +77,15 @@ struct Launch::Child {
     int out;
     int err;
     int report;
+    char work_dir[PATH_MAX];  // what is left of a path that is being made
+    char link_target[PATH_MAX];
     std::array<std::byte, kStackBytes> stack;
 
     static int main(void* child);
     void fail(Stage stage, long error, bool found = false) const;
     long enter_work_dir();
+    long make_work_dir();
+    bool continue_at_link(size_t size, const char* rest);
     void run();
 };
 
@@ -89,18 +96,50 @@ void Launch::Child::fail(Stage stage, long error, bool found) const {
         raw_syscall(SYS_exit_group, 127);
 }
 
-long Launch::Child::enter_work_dir() {
-    char* path = program.work_dir.data();
-    const long error = raw_syscall(SYS_chdir, address(path));
-    if (error != -ENOENT) return error;
-    for (size_t i = 1; i <= program.work_dir.size(); i++) {
-        if (path[i] != '/' && path[i] != '\0') continue;
-        const char kept = path[i];
-        path[i] = '\0';
-        raw_syscall(SYS_mkdir, address(path), 0755);
-        path[i] = kept;
+// Puts `size` bytes of link_target and what is left of the path, from `rest` on, at the start of work_dir.
+bool Launch::Child::continue_at_link(size_t size, const char* rest) {
+    const size_t rest_size = std::strlen(rest);
+    if (size + 1 + rest_size >= sizeof work_dir) return false;
+    std::memmove(work_dir + size + 1, rest, rest_size + 1);
+    std::memcpy(work_dir, link_target, size);
+    work_dir[size] = '/';
+    return true;
+}
+
+// Goes down the path name by name and makes what is missing, also what a symbolic link leads to, as Docker does.
+long Launch::Child::make_work_dir() {
+    constexpr int kMaxLinks = 40;  // the kernel's own limit
+    int links = 0;
+    std::memcpy(work_dir, program.work_dir.c_str(), std::min(program.work_dir.size() + 1, sizeof work_dir));
+    if (program.work_dir.size() >= sizeof work_dir) return -ENAMETOOLONG;
+    if (const long error = raw_syscall(SYS_chdir, address("/")); error < 0) return error;
+    for (char* name = work_dir; *name != '\0';) {
+        char* const end = std::find(name, name + std::strlen(name), '/');
+        char* const rest = *end == '/' ? end + 1 : end;
+        *end = '\0';
+        long error = *name == '\0' ? 0 : raw_syscall(SYS_chdir, address(name));
+        if (error == -ENOENT) {
+            error = raw_syscall(SYS_mkdir, address(name), 0755);
+            if (error == 0) error = raw_syscall(SYS_chdir, address(name));
+        }
+        if (error == -EEXIST) {  // a link that leads nowhere yet
+            const long size = raw_syscall(SYS_readlink, address(name), address(link_target), sizeof link_target);
+            if (size <= 0) return -ENOENT;
+            if (++links > kMaxLinks) return -ELOOP;
+            if (!continue_at_link(static_cast<size_t>(size), rest)) return -ENAMETOOLONG;
+            if (work_dir[0] == '/') (void)raw_syscall(SYS_chdir, address("/"));
+            name = work_dir;
+            continue;
+        }
+        if (error < 0) return error;
+        name = rest;
     }
-    return raw_syscall(SYS_chdir, address(path));
+    return 0;
+}
+
+long Launch::Child::enter_work_dir() {
+    const long error = raw_syscall(SYS_chdir, address(program.work_dir.data()));
+    return error == -ENOENT ? make_work_dir() : error;
 }
 
 void Launch::Child::run() {
@@ -114,7 +153,7 @@ void Launch::Child::run() {
     if (const long error = raw_syscall(SYS_dup2, err, STDERR_FILENO); error < 0) fail(Stage::descriptors, error);
     if (const long error = enter_work_dir(); error < 0) fail(Stage::work_dir, error);
 
-    const Identity& user = *program.user;
+    const container::Identity& user = *program.user;
     const long groups = static_cast<long>(user.groups.size());
     if (groups > 0) {
         if (const long error = raw_syscall(SYS_setgroups, groups, address(user.groups.data())); error < 0) fail(Stage::user, error);
@@ -160,6 +199,9 @@ Result<std::unique_ptr<Launch>> Launch::start(Program program) {
         (void)::fcntl(fd, F_SETFL, O_NONBLOCK);
         (void)::fcntl(fd, F_SETPIPE_SZ, kPipeBytes);
     }
+    // So that the program can open them by name: /dev/stdout and what links to it.
+    for (const int fd : {out.get(), err.get()})
+        (void)::fchown(fd, program.user->uid, program.user->gid);
     child.out = out.get();
     child.err = err.get();
     child.report = report.get();

@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "init/users.h"
+#include "container/users.h"
+#include "init/status.h"
 
 namespace init {
 
@@ -18,7 +19,7 @@ struct Program {
     std::vector<std::string> args;        // from argv[0] on
     const std::vector<std::string>* environment;
     std::string work_dir;
-    const Identity* user;
+    const container::Identity* user;
 };
 
 // The paths that `name` may mean: itself where it contains a slash, else one in each folder of `path` (a PATH variable's value).

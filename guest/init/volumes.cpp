@@ -25,7 +25,7 @@ Status mount_share(const std::string& tag) {
 }
 
 // What a volume takes over from the image's directory; the image's User must be able to write to it.
-Volumes::Owner owner_for(const struct stat& st, const Identity& user) {
+Volumes::Owner owner_for(const struct stat& st, const container::Identity& user) {
     const bool in_group = st.st_gid == user.gid || std::find(user.groups.begin(), user.groups.end(), st.st_gid) != user.groups.end();
     const mode_t needed = st.st_uid == user.uid ? 0300 : in_group ? 0030 : 0003;
     const mode_t mode = st.st_mode & 07777;
@@ -53,7 +53,7 @@ Result<Mount> mount_of(const agent::Volume& volume) {
 
 }  // namespace
 
-Volumes::Volumes(int root, const agent::Setup& setup, const Identity& user) : setup_(setup) {
+Volumes::Volumes(int root, const agent::Setup& setup, const container::Identity& user) : setup_(setup) {
     for (const agent::Volume& volume : setup.volumes()) {
         const Opened directory = open_inside(root, volume.path(), O_PATH | O_DIRECTORY);
         struct stat st {};

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "container/users.h"
 #include "init/status.h"
-#include "init/users.h"
 
 namespace init {
 
@@ -11,7 +11,7 @@ namespace init {
 class Volumes {
 public:
     // Looks at the image's directories at the volumes' paths.
-    Volumes(int root, const agent::Setup& setup, const Identity& user);
+    Volumes(int root, const agent::Setup& setup, const container::Identity& user);
     Status mount(int root);
 
     struct Owner {

@@ -1,45 +1,23 @@
 #include <sys/stat.h>
 
-#include <algorithm>
-#include <sstream>
-
 #include "base/untrusted_text.h"
+#include "container/users.h"
 #include "gvmi/squashfs_tree.h"
 #include "lint/rules.h"
 
 namespace lint {
 namespace {
 
-constexpr size_t kMaxPasswd = size_t{1} << 20;
-
-bool is_number(const std::string& text) {
-    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
-// True when a line of /etc/passwd or /etc/group begins with the name.
-bool knows(const Look& look, const char* path, const std::string& name) {
+std::string text_of(const Look& look, const char* path) {
     const auto file = gvmi::find(look.reader, path);
-    if (!file || !S_ISREG(file->mode)) return false;
-    std::istringstream lines(gvmi::read_start(look.reader, *file, kMaxPasswd));
-    for (std::string line; std::getline(lines, line);) {
-        if (line.substr(0, line.find(':')) == name) return true;
-    }
-    return false;
+    return file && S_ISREG(file->mode) ? gvmi::read_start(look.reader, *file, container::kMaxUserFile) : "";
 }
 
 void look_at_user(const Look& look) {
-    const std::string& user = look.config.user;
-    const size_t colon = user.find(':');
-    const std::string name = user.substr(0, colon);
-    const std::string group = colon == std::string::npos ? "" : user.substr(colon + 1);
-    if (!name.empty() && !is_number(name) && !knows(look, "/etc/passwd", name)) {
-        look.warn("user", "the user " + base::quote(name) + " is not in /etc/passwd: commands cannot be started",
-                  "add the user, or give a number with --user");
-    }
-    if (!group.empty() && !is_number(group) && !knows(look, "/etc/group", group)) {
-        look.warn("user", "the group " + base::quote(group) + " is not in /etc/group: commands cannot be started",
-                  "add the group, or give a number with --user");
-    }
+    const container::UserLookup lookup = container::find_user(look.config.user, text_of(look, "/etc/passwd"), text_of(look, "/etc/group"));
+    if (lookup.error.empty()) return;
+    look.warn("user", "the user " + base::quote(look.config.user) + ": " + base::escape_line(lookup.error) + ": commands cannot be started",
+              "correct the file, or give a number with --user");
 }
 
 bool has(const Look& look, const char* key) {

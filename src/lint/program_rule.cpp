@@ -1,9 +1,11 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <sstream>
 
 #include "base/untrusted_text.h"
+#include "container/script.h"
 #include "gvmi/squashfs_tree.h"
 #include "lint/rules.h"
 
@@ -37,20 +39,43 @@ std::string elf_interpreter(const std::string& start) {
     return {};
 }
 
-// The first word behind "#!".
-std::string script_interpreter(const std::string& start) {
-    std::istringstream line(start.substr(2, start.find('\n') - 2));
-    std::string word;
-    line >> word;
-    return word;
+void check(const Look& look, const std::string& path, const std::string& what, int depth, const std::string& remedy = {});
+
+// Where a name without a slash is: in the image's PATH.
+std::string in_path(const Look& look, const std::string& name) {
+    std::string list = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    for (const std::string& setting : look.config.env) {
+        if (setting.starts_with("PATH=")) list = setting.substr(5);
+    }
+    std::istringstream folders(list);
+    for (std::string folder; std::getline(folders, folder, ':');) {
+        folder.append("/").append(name);
+        const auto file = gvmi::find(look.reader, folder);
+        if (file && S_ISREG(file->mode) && (file->mode & 0111) != 0) return folder;
+    }
+    return {};
 }
 
-void check(const Look& look, const std::string& path, const std::string& why, int depth);
+// What a script's first line starts: its interpreter and, where that is env, the program that env looks for.
+void check_script(const Look& look, const container::ScriptLine& line, const std::string& path, int depth) {
+    constexpr const char* kLineEnds = "the script has the line ends of Windows (CR LF): convert it, as with dos2unix";
+    const bool carriage_return = line.interpreter.ends_with('\r') || line.argument.ends_with('\r');
+    const std::string of_script = " of " + base::quote(path);
+    check(look, line.interpreter, "the interpreter" + of_script, depth + 1, carriage_return ? kLineEnds : "");
+    if (std::filesystem::path(line.interpreter).filename() != "env") return;
+    const std::string program = container::program_of_env(line.argument);
+    if (program.empty() || program.find('/') != std::string::npos || !in_path(look, program).empty()) return;
+    const bool blanks = program.find_first_of(" \t") != std::string::npos;
+    look.warn("program", "the interpreter" + of_script + ", " + base::quote(program) + ", is not in the image's PATH",
+              carriage_return ? kLineEnds
+              : blanks        ? "write `env -S` in its first line: Linux passes what follows env as one argument"
+                              : "add it, or correct the script's first line");
+}
 
 void check_content(const Look& look, const gvmi::File& file, const std::string& path, int depth) {
     const std::string start = gvmi::read_start(look.reader, file, kStart);
-    if (start.starts_with("#!")) {
-        check(look, script_interpreter(start), "the interpreter of " + base::quote(path), depth + 1);
+    if (const auto line = container::parse_script_line(start)) {
+        check_script(look, *line, path, depth);
         return;
     }
     constexpr const char* kRemedy = "build the image for linux/amd64";
@@ -72,31 +97,17 @@ void check_content(const Look& look, const gvmi::File& file, const std::string& 
     if (!interpreter.empty()) check(look, interpreter, "the dynamic linker of " + base::quote(path), depth + 1);
 }
 
-void check(const Look& look, const std::string& path, const std::string& what, int depth) {
+void check(const Look& look, const std::string& path, const std::string& what, int depth, const std::string& remedy) {
     if (depth > kMaxInterpreters) return;
     const auto file = gvmi::find(look.reader, path);
     if (!file) {
-        look.warn("program", what + ", " + base::quote(path) + ", is not in the image", "add it, or correct the path");
+        look.warn("program", what + ", " + base::quote(path) + ", is not in the image",
+                  remedy.empty() ? "add it, or correct the path" : remedy);
     } else if (!S_ISREG(file->mode) || (file->mode & 0111) == 0) {
         look.warn("program", what + ", " + base::quote(path) + ", is not an executable file", "chmod +x it");
     } else {
         check_content(look, *file, path, depth);
     }
-}
-
-// Where a name without a slash is: in the image's PATH.
-std::string in_path(const Look& look, const std::string& name) {
-    std::string list = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    for (const std::string& setting : look.config.env) {
-        if (setting.starts_with("PATH=")) list = setting.substr(5);
-    }
-    std::istringstream folders(list);
-    for (std::string folder; std::getline(folders, folder, ':');) {
-        folder.append("/").append(name);
-        const auto file = gvmi::find(look.reader, folder);
-        if (file && S_ISREG(file->mode) && (file->mode & 0111) != 0) return folder;
-    }
-    return {};
 }
 
 }  // namespace

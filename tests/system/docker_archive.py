@@ -39,7 +39,7 @@ def libraries(program):
 
 def tree(programs):
     layer = Layer()
-    for name in ("bin", "etc", "home", "opt", "opt/bin"):
+    for name in ("bin", "etc", "home", "opt", "opt/bin", "var", "var/log"):
         layer.folder(name)
     layer.folder("root", 0o700)
     layer.folder("home/guest", 0o755, 1000)
@@ -62,8 +62,10 @@ def tree(programs):
     layer.add("bin/not-executable", data=b"#!/bin/sh\n", mode=0o644)
     layer.add("bin/not-a-program", data=b"\x7fELF but only so far", mode=0o755)
     layer.add("bin/no-interpreter", data=b"#!/no/such/shell\n", mode=0o755)
-    layer.add("etc/passwd", data=b"root:x:0:0:root:/root:/bin/sh\nguest:x:1000:1000:a guest:/home/guest:/bin/sh\n")
-    layer.add("etc/group", data=b"root:x:0:\nstaff:x:50:guest\nusers:x:100:root,guest\nguest:x:1000:\n")
+    layer.add("etc/passwd", data=b"root:x:0:0:root:/root:/bin/sh\nguest:x:1000:1000:a guest:/home/guest:/bin/sh\n  app:x:1001:1001\n")
+    layer.add("etc/group", data=b"root:x:0:\nstaff:x:50:guest\nusers:x:100:root,guest\nguest:x:1000:\nshort:x:51\n")
+    layer.add("var/log/access.log", tarfile.SYMTYPE, mode=0o777, target="/dev/stdout")
+    layer.add("later", tarfile.SYMTYPE, mode=0o777, target="made/../made/on demand")
     layer.tar.close()
     return layer.bytes.getvalue()
 

@@ -30,6 +30,7 @@ make flood '{"Entrypoint": ["/bin/sh", "-c", "yes line | head -c 24000000; echo;
 make user-uid '{"User": "1000"}'
 make user-uid-gid '{"User": "1000:50"}'
 make user-name-group '{"User": "guest:staff"}'
+make user-short-lines '{"User": "app:short"}'
 make user-unknown-uid '{"User": "4242"}'
 make user-unknown-name '{"User": "nobody-knows"}'
 # In the place of the self-test image (test_causes.cpp).

@@ -120,12 +120,54 @@ TEST_F(ProcessTest, ConfigurationOfTheImage) {
     EXPECT_EQ(vm->shutdown(), 0);
 }
 
+// As in Docker: the pipes belong to the user, and links such as nginx's logs lead to them.
+TEST_F(ProcessTest, StandardStreamsCanBeOpenedByName) {
+    boot("configured");
+    const Process& process = vm->run({"/bin/sh", "-c",
+                                      "echo out > /dev/stdout; echo err > /dev/stderr; echo log >> /var/log/access.log; "
+                                      "echo fd > /proc/self/fd/2; stat -L -c %u:%g /proc/self/fd/1"});
+    EXPECT_EQ(process.out, "out\nlog\n1000:1000\n");
+    EXPECT_EQ(process.err, "err\nfd\n");
+    EXPECT_EQ(vm->shutdown(), 0);
+}
+
+TEST_F(ProcessTest, PrimaryGroupIsASupplementaryOneToo) {
+    boot("configured");
+    EXPECT_EQ(vm->run({"/bin/grep", "Groups", "/proc/self/status"}).out, "Groups:\t50 100 1000 \n");
+    EXPECT_EQ(vm->shutdown(), 0);
+}
+
+TEST_F(ProcessTest, LinkThatLeadsNowhereBecomesAWorkingDirectory) {
+    boot("plain");
+    EXPECT_EQ(vm->run({"/bin/pwd", "-P"}, {.work_dir = "/later/a/../b"}).out, "/made/on demand/b\n");
+    EXPECT_EQ(vm->run({"/bin/stat", "-c", "%U %a", "/made/on demand/b"}).out, "root 755\n");
+    EXPECT_EQ(vm->run({"/bin/sh", "-c", "ln -s loop /loop; ln -s /bin/sh /file"}).code, 0);
+    const auto error_in = [this](const std::string& folder) {
+        try {
+            vm->run({"/bin/pwd"}, {.work_dir = folder});
+        } catch (const exeunit::ResponseError& e) {
+            return std::string(e.what());
+        }
+        return std::string("started");
+    };
+    EXPECT_THAT(error_in("/loop/x"), HasSubstr("the working directory /loop/x: Too many levels of symbolic links"));
+    EXPECT_THAT(error_in("/file/x"), HasSubstr("the working directory /file/x: Not a directory"));
+    EXPECT_EQ(vm->shutdown(), 0);
+}
+
+TEST_F(ProcessTest, MtabIsALinkToTheMounts) {
+    boot("plain");
+    EXPECT_EQ(says("readlink /etc/mtab; grep -c ' / overlay ' /etc/mtab"), "/proc/mounts\n1\n");
+    EXPECT_EQ(vm->shutdown(), 0);
+}
+
 // A group that is given takes the place of those that /etc/group adds, as in Docker.
 TEST_F(ProcessTest, UsersInAllForms) {
     const std::vector<std::pair<std::string, std::string>> forms{
         {"user-uid", "1000 1000 1000 50 100 /home/guest\n"},
         {"user-uid-gid", "1000 50 50 /home/guest\n"},
         {"user-name-group", "1000 50 50 /home/guest\n"},
+        {"user-short-lines", "1001 51 51 /\n"},
         {"user-unknown-uid", "4242 0 0 /\n"},
     };
     for (const auto& [name, expected] : forms) {

@@ -25,7 +25,7 @@ TEST(Candidates, OthersAreInTheFoldersOfPath) {
 // What the child does as another user is tested in a VM.
 TEST(Launch, RunsAProgramWithItsOutputsOnPipes) {
     const std::vector<std::string> environment{"K=V"};
-    init::Identity user;
+    container::Identity user;
     user.uid = ::getuid();
     user.gid = ::getgid();
     const auto start = [&](const char* script, const char* program = "/bin/sh") {

@@ -122,6 +122,17 @@ TEST(Lint, LooksForTheProgram) {
     EXPECT_EQ(program("Entrypoint", {"/run"}, {{.path = "run", .content = "#!/bin/sh\n", .mode = 0755}}), "");
     EXPECT_THAT(program("Entrypoint", {"/run"}, {{.path = "run", .content = "#!/run\n", .mode = 0755}}), "");  // ends, as in Linux
     EXPECT_THAT(program("Entrypoint", {"/run"}, {{.path = "run", .content = "text", .mode = 0755}}), HasSubstr("neither an ELF program"));
+    const auto script = [&program](const std::string& content) {
+        return program("Entrypoint", {"/run"},
+                       {{.path = "run", .content = content, .mode = 0755}, {.path = "bin/env", .content = elf(62), .mode = 0755}});
+    };
+    EXPECT_EQ(script("#!/bin/sh\r\n"), "the interpreter of \"/run\", \"/bin/sh\\x0d\", is not in the image");
+    EXPECT_EQ(script("#!/bin/env python3\n"), "the interpreter of \"/run\", \"python3\", is not in the image's PATH");
+    EXPECT_EQ(script("#!/bin/env -S python3 -u\n"), "the interpreter of \"/run\", \"python3\", is not in the image's PATH");
+    EXPECT_EQ(script("#!/bin/env sh\n"), "");
+    EXPECT_EQ(script("#!/bin/env sh\r\n"), "the interpreter of \"/run\", \"sh\\x0d\", is not in the image's PATH");
+    EXPECT_EQ(script("#!/bin/env sh -e\n"), "the interpreter of \"/run\", \"sh -e\", is not in the image's PATH");
+    EXPECT_EQ(script("#!/bin/env -S A=b sh -e\n"), "");
     EXPECT_THAT(program("Entrypoint", {"/run"},
                         {{.path = "run",
                           .content = "\x7f"
