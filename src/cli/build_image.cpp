@@ -149,11 +149,12 @@ oci::Image open(const BuildArguments& arguments, Steps& steps) {
 }
 
 // To stderr: it is not the result.
-void lint_image(int fd, const std::string& output, const BuildArguments& arguments, const convert::Summary& summary) {
+void lint_image(int fd, const std::string& output, const BuildArguments& arguments, const convert::Summary& summary,
+                const std::vector<std::string>& config_notes) {
     base::with_context("cannot look into " + output, [&] {
         const gvmi::Image image = gvmi::read_image(fd, output);
         gvmi::SquashfsReader reader(fd);
-        const lint::Conversion conversion{summary.clamped_times, summary.dropped_attributes};
+        const lint::Conversion conversion{summary.clamped_times, summary.dropped_attributes, config_notes};
         print_findings(std::cerr, lint::lint(reader, image.config, summary.file_bytes, conversion, arguments.lint_off));
     });
 }
@@ -169,7 +170,9 @@ BuiltImage build_image(const BuildArguments& arguments) {
     Steps steps(!arguments.hide_progress);
     const oci::Image image = open(arguments, steps);
     const std::string what = "cannot convert " + (arguments.image.empty() ? arguments.dockerfile : arguments.image);
-    const nlohmann::json config = base::with_context(what, [&] { return convert::container_config(image, arguments.changes); });
+    std::vector<std::string> config_notes;
+    const nlohmann::json config =
+        base::with_context(what, [&] { return convert::container_config(image, arguments.changes, config_notes); });
     const std::string output = arguments.output.empty() ? default_name(image) : arguments.output;
     const auto describe = [&](int fd) {
         steps.begin("hashing");
@@ -198,7 +201,7 @@ BuiltImage build_image(const BuildArguments& arguments) {
     print_summary(output, summary, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     std::cout << "image hash: " << descriptor.sha3 << "\n";
     if (arguments.times) steps.print_times(std::cerr);
-    if (!arguments.no_lint) lint_image(file.fd().get(), output, arguments, summary);
+    if (!arguments.no_lint) lint_image(file.fd().get(), output, arguments, summary, config_notes);
     if (options.compression.method == gvmi::Method::zstd) {
         std::cerr << "note: providers with ya-runtime-vm 0.5 cannot read zstd; this project's runtime does\n";
     }

@@ -1,8 +1,10 @@
 #include "convert/config.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/error.h"
+#include "base/untrusted_text.h"
 #include "gvmi/image.h"
 
 namespace convert {
@@ -18,21 +20,50 @@ json container_part(const json& image_config) {
     return *found;
 }
 
+// A path as Docker's clean one below "/": without empty and "." parts, and ".." takes back the part before it.
+std::string clean_path(const std::string& path) {
+    return std::filesystem::path("/" + path).lexically_normal().relative_path().string();
+}
+
+void normalize_volumes(json& config, std::vector<std::string>& notes) {
+    const auto found = config.find("Volumes");
+    if (found == config.end() || !found->is_object()) return;
+    json cleaned = json::object();
+    for (const auto& [path, value] : found->items()) {
+        std::string clean = clean_path(path);
+        while (clean.ends_with('/'))
+            clean.pop_back();
+        if (clean.empty()) {
+            notes.push_back("the volume " + base::quote(path) + " is the root, which cannot be one, and was left out");
+            continue;
+        }
+        clean.insert(0, 1, '/');
+        if (clean != path && clean + "/" != path) notes.push_back("the volume " + base::quote(path) + " is " + base::quote(clean));
+        cleaned[clean] = value;
+    }
+    *found = std::move(cleaned);
+}
+
 // Existing readers accept neither null nor a bare string where a list belongs.
-void normalize(json& config) {
+void normalize(json& config, std::vector<std::string>& notes) {
     for (auto it = config.begin(); it != config.end();)
         it = it->is_null() ? config.erase(it) : std::next(it);
     for (const char* key : {"Entrypoint", "Cmd", "Shell"}) {
         const auto found = config.find(key);
         if (found != config.end() && found->is_string()) *found = json::array({*found});
     }
-    for (const char* key : {"Volumes", "ExposedPorts"}) {
+    const auto replace_nulls = [&config](const char* key, const json& replacement) {
         const auto found = config.find(key);
-        if (found == config.end() || !found->is_object()) continue;
+        if (found == config.end() || !found->is_structured()) return;
         for (json& value : *found) {
-            if (value.is_null()) value = json::object();
+            if (value.is_null()) value = replacement;
         }
-    }
+    };
+    for (const char* key : {"Volumes", "ExposedPorts"})
+        replace_nulls(key, json::object());
+    for (const char* key : {"Labels", "Env", "Cmd", "Entrypoint", "OnBuild", "Shell"})
+        replace_nulls(key, "");
+    normalize_volumes(config, notes);
 }
 
 void set_env(json& config, const std::string& setting) {
@@ -52,9 +83,9 @@ void set_env(json& config, const std::string& setting) {
 
 }  // namespace
 
-json container_config(const oci::Image& image, const Changes& changes) {
+json container_config(const oci::Image& image, const Changes& changes, std::vector<std::string>& notes) {
     json config = container_part(image.config);
-    normalize(config);
+    normalize(config, notes);
     config = gvmi::parse_config(std::move(config)).json;  // the types are right from here
     config["Image"] = image.id;
     for (const std::string& setting : changes.env)

@@ -17,8 +17,10 @@ struct Changes {
     std::optional<std::string> user = {};
 };
 
-// The container configuration for the trailer (docs/spec/gvmi.md): the image's configuration with its id and the changes, lists where lists
-// belong and nothing null. Throws base::Error where a reader would refuse it.
-nlohmann::json container_config(const oci::Image& image, const Changes& changes);
+// The container configuration for the trailer (docs/spec/gvmi.md): the image's configuration with its id and the changes. It is normalised
+// as Docker does it when it reads and runs an image: a null is absent or empty, a text is a list of one where a list belongs, and a
+// volume's path is cleaned below "/". What changes how the VM looks gets a line in `notes`. Throws base::Error where Docker would refuse
+// the configuration, or a reader of .gvmi files the result.
+nlohmann::json container_config(const oci::Image& image, const Changes& changes, std::vector<std::string>& notes);
 
 }  // namespace convert

@@ -4,6 +4,7 @@ namespace http {
 
 // The statuses that gvmkit gives or acts on (RFC 9110 where no other is named).
 inline constexpr unsigned kOk = 200;
+inline constexpr unsigned kNoContent = 204;
 inline constexpr unsigned kPartialContent = 206;
 inline constexpr unsigned kFound = 302;
 inline constexpr unsigned kBadRequest = 400;

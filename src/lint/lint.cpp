@@ -31,6 +31,8 @@ void look_at_size(const Look& look, uint64_t file_bytes) {
 }
 
 void look_at_conversion(const Look& look, const Conversion& conversion) {
+    for (const std::string& note : conversion.config_notes)
+        look.note("config", note, "");
     if (conversion.clamped_times > 0) {
         look.note("clamped-times",
                   std::to_string(conversion.clamped_times) + " files have times before 1970 or after 2106, which a squashfs does not have",
@@ -59,6 +61,7 @@ const std::vector<Rule>& rules() {
         {"expose", "EXPOSE has no effect"},
         {"cache", "package managers' caches that are worth deleting"},
         {"secret", "files that look like secrets"},
+        {"config", "a value of the configuration that was normalised, as Docker does"},
         {"clamped-times", "times that a squashfs does not have"},
         {"dropped-attributes", "extended attributes that a squashfs cannot hold"},
         {"download-time", "how long a provider downloads"},

@@ -33,6 +33,7 @@ const std::vector<Rule>& rules();
 struct Conversion {
     uint64_t clamped_times = 0;
     uint64_t dropped_attributes = 0;
+    std::vector<std::string> config_notes = {};  // what was normalised in the image's configuration
 };
 
 // Looks at an image; rules in `off` are left out. Throws base::Error where the squashfs is damaged.

@@ -1,6 +1,7 @@
 #include "oci/docker_archive.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -10,19 +11,31 @@
 namespace oci {
 namespace {
 
+// How a user can name an image of an archive: by its names, else by its place.
+std::string names_of(const nlohmann::json& manifests) {
+    std::string names;
+    for (size_t i = 0; i < manifests.size(); i++) {
+        const std::vector<std::string> tags = get_texts(manifests[i], "RepoTags");
+        for (const std::string& tag : tags.empty() ? std::vector<std::string>{"@" + std::to_string(i)} : tags)
+            names += (names.empty() ? "" : ", ") + tag;
+    }
+    return names;
+}
+
 // The requested image, or the only one.
 const nlohmann::json& choose(const nlohmann::json& manifests, const std::string& wanted) {
-    std::string names;
-    for (const nlohmann::json& manifest : manifests) {
-        for (const std::string& tag : get_texts(manifest, "RepoTags")) {
-            if (tag == wanted) return manifest;
-            names += (names.empty() ? "" : ", ") + tag;
+    if (wanted.empty() && manifests.size() == 1) return manifests[0];
+    if (wanted.empty()) throw base::Error("several images are in it; say which by :NAME behind the file: " + names_of(manifests));
+    for (const bool exact : {true, false}) {
+        for (const nlohmann::json& manifest : manifests) {
+            for (const std::string& tag : get_texts(manifest, "RepoTags")) {
+                if (exact ? tag == wanted : same_reference(tag, wanted)) return manifest;
+            }
         }
     }
-    if (!wanted.empty())
-        throw base::Error("there is no image \"" + wanted + "\" in it, only " + (names.empty() ? "one without a name" : names));
-    if (manifests.size() == 1) return manifests[0];
-    throw base::Error("several images are in it; say which by :NAME behind the file: " + names);
+    const std::optional<size_t> index = parse_index(wanted);
+    if (index && *index < manifests.size()) return manifests[*index];
+    throw base::Error("there is no image \"" + wanted + "\" in it, only " + names_of(manifests));
 }
 
 // The digest in a path: blobs/sha256/HEX.
@@ -52,7 +65,7 @@ Image open_docker_archive(const std::shared_ptr<const Files>& files, const std::
     for (size_t i = 0; i < paths.size(); i++)
         set_blob(image.layers[i], files, paths[i], digest_in(paths[i]));
     const std::vector<std::string> tags = get_texts(manifest, "RepoTags");
-    if (!wanted.empty()) {
+    if (!wanted.empty() && !parse_index(wanted)) {
         set_name(image, wanted);
     } else if (!tags.empty()) {
         set_name(image, tags[0]);

@@ -1,5 +1,8 @@
 #include "oci/oci_layout.h"
 
+#include <algorithm>
+#include <optional>
+#include <set>
 #include <vector>
 
 #include "base/error.h"
@@ -19,6 +22,8 @@ struct Candidate {
     std::string digest;
     std::string media_type;
     std::string name;
+    unsigned rank = 0;  // as rank() gives it
+    size_t place = 0;   // in the index
 };
 
 std::string path_of(const std::string& hex) {
@@ -44,12 +49,16 @@ bool is_index(const std::string& media_type) {
            media_type == "application/vnd.docker.distribution.manifest.list.v2+json";
 }
 
-// A descriptor that names no platform may be for any. Attestations, which Docker stores beside an image, have "unknown/unknown" and a type.
-bool may_run(const json& descriptor, const std::string& platform) {
+// How well a descriptor fits (platform_rank); none: not at all. Attestations, which Docker stores beside an image, have a type and the
+// platform "unknown/unknown"; other artifacts, such as signatures, have a type.
+std::optional<unsigned> rank(const json& descriptor, const Platform& platform) {
     const auto annotations = descriptor.find("annotations");
-    if (annotations != descriptor.end() && annotations->is_object() && annotations->contains("vnd.docker.reference.type")) return false;
+    if (annotations != descriptor.end() && annotations->is_object() && annotations->contains("vnd.docker.reference.type"))
+        return std::nullopt;
+    if (!get_text(descriptor, "artifactType").empty()) return std::nullopt;
     const auto described = descriptor.find("platform");
-    return described == descriptor.end() || described->is_null() || fits_platform(*described, platform);
+    const bool stated = described != descriptor.end() && !described->is_null();
+    return platform_rank(stated ? *described : json::object(), platform);
 }
 
 std::string name_of(const json& descriptor) {
@@ -60,26 +69,49 @@ std::string name_of(const json& descriptor) {
     return name.empty() ? get_text(*annotations, kRefName) : name;
 }
 
-std::vector<Candidate> candidates(const json& index, const std::string& platform) {
+// Those that fit, the best first, and of equal ones the first of the index.
+std::vector<Candidate> candidates(const json& index, const std::string& wanted_platform) {
+    const Platform platform = parse_platform(wanted_platform);
     std::vector<Candidate> result;
     const auto manifests = index.is_object() ? index.find("manifests") : index.end();
     if (!index.is_object() || manifests == index.end() || !manifests->is_array()) throw base::Error("the index has no list of manifests");
     for (const json& descriptor : *manifests) {
         const std::string digest = get_text(descriptor, "digest");  // throws where it is not an object
-        if (may_run(descriptor, platform)) result.push_back({digest, get_text(descriptor, "mediaType"), name_of(descriptor)});
+        const size_t place = static_cast<size_t>(&descriptor - &manifests->front());
+        if (const auto fit = rank(descriptor, platform))
+            result.push_back({digest, get_text(descriptor, "mediaType"), name_of(descriptor), *fit, place});
     }
+    std::stable_sort(result.begin(), result.end(), [](const Candidate& a, const Candidate& b) { return a.rank < b.rank; });
     return result;
 }
 
-Candidate choose(const std::vector<Candidate>& list, const std::string& wanted, const std::string& platform) {
-    std::string names;
-    for (const Candidate& candidate : list) {
-        if (!wanted.empty() && candidate.name == wanted) return candidate;
-        names += (names.empty() ? "" : ", ") + (candidate.name.empty() ? candidate.digest : candidate.name);
+// By its name, short names meaning complete ones; containerd writes the tag alone.
+Candidate choose_named(const std::vector<Candidate>& list, const std::string& wanted, const std::string& platform,
+                       const std::string& names) {
+    for (const bool exact : {true, false}) {
+        for (const Candidate& candidate : list) {
+            if (exact ? candidate.name == wanted : !candidate.name.empty() && same_reference(candidate.name, wanted)) return candidate;
+        }
     }
+    if (const auto index = parse_index(wanted)) {
+        for (const Candidate& candidate : list) {
+            if (candidate.place == *index) return candidate;
+        }
+    }
+    throw base::Error("there is no image \"" + wanted + "\" for " + platform + " in it, only " + names);
+}
+
+Candidate choose(const std::vector<Candidate>& list, const std::string& wanted, const std::string& platform) {
     if (list.empty()) throw base::Error("there is no image for " + platform + " in it");
-    if (!wanted.empty()) throw base::Error("there is no image \"" + wanted + "\" for " + platform + " in it, only " + names);
-    if (list.size() > 1) throw base::Error("several images are in it; say which by :NAME behind the file: " + names);
+    std::string names;
+    std::set<std::string> named;
+    for (const Candidate& candidate : list) {
+        names += (names.empty() ? "" : ", ") + (candidate.name.empty() ? "@" + std::to_string(candidate.place) : candidate.name);
+        if (!candidate.name.empty()) named.insert(candidate.name);
+    }
+    if (!wanted.empty()) return choose_named(list, wanted, platform, names);
+    // Of one name, or without names, they are one image for several platforms.
+    if (named.size() > 1) throw base::Error("several images are in it; say which by :NAME behind the file: " + names);
     return list[0];
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,9 +27,26 @@ std::vector<std::string> get_texts(const nlohmann::json& object, const char* key
 // base::Error where it is for another platform or names another number of layers than `layers`.
 Image parse_image_config(const std::string& text, size_t layers, const std::string& platform);
 
-// Whether the os, architecture and variant of a descriptor or configuration are `platform` ("linux/arm64/v8"; without a variant any fits).
-// An empty one fits too.
-bool fits_platform(const nlohmann::json& object, const std::string& platform);
+// A platform in the spelling of Go and Docker: "x86_64" is amd64, "aarch64" arm64, "armhf" arm/v7; amd64/v1 and arm64/v8 have no variant.
+struct Platform {
+    std::string os;
+    std::string architecture;
+    std::string variant;
+};
+Platform make_platform(const std::string& os, const std::string& architecture, const std::string& variant);
+// From "linux/arm64/v8". Throws base::Error where it is not OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT.
+Platform parse_platform(const std::string& text);
+
+// How well the os, architecture and variant of a descriptor or configuration fit: the least number fits best; none: not at all. The order
+// is: the same variant, none, the variants that a CPU of the wanted one runs too, the lowest first (without a wanted one: any), and what
+// names no platform.
+std::optional<unsigned> platform_rank(const nlohmann::json& object, const Platform& wanted);
+
+// Whether two references name the same image: "one", "one:latest" and "docker.io/library/one:latest" do.
+bool same_reference(const std::string& a, const std::string& b);
+
+// The N of "@N", by which the N-th image of an archive is chosen, from 0 on; none for another text.
+std::optional<size_t> parse_index(const std::string& wanted);
 
 // Splits "docker.io/library/python:3.12" into name and tag.
 void set_name(Image& image, std::string reference);

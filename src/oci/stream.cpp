@@ -74,6 +74,64 @@ private:
     bool given_ = false;
 };
 
+// A zstd frame whose content readers skip (RFC 8878, 3.1.2), as pzstd and indexed archives begin with.
+bool is_skippable_frame(std::span<const std::byte> start) {
+    return start.size() >= 4 && (start[0] & std::byte{0xf0}) == std::byte{0x50} && start[1] == std::byte{0x2a} &&
+           start[2] == std::byte{0x4d} && start[3] == std::byte{0x18};
+}
+
+// Leaves out the skippable frames at the start, by which libarchive (3.6) does not know zstd; it skips later ones itself.
+class WithoutSkippableFrames : public Stream {
+public:
+    explicit WithoutSkippableFrames(StreamPtr inner) : inner_(std::move(inner)) {}
+
+    std::span<const std::byte> next() override {
+        if (started_) return inner_->next();
+        started_ = true;
+        do {
+            read_head();
+        } while (skip_frame());
+        head_.insert(head_.end(), rest_.begin(), rest_.end());
+        return head_;
+    }
+
+private:
+    static constexpr size_t kHead = 8;  // the magic number and the size of the content
+
+    bool more() {
+        if (rest_.empty()) rest_ = inner_->next();
+        return !rest_.empty();
+    }
+
+    void read_head() {
+        head_.clear();
+        while (head_.size() < kHead && more()) {
+            const size_t n = std::min(kHead - head_.size(), rest_.size());
+            head_.insert(head_.end(), rest_.begin(), rest_.begin() + static_cast<std::ptrdiff_t>(n));
+            rest_ = rest_.subspan(n);
+        }
+    }
+
+    bool skip_frame() {
+        if (head_.size() < kHead || !is_skippable_frame(head_)) return false;
+        uint64_t left = 0;
+        for (size_t i = kHead; i-- > 4;)
+            left = left << 8 | static_cast<uint64_t>(head_[i]);
+        while (left > 0) {
+            if (!more()) throw base::Error("a skippable frame of zstd is cut short");
+            const size_t n = static_cast<size_t>(std::min<uint64_t>(left, rest_.size()));
+            rest_ = rest_.subspan(n);
+            left -= n;
+        }
+        return true;
+    }
+
+    StreamPtr inner_;
+    bool started_ = false;
+    std::vector<std::byte> head_;
+    std::span<const std::byte> rest_;  // of inner_'s last bytes
+};
+
 class Decompressed : public Stream {
 public:
     explicit Decompressed(StreamPtr inner) : archive_(std::move(inner)) {
@@ -163,15 +221,18 @@ bool is_compressed(std::span<const std::byte> start) {
     using namespace std::string_view_literals;
     const std::string_view text(reinterpret_cast<const char*>(start.data()), start.size());
     const std::string_view magics[] = {"\x1f\x8b"sv, "\x28\xb5\x2f\xfd"sv, "\xfd\x37zXZ\0"sv, "BZh"sv};
-    return std::any_of(std::begin(magics), std::end(magics), [text](std::string_view magic) { return text.starts_with(magic); });
+    return is_skippable_frame(start) ||
+           std::any_of(std::begin(magics), std::end(magics), [text](std::string_view magic) { return text.starts_with(magic); });
 }
 
 StreamPtr decompress(StreamPtr inner) {
     const auto bytes = inner->next();
     std::vector<std::byte> first(bytes.begin(), bytes.end());
     const bool compressed = is_compressed(first);
+    const bool skippable = is_skippable_frame(first);
     StreamPtr whole = std::make_unique<Pushed>(std::move(first), std::move(inner));
     if (!compressed) return whole;
+    if (skippable) whole = std::make_unique<WithoutSkippableFrames>(std::move(whole));
     return std::make_unique<Decompressed>(std::move(whole));
 }
 

@@ -28,12 +28,10 @@ TarEntry::Type type_of(archive_entry* entry) {
     }
 }
 
-uint32_t id(la_int64_t value, const char* what) {
-    // The highest one means "none" to the system.
-    if (value < 0 || value >= std::numeric_limits<uint32_t>::max()) {
-        throw base::Error(std::string("the ") + what + " " + std::to_string(value) + " does not exist");
-    }
-    return static_cast<uint32_t>(value);
+// An owner or group as chown(2) takes it from an engine: its lowest 32 bits, and of -1, which changes nothing, root stays.
+uint32_t id(la_int64_t value) {
+    const auto low = static_cast<uint32_t>(value);
+    return low == std::numeric_limits<uint32_t>::max() ? 0 : low;
 }
 
 std::string text(const char* value) {
@@ -47,8 +45,8 @@ void fill(TarEntry& result, archive_entry* entry) {
     if (result.type == TarEntry::Type::hard_link) result.target = text(archive_entry_hardlink(entry));
     if (result.type == TarEntry::Type::symlink) result.target = text(archive_entry_symlink(entry));
     result.permissions = archive_entry_perm(entry) & 07777;
-    result.uid = id(archive_entry_uid(entry), "owner");
-    result.gid = id(archive_entry_gid(entry), "group");
+    result.uid = id(archive_entry_uid(entry));
+    result.gid = id(archive_entry_gid(entry));
     result.mtime = archive_entry_mtime(entry);
     if (result.type == TarEntry::Type::file) {
         const la_int64_t size = archive_entry_size(entry);
@@ -56,12 +54,9 @@ void fill(TarEntry& result, archive_entry* entry) {
         result.size = static_cast<uint64_t>(size);
     }
     if (result.type == TarEntry::Type::character_device || result.type == TarEntry::Type::block_device) {
-        const dev_t major = archive_entry_rdevmajor(entry);
-        const dev_t minor = archive_entry_rdevminor(entry);
-        constexpr dev_t kMax = std::numeric_limits<unsigned>::max();
-        if (major > kMax || minor > kMax) throw base::Error("a device number that Linux does not have");
-        result.major = static_cast<unsigned>(major);
-        result.minor = static_cast<unsigned>(minor);
+        // As mknod(2) takes them from an engine: Linux has 12 bits for the major and 20 for the minor number.
+        result.major = static_cast<unsigned>(archive_entry_rdevmajor(entry) & 0xfff);
+        result.minor = static_cast<unsigned>(archive_entry_rdevminor(entry) & 0xfffff);
     }
     archive_entry_xattr_reset(entry);
     const char* name = nullptr;
@@ -103,6 +98,12 @@ bool TarReader::next(TarEntry& entry) {
     const bool unconverted =
         result == ARCHIVE_WARN && text(archive_error_string(archive_.get())).find("can't be converted from") != std::string::npos;
     archive_.rethrow();
+    // A PAX header or long name that belongs to no entry: nothing but the end follows, and engines end there too. A header with a wrong
+    // checksum, of which libarchive says the same, is ARCHIVE_RETRY.
+    if (result == ARCHIVE_FATAL && text(archive_error_string(archive_.get())) == "Damaged tar archive") {
+        header_ = archive_read_header_position(archive_.get());
+        return false;
+    }
     if (!unconverted && result != ARCHIVE_OK) base::with_context(at(), [this, result] { archive_.check(result); });
     base::with_context(at(), [&] { fill(entry, header); });
     header_ = archive_read_header_position(archive_.get());

@@ -25,7 +25,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         convert::Changes changes;
         changes.env = {"A=1"};
         changes.volumes = {"/v"};
-        const nlohmann::json config = convert::container_config(image, changes);
+        std::vector<std::string> notes;
+        const nlohmann::json config = convert::container_config(image, changes, notes);
         // The result is one that a reader takes, unchanged.
         if (gvmi::parse_config(config).json != config || gvmi::make_trailer(config).empty()) std::abort();
     });

@@ -113,6 +113,9 @@ class Sdk(unittest.TestCase):
                 part = urllib.request.Request(image_url, headers={"Range": "bytes=1000-"})  # as a provider goes on
                 with urllib.request.urlopen(part) as answer:
                     self.assertEqual((answer.status, answer.read()), (206, content(self.image)[1000:]))
+                for path in ("/v1/image/info?hash=" + self.sha3, f"/download/{self.sha3}/app.gvmi"):
+                    with urllib.request.urlopen(url + path, timeout=10) as answer:  # golem-js in a browser
+                        self.assertEqual(answer.headers["Access-Control-Allow-Origin"], "*")
             finally:
                 server.terminate()
                 self.assertEqual(server.wait(20), 0)

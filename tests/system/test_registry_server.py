@@ -70,6 +70,26 @@ class Interface(Case):
         self.assertEqual(self.client.get(path, Range="bytes=5-6", **{"If-Range": etag})[0], 206)
         self.assertEqual(self.client.get(path, Range="bytes=5-6", **{"If-Range": '"other"'})[2], data)
 
+    def test_pages_of_every_origin_may_read_images_and_nothing_else(self):
+        image = self.pushed()
+        origin = {"Origin": "https://example.org"}
+        for path in ("/v1/image/info?hash=" + image.sha3, "/v1/image/download?hash=" + image.sha3, f"/image.{image.sha3}.link",
+                     "/download/" + image.id, "/v1/image/info?tag=no/such:1"):
+            for method in ("GET", "HEAD"):
+                _, headers, _ = self.client.request(method, path, headers=origin)
+                self.assertEqual(headers.get_all("Access-Control-Allow-Origin"), ["*"], (method, path))
+                self.assertIn("Content-Range", headers["Access-Control-Expose-Headers"])
+            code, headers, body = self.client.request("OPTIONS", path, headers={**origin, "Access-Control-Request-Headers": "range"})
+            self.assertEqual((code, body, headers["Access-Control-Allow-Origin"]), (204, b"", "*"))
+            self.assertEqual(headers["Access-Control-Allow-Methods"], "GET, HEAD, OPTIONS")
+            self.assertIn("Range", headers["Access-Control-Allow-Headers"])
+        for method, path in (("POST", "/v1/image/info?hash=" + image.sha3), ("OPTIONS", "/v1/image/push/chunk"), ("OPTIONS", "/auth/pat/login"),
+                             ("GET", "/v1/image/descr/" + image.id), ("GET", "/"), ("GET", "/metrics"), ("POST", "/v1/image/push/descr")):
+            code, headers, _ = self.client.request(method, path, headers=origin)
+            self.assertIsNone(headers["Access-Control-Allow-Origin"], (method, path))
+            if method == "OPTIONS":
+                self.assertEqual(code, 405)
+
     def test_tags(self):
         token = self.server.user("alice")
         first, second = self.image(), self.pushed(size=10)

@@ -1,5 +1,6 @@
 #include "registry/server/api.h"
 
+#include "registry/server/cors.h"
 #include "registry/server/errors.h"
 
 namespace registry::server {
@@ -32,6 +33,8 @@ std::unique_ptr<Exchange> route(const Request& request, Service& service, const 
         }
         if (auto exchange = route_pull(request, service, urls)) return exchange;
         if (auto exchange = route_web(request, service)) return exchange;
+    } else if (request.method == "OPTIONS" && may_read_cross_origin(request)) {
+        return answer_preflight();
     } else {
         throw HttpError(http::kNotAllowed, "only GET, HEAD and POST are answered here");
     }

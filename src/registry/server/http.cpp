@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/rlimit.h"
+#include "registry/server/cors.h"
 #include "registry/server/errors.h"
 #include "registry/server/watch.h"
 #include "registry/server/workers.h"
@@ -72,7 +73,7 @@ ssize_t read_content(void* cls, uint64_t position, char* buffer, size_t size) {
     }
 }
 
-MHD_Result queue(MHD_Connection* connection, const Response& answer) {
+MHD_Result queue(const Request& request, const Response& answer) {
     MHD_Response* response = nullptr;
     if (answer.content) {
         auto* sending = new Sending{answer.content, answer.content_offset};
@@ -88,7 +89,11 @@ MHD_Result queue(MHD_Connection* connection, const Response& answer) {
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     for (const auto& [name, value] : answer.headers)
         MHD_add_response_header(response, name.c_str(), value.c_str());
-    const MHD_Result result = MHD_queue_response(connection, answer.status, response);
+    if (may_read_cross_origin(request)) {
+        MHD_add_response_header(response, "Access-Control-Allow-Origin", "*");
+        MHD_add_response_header(response, "Access-Control-Expose-Headers", "Accept-Ranges, Content-Range, ETag, Location");
+    }
+    const MHD_Result result = MHD_queue_response(request.connection, answer.status, response);
     MHD_destroy_response(response);
     return result;
 }
@@ -252,7 +257,7 @@ MHD_Result HttpServer::State::begin(MHD_Connection* connection, const char* url,
     if (length.empty() || std::strtoull(length.c_str(), nullptr, 10) <= max) return MHD_YES;
     // Does not wait for the body; libmicrohttpd closes the connection after the answer.
     if (!context->response) context->response = error_response(http::kTooLarge, "the request's body is too long");
-    return queue(connection, *context->response);
+    return queue(context->request, *context->response);
 }
 
 MHD_Result HttpServer::State::take_body(Context& context, std::span<const std::byte> data) {
@@ -287,7 +292,7 @@ MHD_Result HttpServer::State::finish(Context& context) {
         answer();
     }
     watch.answering(connection);
-    return queue(connection, *context.response);
+    return queue(context.request, *context.response);
 }
 
 void HttpServer::State::completed(void* cls, MHD_Connection* connection, void** con_cls, MHD_RequestTerminationCode) {

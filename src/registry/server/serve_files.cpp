@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "gvmi/hash.h"
 #include "gvmi/image.h"
+#include "registry/server/cors.h"
 #include "registry/server/errors.h"
 
 namespace registry::server {
@@ -83,6 +84,7 @@ ServedFile open_served_file(const std::string& path) {
 }
 
 std::unique_ptr<Exchange> route_files(const Request& request, const std::vector<ServedFile>& files, const PublicUrls& urls) {
+    if (request.method == "OPTIONS" && may_read_cross_origin(request)) return answer_preflight();
     if (request.method != "GET" && request.method != "HEAD") {
         throw HttpError(http::kNotAllowed, "images are only read here");
     }

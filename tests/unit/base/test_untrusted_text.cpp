@@ -20,7 +20,7 @@ TEST(Quote, EscapesWhatIsNotUtf8) {
     EXPECT_EQ(base::escape("\xc0\xaf"), "\\xc0\\xaf");
     EXPECT_EQ(base::escape("\xed\xa0\x80"), "\\xed\\xa0\\x80");
     EXPECT_EQ(base::escape("\xc2\x9b"), "\\xc2\\x9b");
-    EXPECT_EQ(base::escape("\xe2\x80\xae"), "\\xe2\\x80\\xae");
+    EXPECT_EQ(base::escape("\xe2\x80\xae"), "\\xe2\\x80\\xae");  // NOLINT(misc-misleading-bidirectional)
 }
 
 TEST(Printable, KeepsTextAndReplacesTheRest) {
@@ -43,6 +43,7 @@ TEST(Printable, CutsBetweenCharacters) {
 }
 
 TEST(Printable, ReplacesMarksOfDirection) {
+    // NOLINTNEXTLINE(misc-misleading-bidirectional)
     EXPECT_EQ(base::printable("a\xe2\x80\xae"
                               "b",
                               100),

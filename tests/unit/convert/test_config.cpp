@@ -19,7 +19,8 @@ oci::Image image_with(const char* config) {
 }
 
 json converted(const char* config, const convert::Changes& changes = {}) {
-    return convert::container_config(image_with(config), changes);
+    std::vector<std::string> notes;
+    return convert::container_config(image_with(config), changes, notes);
 }
 
 TEST(ContainerConfig, KeepsTheContainersPart) {
@@ -32,6 +33,29 @@ TEST(ContainerConfig, KeepsTheContainersPart) {
 TEST(ContainerConfig, WritesWhatOldReadersTake) {
     EXPECT_EQ(converted(R"({"config":{"Entrypoint":"/e","Cmd":null,"Volumes":{"/a":null},"ExposedPorts":{"80/tcp":null},"Shell":"sh"}})"),
               json::parse(R"({"Entrypoint":["/e"],"Volumes":{"/a":{}},"ExposedPorts":{"80/tcp":{}},"Shell":["sh"],"Image":"abc"})"));
+}
+
+// Go, and so Docker and Podman, read a null in a list or among labels as an empty text.
+TEST(ContainerConfig, TakesNullsAnywhere) {
+    EXPECT_EQ(converted(R"({"config":{"Labels":{"a":null,"b":"c"},"Env":["A=1",null],"Cmd":[null],"OnBuild":[null],"User":null,
+                            "Healthcheck":null,"StopTimeout":null}})"),
+              json::parse(R"({"Labels":{"a":"","b":"c"},"Env":["A=1",""],"Cmd":[""],"OnBuild":[""],"Image":"abc"})"));
+}
+
+TEST(ContainerConfig, CleansTheVolumesPathsAsDockerDoes) {
+    std::vector<std::string> notes;
+    const json config = convert::container_config(
+        image_with(
+            R"({"config":{"Volumes":{"./data":{},"['/data']":{},"/a/../b":{},"/c//d/./":{},"/../../e":{},"/ok":{},"/slash/":{},"/":{},
+                       "":{},"a/..":{}}}})"),
+        {}, notes);
+    EXPECT_EQ(config["Volumes"], json::parse(R"({"/data":{},"/['/data']":{},"/b":{},"/c/d":{},"/e":{},"/ok":{},"/slash":{}})"));
+    EXPECT_THAT(notes, testing::UnorderedElementsAre("the volume \"./data\" is \"/data\"", "the volume \"['/data']\" is \"/['/data']\"",
+                                                     "the volume \"/a/../b\" is \"/b\"", "the volume \"/c//d/./\" is \"/c/d\"",
+                                                     "the volume \"/../../e\" is \"/e\"",
+                                                     "the volume \"/\" is the root, which cannot be one, and was left out",
+                                                     "the volume \"\" is the root, which cannot be one, and was left out",
+                                                     "the volume \"a/..\" is the root, which cannot be one, and was left out"));
 }
 
 TEST(ContainerConfig, MakesChanges) {
@@ -53,7 +77,7 @@ TEST(ContainerConfig, RefusesWhatAReaderWould) {
     expect_refused(R"({"config":[]})", {}, "\"config\" is not a JSON object");
     expect_refused(R"({"config":{"Env":[1]}})", {}, "Env is not a list of texts");
     expect_refused(R"({"config":{"Env":{}}})", {.env = {"A=1"}}, "Env is not a list of texts");
-    expect_refused(R"({"config":{"Volumes":{"/a/../..":{}}}})", {}, "has \"..\" in it");
+    expect_refused("{}", {.volumes = {"/a/../.."}}, "has \"..\" in it");
     expect_refused("{}", {.env = {"A"}}, "\"A\" is not of the form NAME=VALUE");
     expect_refused("{}", {.env = {"=1"}}, "is not of the form NAME=VALUE");
     expect_refused("{}", {.volumes = {"a"}}, "is not absolute");

@@ -17,11 +17,9 @@ namespace {
 using lint::Finding;
 using nlohmann::json;
 using test::Entry;
-using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::Not;
 
 // The start of a program for a processor, with a dynamic linker or without.
 std::string elf(char machine, const std::string& interpreter = "") {
@@ -45,7 +43,7 @@ const std::vector<Entry> kGood = {
 };
 const json kGoodConfig = {{"Volumes", {{"/golem/work", json::object()}}}};
 
-std::vector<Finding> findings(std::vector<Entry> entries, const json& config, const std::set<std::string>& off = {}) {
+std::vector<Finding> findings(const std::vector<Entry>& entries, const json& config, const std::set<std::string>& off = {}) {
     const std::string tar = test::make_tar(entries);
     oci::Image image;
     oci::Layer layer;
@@ -60,6 +58,7 @@ std::vector<Finding> findings(std::vector<Entry> entries, const json& config, co
 
 std::vector<std::string> ids(const std::vector<Finding>& list) {
     std::vector<std::string> result;
+    result.reserve(list.size());
     for (const Finding& finding : list)
         result.push_back(finding.id);
     return result;

@@ -42,7 +42,7 @@ protected:
 
     std::string write_folder(const std::string& name, const Files& files) const {
         for (const auto& [path, content] : files)
-            write(name + "/" + path, content);
+            write(std::string(name).append("/").append(path), content);
         return (folder_ / name).string();
     }
 
@@ -53,7 +53,7 @@ protected:
         return test::make_tar(entries);
     }
 
-    std::string config_for(const std::vector<std::string>& tars, json more = json::object()) const {
+    std::string config_for(const std::vector<std::string>& tars, const json& more = json::object()) const {
         json config = {{"architecture", "amd64"}, {"os", "linux"}, {"config", {{"Cmd", {"sh"}}}}, {"rootfs", {{"type", "layers"}}}};
         config["rootfs"]["diff_ids"] = json::array();
         for (const std::string& tar : tars)
@@ -195,6 +195,77 @@ TEST_F(Image, ChoosesThePlatform) {
     arm.erase("platform");
     files["index.json"] = json{{"manifests", {arm}}}.dump();
     expect_refused(write_folder("app", files), "the image is for linux/arm64, not for linux/amd64");
+}
+
+// The best fit counts, of equal ones the first; what is no image never.
+TEST_F(Image, RanksVariantsOfThePlatform) {
+    const auto chosen = [this](const std::vector<json>& platforms, const std::string& wanted = "linux/amd64") {
+        Files files = {};
+        json manifests = json::array();
+        for (size_t i = 0; i < platforms.size(); i++) {
+            manifests.push_back(put_manifest(files, config_for({base_, top_}, {{"author", std::to_string(i)}, {"architecture", nullptr}})));
+            for (const auto& [key, value] : platforms[i].items())
+                manifests.back()[key] = value;
+        }
+        files["index.json"] = json{{"manifests", manifests}}.dump();
+        std::filesystem::remove_all(folder_ / "app");
+        return oci::open_image(write_folder("app", files), {.platform = wanted}).config["author"].get<std::string>();
+    };
+    const auto platform = [](const char* architecture, const char* variant = nullptr) {
+        json result = {{"platform", {{"os", "linux"}, {"architecture", architecture}}}};
+        if (variant) result["platform"]["variant"] = variant;
+        return result;
+    };
+    const json none = json::object();
+    EXPECT_EQ(chosen({platform("amd64", "v2"), platform("amd64")}), "1");
+    EXPECT_EQ(chosen({platform("amd64"), platform("amd64", "v2")}, "linux/amd64/v2"), "1");
+    EXPECT_EQ(chosen({platform("amd64", "v3"), platform("amd64", "v2")}), "1") << "the lowest";
+    EXPECT_EQ(chosen({platform("amd64", "v4"), platform("amd64", "v2")}, "linux/amd64/v3"), "1") << "what a v3 CPU runs";
+    EXPECT_EQ(chosen({platform("amd64"), platform("amd64")}), "0");
+    EXPECT_EQ(chosen({none, platform("amd64", "v3")}), "1") << "a stated platform comes before none";
+    EXPECT_EQ(chosen({none, none}), "0");
+    EXPECT_EQ(chosen({{{"artifactType", "application/vnd.dev.cosign.artifact.sig.v1+json"}}, none}), "1");
+    EXPECT_EQ(chosen({{{"annotations", {{"vnd.docker.reference.type", "attestation-manifest"}}}}, none}), "1");
+    EXPECT_EQ(chosen({platform("arm64"), platform("x86_64")}), "1");
+    EXPECT_EQ(chosen({platform("AMD64", "v1")}), "0");
+    EXPECT_EQ(chosen({platform("amd64"), platform("arm64", "v8")}, "linux/aarch64"), "1");
+    EXPECT_EQ(chosen({platform("arm", "v6"), platform("arm", "7")}, "linux/arm"), "1");
+    EXPECT_THROW(chosen({platform("amd64", "v4")}, "linux/amd64/v2"), base::Error);
+    EXPECT_THAT([&] { chosen({none}, "linux"); }, ThrowsMessage<base::Error>(HasSubstr("\"linux\" is not a platform")));
+}
+
+// As Podman and skopeo: short names mean complete ones, a missing tag is latest, @N counts from 0.
+TEST_F(Image, FindsAnImageByAShortNameOrItsPlace) {
+    Files files = docker_files(config_for({base_, top_}));
+    json manifests = json::parse(files["manifest.json"]);
+    manifests.push_back(manifests[0]);
+    manifests[1]["RepoTags"] = {"localhost/two:latest", "quay.io/three:3"};
+    manifests.push_back(manifests[0]);
+    manifests[2]["RepoTags"] = nullptr;
+    files["manifest.json"] = manifests.dump();
+    const std::string path = write("app.tar", tar_of(files));
+    EXPECT_EQ(oci::open_image(path + ":app:1.0").tag, "1.0");
+    EXPECT_EQ(oci::open_image(path + ":docker.io/library/app:1.0").name, "app");
+    EXPECT_EQ(oci::open_image(path + ":two").tag, "latest");
+    EXPECT_EQ(oci::open_image(path + ":two:latest").name, "two");
+    EXPECT_EQ(oci::open_image(path + ":quay.io/three:3").name, "quay.io/three");
+    EXPECT_EQ(oci::open_image(path + ":@0").tag, "1.0");
+    EXPECT_EQ(oci::open_image(path + ":@1").name, "two");
+    EXPECT_EQ(oci::open_image(path + ":@2").name, "app") << "after the file";
+    expect_refused(path + ":@3",
+                   "there is no image \"@3\" in it, only docker.io/library/app:1.0, localhost/two:latest, quay.io/three:3, @2");
+    expect_refused(path + ":three:3", "there is no image");
+    expect_refused(path, "several images are in it");
+
+    json one = json::parse(oci_files()["index.json"])["manifests"][0];
+    json two = one;
+    two["annotations"]["org.opencontainers.image.ref.name"] = "docker.io/library/two:latest";
+    files = oci_files();
+    files["index.json"] = json{{"manifests", {one, two}}}.dump();
+    const std::string layout = write_folder("layout", files);
+    EXPECT_EQ(oci::open_image(layout + ":two").name, "two");
+    EXPECT_EQ(oci::open_image(layout + ":@0").tag, "2.0");
+    EXPECT_EQ(oci::open_image(layout + ":@1").name, "two");
 }
 
 TEST_F(Image, AsksWhichOneIsMeant) {

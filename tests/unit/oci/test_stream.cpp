@@ -45,6 +45,25 @@ TEST(Stream, DecompressesConcatenatedParts) {
 }
 
 // A changed byte inside is the digests' business: libarchive leaves gzip's CRC alone.
+// What pzstd writes begins with one; any number may come anywhere between frames.
+TEST(Stream, SkipsZstdsSkippableFrames) {
+    const auto skippable = [](char kind, uint32_t size) {
+        std::string frame = std::string(1, kind) + "\x2a\x4d\x18";
+        for (int shift = 0; shift < 32; shift += 8)
+            frame += static_cast<char>(size >> shift);
+        return frame + std::string(size, '\x28');
+    };
+    const std::string zstd = test::compress("zstd", kText);
+    const auto plain = [](const std::string& bytes, size_t piece) {
+        return oci::read_all(*oci::decompress(test::stream_of(bytes, piece)), size_t{8} << 20);
+    };
+    for (const size_t piece : {5, 4096}) {
+        EXPECT_EQ(plain(skippable('\x50', 4) + zstd, piece), kText);
+        EXPECT_EQ(plain(skippable('\x5f', 0) + skippable('\x51', 10'000) + zstd + skippable('\x50', 4) + zstd, piece), kText + kText);
+    }
+    EXPECT_THROW(plain(skippable('\x50', 4).substr(0, 10), 4096), base::Error);
+}
+
 TEST(Stream, RefusesTruncatedCompression) {
     for (const char* program : {"gzip", "zstd", "xz", "bzip2"}) {
         const std::string packed = test::compress(program, kText);

@@ -54,7 +54,7 @@ TEST(Descriptor, RefusesWhatDoesNotFit) {
     refused(good.substr(0, 70), "ends within a chunk's hash");
     refused(good.substr(0, 52 + 32), "1 chunk hashes where the sizes ask for 2");
     refused(good + std::string(32, 'x'), "3 chunk hashes where the sizes ask for 2");
-    refused(good + std::string(32 * 1000, 'x'), "longer than");
+    refused(good + std::string(32'000, 'x'), "longer than");
     refused(std::string(8, '\0') + good.substr(8), "unknown version");
     refused(good.substr(0, 8) + std::string(8, '\0') + good.substr(16), "empty");
     refused(good.substr(0, 16) + std::string(8, '\0') + good.substr(24), "chunk size is 0");

@@ -24,7 +24,7 @@ protected:
         file.resize(96, '\0');
         file[28] = 4;   // version 4.0
         file[40] = 96;  // bytes_used
-        const fs::path path = folder.path() / name;
+        fs::path path = folder.path() / name;
         std::ofstream(path, std::ios::binary) << file << gvmi::make_trailer(config);
         return path;
     }

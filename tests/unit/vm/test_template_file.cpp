@@ -49,11 +49,11 @@ protected:
                 memory_[offset + i] = static_cast<char>(random());
         };
         scribble(0, 1);                     // the first byte
-        scribble(3 * 4096 + 4095, 2);       // over a page's end
+        scribble(16383, 2);                 // over a page's end
         scribble(1 << 20, (1 << 20) + 77);  // longer than a block
-        scribble(5 << 20, 4096 * 3);
-        scribble((5 << 20) + 4096 * 20, 4096);  // behind a gap
-        scribble(kMemory - 1, 1);               // the last byte
+        scribble(5 << 20, 12288);
+        scribble((5 << 20) + 81920, 4096);  // behind a gap
+        scribble(kMemory - 1, 1);           // the last byte
         saved_.memory = memfd(memory_);
         saved_.devices = memfd("what the devices are");
         file_ = memfd();

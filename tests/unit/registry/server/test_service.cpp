@@ -39,7 +39,7 @@ protected:
         service_.end_chunk(chunk);
     }
     std::string user(const std::string& name) {
-        const std::string token = new_token();
+        std::string token = new_token();
         metadata_.add_user(name, std::nullopt, 0);
         metadata_.add_token(name, token_hash(token), "", 0);
         return token;

@@ -10,7 +10,7 @@ namespace {
 
 // Connections are only compared, never looked into.
 MHD_Connection* connection(int number) {
-    return reinterpret_cast<MHD_Connection*>(static_cast<uintptr_t>(number));
+    return reinterpret_cast<MHD_Connection*>(static_cast<uintptr_t>(number));  // NOLINT(performance-no-int-to-ptr)
 }
 
 bool ended(int peer) {
