@@ -34,7 +34,7 @@ bool is_there(const std::string& output, const std::string& sha3) {
 
 int pull(const Arguments& arguments) {
     const http::Options options = registry_http();
-    const registry::ImageSource source = registry::resolve_image(arguments.what, registry::read_settings(".").url, options);
+    const registry::ImageSource source = registry::resolve_image(arguments.what, registry_settings().url, options);
     const std::string output = arguments.output.empty() ? source.file_name : arguments.output;
     std::string hash = source.sha3;
     if (is_there(output, source.sha3)) {

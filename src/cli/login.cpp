@@ -50,7 +50,8 @@ std::string ask_token() {
     return ask("access token");
 }
 
-void check(const registry::Settings& settings, const registry::Login& login) {
+void check(const registry::Settings& settings, const registry::Login& login, bool allow_http) {
+    check_token_is_safe(settings, allow_http);
     std::cout << " * Checking credentials for " << login.user << "..." << std::endl;
     std::string reason;
     if (!registry::Api(settings.url, registry_http()).login(login, reason)) {
@@ -59,11 +60,12 @@ void check(const registry::Settings& settings, const registry::Login& login) {
     std::cout << " -- successfully logged in" << std::endl;
 }
 
-registry::Login ask_login(const registry::Settings& settings, const std::string& user) {
+registry::Login ask_login(const registry::Settings& settings, const std::string& user, bool allow_http) {
+    check_token_is_safe(settings, allow_http);  // before a person types it
     registry::Login login;
     login.user = user.empty() ? ask("username") : user;
     login.token = ask_token();
-    check(settings, login);
+    check(settings, login, allow_http);
     registry::save_login(settings.url, login);
     std::cout << " -- login kept in " << registry::credentials_file().string() << std::endl;
     return login;
@@ -72,10 +74,10 @@ registry::Login ask_login(const registry::Settings& settings, const std::string&
 }  // namespace
 
 int run_login(const LoginArguments& arguments) {
-    const registry::Settings settings = registry::read_settings(".");
+    const registry::Settings settings = registry_settings();
     if (arguments.login) {
         std::cout << "Logging in to golem registry: " << settings.url << std::endl;
-        (void)ask_login(settings, "");
+        (void)ask_login(settings, "", arguments.allow_http);
         return 0;
     }
     if (arguments.logout) {
@@ -86,21 +88,21 @@ int run_login(const LoginArguments& arguments) {
     std::cout << "Checking login to golem registry: " << settings.url << std::endl;
     const auto login = registry::saved_login(settings.url);
     if (!login) throw base::Error("not logged in to " + settings.url);
-    check(settings, *login);
+    check(settings, *login, arguments.allow_http);
     return 0;
 }
 
-registry::Login login_for(const registry::Settings& settings, const std::string& user) {
+registry::Login login_for(const registry::Settings& settings, const std::string& user, bool allow_http) {
     if (settings.login) {
-        std::cout << " -- Using credentials from environment variables (REGISTRY_USER and REGISTRY_TOKEN)" << std::endl;
-        check(settings, *settings.login);
+        std::cout << " -- Using credentials from " << settings.source << " (REGISTRY_USER and REGISTRY_TOKEN)" << std::endl;
+        check(settings, *settings.login, allow_http);
         return *settings.login;
     }
     if (const auto login = registry::saved_login(settings.url)) {
-        check(settings, *login);
+        check(settings, *login, allow_http);
         return *login;
     }
-    if (::isatty(STDIN_FILENO) == 1) return ask_login(settings, user);
+    if (::isatty(STDIN_FILENO) == 1) return ask_login(settings, user, allow_http);
     throw base::Error("not logged in to " + settings.url +
                       ": gvmkit-build --login, or REGISTRY_USER and REGISTRY_TOKEN, or --push --nologin for an anonymous upload");
 }

@@ -11,6 +11,7 @@ struct LoginArguments {
     bool login = false;
     bool check = false;
     bool logout = false;
+    bool allow_http = false;  // send tokens by plain http beyond this machine, too
 
     bool any() const { return login || check || logout; }
 };
@@ -20,6 +21,6 @@ int run_login(const LoginArguments& arguments);
 
 // The login for a push: REGISTRY_USER and REGISTRY_TOKEN, else the stored one, else one that the user types (and that is stored under
 // `user`). Throws base::Error where there is none, or the registry refuses it.
-registry::Login login_for(const registry::Settings& settings, const std::string& user);
+registry::Login login_for(const registry::Settings& settings, const std::string& user, bool allow_http);
 
 }  // namespace cli

@@ -67,6 +67,9 @@ void add_push_options(CLI::App& app, PushArguments& arguments) {
         ->group(group);
     app.add_flag("--login-check", arguments.login.check, "Check the stored login")->group(group);
     app.add_flag("--logout", arguments.login.logout, "Delete the stored login")->group(group);
+    app.add_flag("--allow-http", arguments.login.allow_http,
+                 "Send a token by plain http to other machines, too; anybody on the way can read it")
+        ->group(group);
     app.add_option("--upload-chunk-size", arguments.chunk_size, "Bytes; by default it depends on the image's size")
         ->check(CLI::Range(uint64_t{1} << 12, uint64_t{1} << 30))
         ->group(group);
@@ -90,11 +93,11 @@ void check_push_usage(const PushArguments& arguments, const std::string& image) 
 
 PushPlan plan_push(const PushArguments& arguments, const std::string& image) {
     PushPlan plan;
-    plan.settings = registry::read_settings(".");
+    plan.settings = registry_settings();
     if (!pushes(arguments) || arguments.nologin) return plan;
     plan.name = registry::parse_full_reference(arguments.push_to.empty() ? name_of(image) : arguments.push_to);
     std::cout << "Logging in to golem registry: " << plan.settings.url << std::endl;
-    plan.login = login_for(plan.settings, plan.name->user);
+    plan.login = login_for(plan.settings, plan.name->user, arguments.login.allow_http);
     return plan;
 }
 

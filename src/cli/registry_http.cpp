@@ -4,6 +4,10 @@
 
 #include <cstdio>
 
+#include "base/error.h"
+#include "base/untrusted_text.h"
+#include "http/url.h"
+
 namespace cli {
 
 http::Options registry_http() {
@@ -14,6 +18,20 @@ http::Options registry_http() {
         (void)std::fprintf(stderr, "%s%s; trying again\n", clear, reason.c_str());
     };
     return options;
+}
+
+registry::Settings registry_settings() {
+    registry::Settings settings = registry::read_settings(".");
+    if (!settings.ignored.empty()) (void)std::fprintf(stderr, "note: %s\n", settings.ignored.c_str());
+    if (!settings.source.empty()) {
+        (void)std::fprintf(stderr, "registry: %s (from %s)\n", base::escape(settings.url).c_str(), settings.source.c_str());
+    }
+    return settings;
+}
+
+void check_token_is_safe(const registry::Settings& settings, bool allow_http) {
+    if (allow_http || !http::is_sent_in_clear(settings.url)) return;
+    throw base::Error("no token is sent to " + settings.url + ", where anybody on the way could read it: use https, or --allow-http");
 }
 
 }  // namespace cli

@@ -1,10 +1,17 @@
 #pragma once
 
 #include "http/client.h"
+#include "registry/settings.h"
 
 namespace cli {
 
 // How the programs talk to a registry: each failed try that will be repeated is reported on stderr.
 http::Options registry_http();
+
+// The registry's settings in the current folder. Says on stderr where they come from, unless they are the defaults.
+registry::Settings registry_settings();
+
+// Throws base::Error where a token would be sent to the registry by plain http beyond this machine, unless that is allowed (--allow-http).
+void check_token_is_safe(const registry::Settings& settings, bool allow_http);
 
 }  // namespace cli

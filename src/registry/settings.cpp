@@ -2,11 +2,15 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <sstream>
 #include <string_view>
 
@@ -35,21 +39,47 @@ std::string value_of(std::string_view text) {
     return std::string(trimmed(text.substr(0, text.find(" #"))));
 }
 
-std::map<std::string, std::string> read_env_file(const std::filesystem::path& folder) {
-    std::map<std::string, std::string> values;
-    std::filesystem::path directory = std::filesystem::absolute(folder);
-    std::error_code error;
-    while (!std::filesystem::is_regular_file(directory / ".env", error)) {
-        if (directory == directory.root_path()) return values;
-        directory = directory.parent_path();
-    }
-    std::stringstream lines(base::read_file(directory / ".env", kMaxSettings));
+using Variables = std::map<std::string, std::string>;
+
+constexpr const char* kVariables[] = {"REGISTRY_URL", "REGISTRY_USER", "REGISTRY_TOKEN"};
+
+Variables parse_env_file(const std::string& content) {
+    Variables values;
+    std::stringstream lines(content);
     for (std::string line; std::getline(lines, line);) {
         std::string_view text = trimmed(line);
         if (text.starts_with("export ")) text = trimmed(text.substr(7));
         const size_t equals = text.find('=');
         if (text.starts_with('#') || equals == std::string_view::npos) continue;
         values.try_emplace(std::string(trimmed(text.substr(0, equals))), value_of(trimmed(text.substr(equals + 1))));
+    }
+    return values;
+}
+
+Variables read_env_file(const std::filesystem::path& path, Settings& settings) {
+    const base::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    struct stat status {};
+    if (!file && errno == ENOENT) return {};
+    if (!file || ::fstat(file.get(), &status) < 0) base::throw_errno("cannot open ", path);
+    if (!S_ISREG(status.st_mode)) return {};
+    if (status.st_uid != ::geteuid()) {
+        settings.ignored = path.string() + " is not used: it belongs to another user";
+        return {};
+    }
+    if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        settings.ignored = path.string() + " is not used: others may write to it";
+        return {};
+    }
+    std::string text(kMaxSettings + 1, '\0');
+    text.resize(base::pread_full(file.get(), std::as_writable_bytes(std::span(text)), 0, path.string()));
+    if (text.size() > kMaxSettings) throw base::Error(path.string() + ": longer than 64 KiB");
+    return parse_env_file(text);
+}
+
+Variables environment() {
+    Variables values;
+    for (const char* name : kVariables) {
+        if (const char* value = std::getenv(name)) values[name] = value;
     }
     return values;
 }
@@ -78,13 +108,17 @@ void write_credentials(const std::filesystem::path& path, const nlohmann::json& 
 }  // namespace
 
 Settings read_settings(const std::filesystem::path& folder) {
-    const auto file = read_env_file(folder);
-    const auto setting = [&file](const char* name) -> std::string {
-        if (const char* value = std::getenv(name)) return value;
-        const auto found = file.find(name);
-        return found == file.end() ? "" : found->second;
-    };
     Settings settings;
+    Variables values = environment();
+    if (!values.empty()) {
+        settings.source = "the environment";
+    } else {
+        const std::filesystem::path path = std::filesystem::absolute(folder).lexically_normal() / ".env";
+        values = read_env_file(path, settings);
+        const auto is_given = [&values](const char* name) { return values.contains(name); };
+        if (std::any_of(std::begin(kVariables), std::end(kVariables), is_given)) settings.source = path.string();
+    }
+    const auto setting = [&values](const char* name) -> std::string { return values.contains(name) ? values.at(name) : ""; };
     settings.url = setting("REGISTRY_URL");
     if (settings.url.empty()) settings.url = kPublicRegistry;
     while (settings.url.ends_with('/'))

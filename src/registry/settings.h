@@ -16,12 +16,17 @@ struct Login {
 struct Settings {
     std::string url;             // REGISTRY_URL, without slashes at the end; the public registry by default
     std::optional<Login> login;  // REGISTRY_USER and REGISTRY_TOKEN, where both are set
+    std::string source;          // where both come from, for a person: "the environment", a path; empty: the defaults
+    std::string ignored;         // why a `.env` file was not read; empty where there is none, or it was
 };
 
 inline constexpr const char* kPublicRegistry = "https://registry.golem.network";
 
-// From the environment, else from the first `.env` in `folder` or above it (lines NAME=VALUE; `export ` in front, quotes and `#` comments
-// allowed). Throws base::Error where the URL is invalid, or the file cannot be read or is longer than 64 KiB.
+// From the environment where it has any of the three variables, else from `.env` in `folder` (lines NAME=VALUE; `export ` in front, quotes
+// and
+// `#` comments allowed). Address and login come from one source, so that nobody's file sends the environment's token elsewhere. The file
+// counts only where it is our user's and nobody else may write to it. Throws base::Error where the URL is invalid, or the file cannot be
+// read or is longer than 64 KiB.
 Settings read_settings(const std::filesystem::path& folder);
 
 // The logins that `--login` stores, one per registry: $XDG_CONFIG_HOME (else ~/.config)/gvmkit/credentials.json, mode 0600. All throw

@@ -141,16 +141,45 @@ class Client(unittest.TestCase):
         self.assertIn("successfully logged in", shown.text())
         self.assertNotIn(self.token, shown.text())
 
-    def test_an_env_file_above_says_where_and_who(self):
+    def push_in(self, folder, image, **environment):
+        return subprocess.run([BIN + "/gvmkit-build", "-d", image, "--push-to", "alice/env:1"], cwd=folder, env={**self.environment, **environment},
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+
+    def test_an_env_file_says_where_and_who(self):
         os.makedirs(self.work + "/a/b")
         with open(self.work + "/a/.env", "w", encoding="ascii") as file:
             file.write(f"REGISTRY_URL={self.server.url}/\nexport REGISTRY_USER=alice\nREGISTRY_TOKEN='{self.token}'\n")
         image = self.file("a.gvmi", 100_000)
         del self.environment["REGISTRY_URL"]
-        done = subprocess.run([BIN + "/gvmkit-build", "-d", image, "--push-to", "alice/env:1"], cwd=self.work + "/a/b", env=self.environment,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+        done = self.push_in(self.work + "/a", image)
         self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn(f"registry: {self.server.url} (from {self.work}/a/.env)\n", done.stdout)
         self.assertIn(f"Uploading image to golem registry: {self.server.url}\n", done.stdout)
+        os.chmod(self.work + "/a/.env", 0o664)
+        done = subprocess.run([BIN + "/gvmkit-build", "--login-check"], cwd=self.work + "/a", env=self.environment,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+        self.assertIn(f"note: {self.work}/a/.env is not used: others may write to it\n", done.stdout)
+        self.assertIn("error: not logged in to https://registry.golem.network\n", done.stdout)
+
+    def test_a_token_goes_nowhere_but_where_its_owner_said(self):
+        """A stranger's .env, here or above, must not send the environment's token to its server."""
+        os.makedirs(self.work + "/stranger/below")
+        with contextlib.closing(counting_proxy.Proxy(self.server.url)) as stranger, open(self.work + "/stranger/.env", "w", encoding="ascii") as file:
+            file.write(f"REGISTRY_URL={stranger.url}\n")
+            file.flush()
+            image = self.file("a.gvmi", 100_000)
+            for folder in (self.work + "/stranger", self.work + "/stranger/below"):
+                done = self.push_in(folder, image, **self.login())
+                self.assertEqual(done.returncode, 0, done.stdout)
+                self.assertIn(f"registry: {self.server.url} (from the environment)\n", done.stdout)
+            self.assertEqual(stranger.bytes, 0)
+
+    def test_a_token_is_not_sent_in_clear(self):
+        image = self.file("a.gvmi", 100_000)
+        done = self.push_in(self.work, image, REGISTRY_URL="http://registry.invalid", **self.login())
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("error: no token is sent to http://registry.invalid, where anybody on the way could read it: use https, or --allow-http\n",
+                      done.stdout)
 
     def test_what_is_refused_is_refused_before_a_byte_is_sent(self):
         image = self.file("a.gvmi", 100_000)

@@ -36,23 +36,52 @@ TEST_F(SettingsTest, DefaultsAreThePublicRegistryAndNobody) {
     EXPECT_FALSE(settings.login);
 }
 
-TEST_F(SettingsTest, AnEnvFileAboveIsReadAndTheEnvironmentGoesFirst) {
+TEST_F(SettingsTest, AnEnvFileOrTheEnvironmentIsTheOnlySource) {
     std::ofstream(folder / ".env")
         << "# a comment\nexport REGISTRY_URL=\"http://a:1//\" # more\nREGISTRY_USER = 'me'\r\nREGISTRY_TOKEN=t=1 # x\nnoise\n";
     fs::create_directories(folder / "a/b");
-    const Settings settings = registry::read_settings(folder / "a/b");
+    const Settings settings = registry::read_settings(folder);
+    EXPECT_EQ(settings.source, (folder / ".env").string());
     EXPECT_EQ(settings.url, "http://a:1");
     ASSERT_TRUE(settings.login);
     EXPECT_EQ(settings.login->user, "me");
     EXPECT_EQ(settings.login->token, "t=1");
+    EXPECT_EQ(registry::read_settings(folder / "a").url, registry::kPublicRegistry) << "the folder above does not count";
+    EXPECT_EQ(registry::read_settings(folder / "a").source, "");
+    // One variable of the environment is enough: its token must not go to the file's registry, nor the file's to the environment's.
+    ::setenv("REGISTRY_TOKEN", "mine", 1);
+    EXPECT_EQ(registry::read_settings(folder).url, registry::kPublicRegistry);
+    EXPECT_EQ(registry::read_settings(folder).source, "the environment");
+    EXPECT_FALSE(registry::read_settings(folder).login);
+    ::unsetenv("REGISTRY_TOKEN");
     ::setenv("REGISTRY_URL", "https://b/", 1);
-    ::setenv("REGISTRY_USER", "you", 1);
-    EXPECT_EQ(registry::read_settings(folder / "a").url, "https://b");
-    EXPECT_EQ(registry::read_settings(folder / "a").login->user, "you");
-    // The nearest file alone counts.
-    std::ofstream(folder / "a/.env") << "REGISTRY_TOKEN=2\n";
-    ::unsetenv("REGISTRY_USER");
-    EXPECT_FALSE(registry::read_settings(folder / "a/b").login);
+    EXPECT_EQ(registry::read_settings(folder).url, "https://b");
+    EXPECT_FALSE(registry::read_settings(folder).login);
+}
+
+TEST_F(SettingsTest, AnEnvFileOfOthersIsNotUsed) {
+    const std::string file = (folder / ".env").string();
+    std::ofstream(file) << "REGISTRY_URL=http://a\n";
+    ::chmod(file.c_str(), 0664);
+    EXPECT_EQ(registry::read_settings(folder).url, registry::kPublicRegistry);
+    EXPECT_EQ(registry::read_settings(folder).ignored, file + " is not used: others may write to it");
+    ::chmod(file.c_str(), 0644);
+    EXPECT_EQ(registry::read_settings(folder).url, "http://a");
+    if (::geteuid() != 0) return;
+    ASSERT_EQ(::chown(file.c_str(), 1000, 1000), 0);
+    EXPECT_EQ(registry::read_settings(folder).ignored, file + " is not used: it belongs to another user");
+    EXPECT_EQ(registry::read_settings(folder).source, "");
+}
+
+TEST_F(SettingsTest, AnEnvFileMayBeOddButNotEndless) {
+    fs::create_directory(folder / ".env");
+    EXPECT_EQ(registry::read_settings(folder).url, registry::kPublicRegistry);
+    fs::remove(folder / ".env");
+    ASSERT_EQ(::mkfifo((folder / ".env").c_str(), 0600), 0);
+    EXPECT_EQ(registry::read_settings(folder).url, registry::kPublicRegistry) << "and does not hang";
+    fs::remove(folder / ".env");
+    std::ofstream(folder / ".env") << std::string((64 << 10) + 1, '#');
+    EXPECT_THROW((void)registry::read_settings(folder), base::Error);
 }
 
 TEST_F(SettingsTest, AUrlThatIsNoneIsRefused) {
