@@ -22,7 +22,7 @@ constexpr size_t kCrcBytes = 4;
 constexpr size_t kSmallestTrailer = kCrcBytes + kLengthDigits;
 
 // A configuration has some kilobytes; 8 digits would let a stranger make us parse 100 MB.
-constexpr uint64_t kMaxJsonBytes = uint64_t{16} << 20;
+constexpr uint64_t kMaxJsonBytes = uint64_t{1} << 20;
 
 uint64_t little_endian(std::span<const std::byte> bytes) {
     uint64_t value = 0;
@@ -51,7 +51,7 @@ uint64_t read_json_length(const Reader& file) {
     if (length > file.size - kSmallestTrailer) {
         throw base::Error("the configuration's length of " + std::to_string(length) + " bytes points before the start of the file");
     }
-    if (length > kMaxJsonBytes) throw base::Error("the configuration is longer than 16 MiB (" + std::to_string(length) + " bytes)");
+    if (length > kMaxJsonBytes) throw base::Error("the configuration is longer than 1 MiB (" + std::to_string(length) + " bytes)");
     return length;
 }
 
@@ -124,7 +124,7 @@ Image read_image(int fd, const std::string& name) {
 
 std::string make_trailer(const nlohmann::json& config) {
     const std::string json = base::with_context("the container configuration", [&config] { return base::to_text(config); });
-    if (json.size() > kMaxJsonBytes) throw base::Error("the container configuration is longer than 16 MiB");
+    if (json.size() > kMaxJsonBytes) throw base::Error("the container configuration is longer than 1 MiB");
     const uint32_t crc = base::crc32(std::as_bytes(std::span(json)));
     std::string trailer;
     for (size_t i = 0; i < kCrcBytes; i++)

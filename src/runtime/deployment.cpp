@@ -137,7 +137,9 @@ Deployment load_deployment(const std::filesystem::path& workdir) {
 }
 
 gvmi::Config read_config(const Deployment& deployment) {
-    return gvmi::read_image(deployment.images.at(0)).config;
+    gvmi::Config config = gvmi::read_image(deployment.images.at(0)).config;
+    config.json = nullptr;  // a stranger's, and of no more use: it would stay in memory as long as the VM runs
+    return config;
 }
 
 }  // namespace runtime

@@ -83,7 +83,7 @@ TEST(Image, RefusesALengthThatPointsBeforeTheSquashfsEnd) {
 TEST(Image, RefusesAHugeConfiguration) {
     std::string image = squashfs(96);
     image.resize(17 << 20);
-    expect_refused(image + "16777217", "longer than 16 MiB");
+    expect_refused(image + "01048577", "longer than 1 MiB");
 }
 
 TEST(Image, RefusesADamagedConfiguration) {
