@@ -16,9 +16,15 @@
 namespace base {
 namespace {
 
+// Lets us into a folder whose mode locks its owner out, and nothing else: by its descriptor, since whoever owns the folder above may put a
+// symbolic link in its place at any moment, which fchmodat would follow.
+void let_us_in(int parent, const char* name) {
+    const UniqueFd fd(::openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (fd) (void)::chmod(("/proc/self/fd/" + std::to_string(fd.get())).c_str(), S_IRWXU);
+}
+
 Folder open_folder(int parent, const char* name) {
-    // Also opens a folder whose mode locks its owner out.
-    (void)::fchmodat(parent, name, S_IRWXU, 0);
+    let_us_in(parent, name);
     UniqueFd fd(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) throw_errno("cannot open ", name);
     Folder folder = read_folder(std::move(fd));
@@ -41,7 +47,7 @@ void empty_folder(int top, const char* name, uint64_t& counter) {
     const int fd = ::dirfd(folder.get());
     while (const char* entry = next_name(folder.get())) {
         if (::unlinkat(fd, entry, 0) == 0 || ::unlinkat(fd, entry, AT_REMOVEDIR) == 0) continue;
-        (void)::fchmodat(fd, entry, S_IRWXU, 0);  // a folder that cannot be written cannot be moved either
+        let_us_in(fd, entry);  // a folder that cannot be written cannot be moved either
         // An interrupted removal may have left a moved folder under this name.
         while (::renameat(fd, entry, top, (".removed-" + std::to_string(counter++)).c_str()) < 0) {
             if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) throw_errno("cannot remove ", entry);

@@ -32,6 +32,7 @@ struct Extraction {
     SquashfsReader& reader;
     Budget budget;
     std::string top;  // the path that the folder stands for
+    bool special;     // also devices, setuid and setgid
     bool root = ::geteuid() == 0;
     std::vector<base::UniqueFd> folders{};  // the open folders, the outermost first
     std::map<uint32_t, std::string> links{};
@@ -43,18 +44,17 @@ struct Extraction {
         return fd;
     }
 
-    // `fd` is the file's, or -1 for one that cannot be opened, which is then reached by its name below `folder`.
-    void describe(int fd, int folder, const std::string& name, const File& file) {
-        const bool by_name = fd < 0;
-        if (root)
-            check(by_name ? ::fchownat(folder, name.c_str(), file.uid, file.gid, AT_SYMLINK_NOFOLLOW) : ::fchown(fd, file.uid, file.gid),
-                  "cannot set its owner");
-        const mode_t mode = file.mode & (root ? 07777U : 01777U);
-        if (!S_ISLNK(file.mode)) check(by_name ? ::fchmodat(folder, name.c_str(), mode, 0) : ::fchmod(fd, mode), "cannot set its mode");
-        const std::string shown = "/proc/self/fd/" + std::to_string(folder) + "/" + name;
+    // `fd` is the file's; of what cannot be opened it is one of O_PATH, which is reached by its name in /proc.
+    void describe(int fd, const File& file) {
+        const std::string self = "/proc/self/fd/" + std::to_string(fd);
+        if (root) check(::fchownat(fd, "", file.uid, file.gid, AT_EMPTY_PATH), "cannot set its owner");
+        constexpr mode_t kSetIds = S_ISUID | S_ISGID;
+        const mode_t mode = file.mode & (special ? 07777U : 07777U & ~kSetIds);
+        const bool left_out = !special && (file.mode & kSetIds) != 0 && !S_ISLNK(file.mode);
+        if (left_out) result.set_ids_left_out++;
+        if (!S_ISLNK(file.mode)) check(::chmod(self.c_str(), mode), "cannot set its mode");
         for (const auto& [key, value] : reader.attributes(file)) {
-            const int set = by_name ? ::lsetxattr(shown.c_str(), key.c_str(), value.data(), value.size(), 0)
-                                    : ::fsetxattr(fd, key.c_str(), value.data(), value.size(), 0);
+            const int set = ::setxattr(self.c_str(), key.c_str(), value.data(), value.size(), 0);
             constexpr std::array kForbidden = {EPERM, EACCES, ENOTSUP, EINVAL, E2BIG, ERANGE};
             const int error = errno;
             const bool forbidden = std::find(kForbidden.begin(), kForbidden.end(), error) != kForbidden.end();
@@ -62,8 +62,7 @@ struct Extraction {
             if (set < 0) result.attributes_left_out++;
         }
         const std::array<timespec, 2> times = {timespec{static_cast<time_t>(file.mtime), 0}, timespec{static_cast<time_t>(file.mtime), 0}};
-        check(by_name ? ::utimensat(folder, name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) : ::futimens(fd, times.data()),
-              "cannot set its time");
+        check(::utimensat(AT_FDCWD, self.c_str(), times.data(), 0), "cannot set its time");
     }
 
     void write_file(int folder, const std::string& name, const File& file) {
@@ -82,7 +81,7 @@ struct Extraction {
             }
         }
         check(::ftruncate(fd.get(), static_cast<off_t>(file.size)), "cannot write it");
-        describe(fd.get(), folder, name, file);
+        describe(fd.get(), file);
     }
 
     // Another name of an existing file. Its folder is looked up again from the outermost, without following links.
@@ -104,13 +103,17 @@ struct Extraction {
     void make_special(int folder, const std::string& name, const File& file) {
         if (S_ISLNK(file.mode)) {
             check(::symlinkat(file.target.c_str(), folder, name.c_str()), "cannot create it");
-        } else if ((S_ISBLK(file.mode) || S_ISCHR(file.mode)) && !root) {
+        } else if ((S_ISBLK(file.mode) || S_ISCHR(file.mode)) && !(root && special)) {
             result.devices_left_out++;
             return;
         } else {
             check(::mknodat(folder, name.c_str(), (file.mode & S_IFMT) | 0600, makedev(file.major, file.minor)), "cannot create it");
         }
-        describe(-1, folder, name, file);
+        const base::UniqueFd fd(::openat(folder, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+        struct stat made {};
+        if (!fd || ::fstat(fd.get(), &made) < 0) base::throw_errno("cannot open it");
+        if ((made.st_mode & S_IFMT) != (file.mode & S_IFMT) || made.st_uid != ::geteuid()) throw base::Error("somebody else replaced it");
+        describe(fd.get(), file);
     }
 
     void visit(const std::string& path, const File& file) {
@@ -131,32 +134,45 @@ struct Extraction {
     }
 
     void leave(const File& file) {
-        describe(folders.back().get(), -1, "", file);
+        describe(folders.back().get(), file);
         if (folders.size() > 1) folders.pop_back();
     }
 };
 
-base::UniqueFd open_empty(const std::filesystem::path& folder) {
+// Makes the folder, or takes an empty one of ours, and closes it for others; `mode` becomes its mode before that.
+base::UniqueFd open_empty(const std::filesystem::path& folder, mode_t& mode) {
     std::error_code error;
     std::filesystem::create_directory(folder, error);
-    base::UniqueFd fd = base::open_file(folder, O_RDONLY | O_DIRECTORY);
-    if (!std::filesystem::is_empty(folder)) throw base::Error(folder.string() + " is not empty");
+    base::UniqueFd fd = base::open_file(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    struct stat status {};
+    if (::fstat(fd.get(), &status) < 0) base::throw_errno("cannot examine ", folder);
+    if (status.st_uid != ::geteuid())
+        throw base::Error(folder.string() + " belongs to another user, who could interfere: name a new folder");
+    mode = status.st_mode & 07777;
+    if (::fchmod(fd.get(), S_IRWXU) < 0) base::throw_errno("cannot set the mode of ", folder);
+    if (!std::filesystem::is_empty("/proc/self/fd/" + std::to_string(fd.get()))) {
+        (void)::fchmod(fd.get(), mode);
+        throw base::Error(folder.string() + " is not empty");
+    }
     return fd;
 }
 
 }  // namespace
 
 Extracted extract(SquashfsReader& reader, const std::string& path, const File& start, const std::filesystem::path& folder,
-                  const Limits& limits) {
+                  const Limits& limits, bool special) {
     base::raise_soft_limit(RLIMIT_NOFILE);  // each folder on the way down is held open, and a path may have 2,048
-    Extraction extraction{reader, Budget(limits.bytes), path};
-    extraction.folders.push_back(open_empty(folder));
+    Extraction extraction{reader, Budget(limits.bytes), path, special};
+    mode_t mode = 0;
+    extraction.folders.push_back(open_empty(folder, mode));
     Visitor visitor;
     visitor.visit = [&](const std::string& at, const File& file) {
         base::with_context(base::quote(at), [&] { extraction.visit(at, file); });
     };
     visitor.leave = [&](const std::string& at, const File& file) { base::with_context(base::quote(at), [&] { extraction.leave(file); }); };
     walk(reader, path, start, limits, visitor);
+    // A directory has given its own mode to the folder.
+    if (!S_ISDIR(start.mode)) check(::fchmod(extraction.folders.front().get(), mode), "cannot set the folder's mode");
     return extraction.result;
 }
 

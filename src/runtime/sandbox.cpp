@@ -129,17 +129,26 @@ agent::Request make_setup(const SandboxPlan& plan, const gvmi::Config& config) {
     return request;
 }
 
+// The guest cannot do what the image or the deployment asks for, whichever way the VM was started.
+class SetupError : public base::Error {
+    using base::Error::Error;
+};
+
 awaitable<void> set_up(const SandboxPlan& plan, Sandbox& sandbox) {
     agent::Request setup = make_setup(plan, sandbox.config);
     std::string failure;
+    bool asked_for_too_much = false;
     try {
         const agent::Reply reply = co_await sandbox.guest->request(std::move(setup), kSetupLimit);
         sandbox.steps.assign(reply.steps().begin(), reply.steps().end());
         sandbox.user = {.uid = reply.user().uid(), .gid = reply.user().gid()};
     } catch (const agent::GuestError& e) {
         failure = e.what();
+        asked_for_too_much = e.code() == agent::Error::BAD_REQUEST;
     }
-    if (!failure.empty()) throw base::Error("the VM cannot be set up: " + failure);
+    if (!failure.empty()) failure.insert(0, "the VM cannot be set up: ");
+    if (asked_for_too_much) throw SetupError(failure);
+    if (!failure.empty()) throw base::Error(failure);
     base::timings().mark("set up");
 }
 
@@ -160,6 +169,8 @@ awaitable<bool> start_from_template(asio::any_io_executor executor, const Sandbo
         *alive = true;
         co_return true;
     } catch (const EndedError&) {  // nobody wants this VM any more
+        throw;
+    } catch (const SetupError&) {  // it would fail in a booted VM too
         throw;
     } catch (const base::Error& e) {
         spdlog::warn("booting: the VM could not be started from a template: {}", e.what());

@@ -107,6 +107,18 @@ void damage(const fs::path& file, uint64_t offset) {
     stream.put(byte);
 }
 
+// It would fail in a VM that boots, too: there is no second try, and no word about templates.
+TEST_F(Template, AnErrorOfTheImageIsNotItsFault) {
+    warm();
+    task_package = image("user-unknown-name");
+    deploy();
+    const auto runtime = launch(options());
+    EXPECT_THAT([&] { runtime->hello(); },
+                testing::ThrowsMessage<exeunit::ResponseError>(HasSubstr("/etc/passwd has no user \"nobody-knows\"")));
+    EXPECT_THAT(log(), testing::AllOf(HasSubstr("nobody-knows"), Not(HasSubstr("booting")), Not(HasSubstr("template"))));
+    EXPECT_THAT(templates(), SizeIs(1));
+}
+
 TEST_F(Template, ServesAVmWithEverythingThatACommandLineCanAskFor) {
     warm();
     task_package = image("configured");

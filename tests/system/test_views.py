@@ -63,7 +63,7 @@ class Views(unittest.TestCase):
         run("unsquashfs", "-quiet", "-no-progress", "-dest", unpacked, image)
         expected = views.listing(unpacked)
         self.assertGreater(len(expected), 20000)
-        run(BIN + "/gvmi", "extract", "--output", self.work + "/gvmi", image)
+        run(BIN + "/gvmi", "extract", "--special", "--output", self.work + "/gvmi", image)
         self.assert_same(views.listing(self.work + "/gvmi"), expected, "gvmi extract")
         self.assert_same(views.umoci(archive, self.work), expected, "umoci unpack")
         self.assert_same(views.buildah(archive, self.work), views.without_links(expected), "buildah mount")

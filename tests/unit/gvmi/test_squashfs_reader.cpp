@@ -86,9 +86,9 @@ struct Folder {
     Folder& operator=(const Folder&) = delete;
 };
 
-gvmi::Extracted extract(const base::UniqueFd& fd, const std::filesystem::path& folder) {
+gvmi::Extracted extract(const base::UniqueFd& fd, const std::filesystem::path& folder, bool special = false) {
     SquashfsReader reader(fd.get());
-    return gvmi::extract(reader, "/", reader.root(), folder, {});
+    return gvmi::extract(reader, "/", reader.root(), folder, {}, special);
 }
 
 TEST(SquashfsReader, ReadsWhatTheWriterWrote) {
@@ -208,7 +208,7 @@ TEST(SquashfsReader, SurvivesEveryDamagedByte) {
 TEST(Extract, MakesWhatTheImageHas) {
     const base::UniqueFd fd = with_everything();
     const Folder folder;
-    const gvmi::Extracted result = extract(fd, folder.path / "out");
+    const gvmi::Extracted result = extract(fd, folder.path / "out", true);
     EXPECT_EQ(result.entries, 9u);
     const std::filesystem::path out = folder.path / "out";
     EXPECT_EQ(base::read_file(out / "file", 1 << 20), "hello" + std::string(300000, '\0') + "end");
@@ -218,16 +218,55 @@ TEST(Extract, MakesWhatTheImageHas) {
     struct stat status {};
     ASSERT_EQ(::stat((out / "file").c_str(), &status), 0);
     EXPECT_EQ(status.st_mtime, 86400);
-    EXPECT_EQ(status.st_mode & 07777, ::geteuid() == 0 ? 04755u : 0755u);
+    EXPECT_EQ(status.st_mode & 07777, 04755u);
     EXPECT_LT(status.st_blocks * 512, 200000);  // the hole stays one
     EXPECT_EQ(result.devices_left_out, ::geteuid() == 0 ? 0u : 1u);
 }
 
-TEST(Extract, WantsAnEmptyFolder) {
+TEST(Extract, MakesDevicesAndSetIdFilesOnRequestOnly) {
+    const base::UniqueFd fd = with_everything();
+    const Folder folder;
+    const gvmi::Extracted result = extract(fd, folder.path / "out");
+    EXPECT_EQ(result.devices_left_out, 1u);
+    EXPECT_EQ(result.set_ids_left_out, 1u);
+    struct stat status {};
+    ASSERT_EQ(::stat((folder.path / "out/file").c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777, 0755u);
+}
+
+TEST(Extract, WantsAnEmptyFolderOfOurs) {
     const base::UniqueFd fd = with_everything();
     const Folder folder;
     std::ofstream(folder.path / "mine") << "x";
     EXPECT_THAT([&] { extract(fd, folder.path); }, ThrowsMessage<base::Error>(HasSubstr("is not empty")));
+    const std::filesystem::path theirs = folder.path / "theirs";
+    std::filesystem::create_directory(theirs);
+    std::filesystem::create_symlink("theirs", folder.path / "link");
+    EXPECT_THROW(extract(fd, folder.path / "link"), base::Error);
+    if (::geteuid() != 0) return;
+    ASSERT_EQ(::chown(theirs.c_str(), 1000, 1000), 0);
+    EXPECT_THAT([&] { extract(fd, theirs); }, ThrowsMessage<base::Error>(HasSubstr("belongs to another user")));
+}
+
+// Whoever could get in earlier could swap a file for a link before its owner and mode are set.
+TEST(Extract, KeepsOthersOutUntilItIsComplete) {
+    const base::UniqueFd fd = with_everything();
+    const Folder folder;
+    const std::filesystem::path out = folder.path / "out";
+    const auto mode = [&out] {
+        struct stat status {};
+        EXPECT_EQ(::stat(out.c_str(), &status), 0);
+        return status.st_mode & 07777;
+    };
+    SquashfsReader reader(fd.get());
+    EXPECT_THROW(gvmi::extract(reader, "/", reader.root(), out, {.bytes = 1}), base::Error);
+    EXPECT_EQ(mode(), 0700u);
+    std::filesystem::remove_all(out);
+    extract(fd, out);
+    EXPECT_EQ(mode(), reader.root().mode & 07777u);
+    std::filesystem::remove_all(out);
+    gvmi::extract(reader, "/file", *gvmi::find(reader, "file"), out, {});
+    EXPECT_NE(mode(), 0700u) << "a single file leaves the folder as it was made";
 }
 
 // What the file system has at the place of a folder of ours must not be followed: here a link that says it has the inode number of a file.
