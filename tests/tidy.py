@@ -51,7 +51,8 @@ def included(source, folders):
 @functools.cache
 def code_of(path):
     """A file without its comments, but for those that clang-tidy obeys."""
-    lines = (re.sub(r'//(?!.*NOLINT)[^"]*$', "", line).rstrip() for line in path.read_text().splitlines())
+    comment = re.compile(r'^\s*//(?!.*NOLINT).*$|//(?!.*NOLINT)[^"]*$')  # behind a quote it may be part of a text
+    lines = (comment.sub("", line).rstrip() for line in path.read_text().splitlines())
     return "\n".join(line for line in lines if line)
 
 
