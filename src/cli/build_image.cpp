@@ -136,6 +136,7 @@ void print_summary(const std::string& output, const convert::Summary& summary, d
 oci::Image open(const BuildArguments& arguments, Steps& steps) {
     oci::OpenOptions options;
     options.platform = arguments.platform;
+    options.limit = arguments.limit_gib << 30;
     options.progress = [&steps](uint64_t done, uint64_t total) { steps.show(done, total); };
     if (arguments.dockerfile.empty()) {
         steps.begin("pulling");
@@ -164,6 +165,7 @@ void lint_image(int fd, const std::string& output, const BuildArguments& argumen
 BuiltImage build_image(const BuildArguments& arguments) {
     convert::Options options;
     options.compression = compression(arguments);
+    options.limits.data_bytes = arguments.limit_gib << 30;
     options.workers = std::max(1U, std::thread::hardware_concurrency());
     const auto start = std::chrono::steady_clock::now();
     end_on_signals();

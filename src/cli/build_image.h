@@ -21,7 +21,8 @@ struct BuildArguments {
     convert::Changes changes;
     std::string method = "gzip";
     std::optional<int> level;
-    bool times = false;  // print where the time went
+    uint64_t limit_gib = oci::kDefaultLimit >> 30;  // of files, and of what an archive or a layer unpacks to
+    bool times = false;                             // print where the time went
     bool no_lint = false;
     std::set<std::string> lint_off;  // rules' ids
     uint64_t chunk_size = 0;         // of the descriptor; 0: derived from the image's size

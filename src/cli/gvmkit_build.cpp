@@ -42,6 +42,9 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     auto* entrypoint_option =
         app.add_option("--entrypoint", entrypoint, "The program to start instead of the image's entrypoint and command");
     auto* user_option = app.add_option("--user", user, "The user that commands run as: a name or number, optionally with :GROUP");
+    app.add_option("--limit-gib", arguments.limit_gib, "Refuse an image with more data than this, unpacked; holes count")
+        ->check(CLI::Range(1, 1 << 20))
+        ->capture_default_str();
     app.add_flag("--times", arguments.times, "Print where the time went: by kind of work, summed over all threads, and by step");
     app.add_flag("--no-lint", arguments.no_lint, "Do not check for what will surprise in a VM");
     cli::add_lint_off_option(app, "--lint-off", arguments.lint_off);

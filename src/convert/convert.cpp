@@ -51,14 +51,16 @@ std::vector<oci::Layer> counted(const oci::Image& image, const Options& options)
     return layers;
 }
 
-Tree read_tree(const std::vector<oci::Layer>& layers) {
+Tree read_tree(const std::vector<oci::Layer>& layers, const Limits& limits) {
     Tree tree;
+    Budget budget(limits);
     for (size_t i = 0; i < layers.size(); i++) {
         base::with_context(layers[i].name, [&] {
             const std::unique_ptr<oci::Entries> entries = oci::read_unchecked_layer(layers[i]);
             oci::TarEntry entry;
             for (uint64_t ordinal = 0; entries->next(entry); ordinal++) {
                 const base::Timed timed(base::Work::merge);
+                base::with_context(base::quote(entry.path), [&] { budget.take(entry); });
                 tree.apply(i, ordinal, std::move(entry));
             }
         });
@@ -166,7 +168,7 @@ gvmi::InodeRef write_inode(Node& node, uint32_t parent, gvmi::SquashfsWriter& wr
 Summary convert(const oci::Image& image, const nlohmann::json& config, int fd, const std::string& name, const Options& options) {
     const std::string trailer = gvmi::make_trailer(config);
     const std::vector<oci::Layer> layers = counted(image, options);
-    Tree tree = read_tree(layers);
+    Tree tree = read_tree(layers, options.limits);
     Plan plan;
     plan.files.resize(layers.size());
     plan_directory(tree.root(), plan);

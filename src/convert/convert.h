@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "convert/budget.h"
 #include "gvmi/compression.h"
 #include "oci/image.h"
 
@@ -15,6 +16,7 @@ namespace convert {
 
 struct Options {
     gvmi::Compression compression;
+    Limits limits = {};
     unsigned workers = 1;  // threads that compress; the result does not depend on it
     std::function<void(uint64_t done, uint64_t total)> progress = [](uint64_t, uint64_t) {};  // bytes of blobs, both passes together
 };

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/size.h"
 #include "http/client.h"
 #include "http/percent_encode.h"
 #include "http/status.h"
@@ -87,6 +88,8 @@ std::optional<Image> fetch(const std::string& socket, const std::string& name, c
     auto file = std::make_shared<base::UniqueFd>(unnamed_file());
     uint64_t done = 0;
     const auto write = [&](std::span<const std::byte> bytes) {
+        if (bytes.size() > options.limit - done)
+            throw base::Error("the image has more than " + base::format_size(options.limit) + " (--limit-gib)");
         base::write_all(file->get(), bytes, "a temporary file in " + std::filesystem::temp_directory_path().string());
         done += bytes.size();
         if (options.progress) options.progress(done, std::max(total, done));

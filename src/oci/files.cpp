@@ -110,26 +110,35 @@ private:
 };
 
 // The file itself, or an uncompressed copy of it.
-std::shared_ptr<const base::UniqueFd> plain(std::shared_ptr<const base::UniqueFd> fd, const std::string& name) {
+std::shared_ptr<const base::UniqueFd> plain(std::shared_ptr<const base::UniqueFd> fd, const std::string& name, uint64_t limit) {
     if (!is_compressed(read_file(fd, name)->next())) return fd;
-    const StreamPtr stream = decompress(read_file(fd, name));
+    const StreamPtr stream = decompress(read_file(fd, name), limit);
+    const std::string copy_name = "a temporary file in " + std::filesystem::temp_directory_path().string();
     auto copy = std::make_shared<base::UniqueFd>(unnamed_file());
+    off_t size = 0;
     for (auto bytes = stream->next(); !bytes.empty(); bytes = stream->next()) {
-        base::write_all(copy->get(), bytes, "a temporary file in " + std::filesystem::temp_directory_path().string());
+        // Zeros, of which a few bytes can unpack to any number, take no space.
+        const bool zeros = std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
+        if (!zeros) {
+            if (::lseek(copy->get(), size, SEEK_SET) < 0) base::throw_errno("cannot write ", copy_name);
+            base::write_all(copy->get(), bytes, copy_name);
+        }
+        size += static_cast<off_t>(bytes.size());
     }
+    if (::ftruncate(copy->get(), size) < 0) base::throw_errno("cannot write ", copy_name);
     return copy;
 }
 
 }  // namespace
 
-std::shared_ptr<const Files> open_files(const std::filesystem::path& path) {
+std::shared_ptr<const Files> open_files(const std::filesystem::path& path, uint64_t limit) {
     base::UniqueFd fd = base::open_file(path, O_RDONLY | O_NONBLOCK);
     struct stat status {};
     if (::fstat(fd.get(), &status) < 0) base::throw_errno("cannot examine ", path);
     if (S_ISDIR(status.st_mode)) return std::make_shared<FolderFiles>(std::move(fd), path);
     if (!S_ISREG(status.st_mode)) throw base::Error("it is neither a file nor a folder");
     const std::string name = path.string();
-    return std::make_shared<Tar>(plain(std::make_shared<const base::UniqueFd>(std::move(fd)), name), name);
+    return std::make_shared<Tar>(plain(std::make_shared<const base::UniqueFd>(std::move(fd)), name, limit), name);
 }
 
 std::shared_ptr<const Files> open_tar(std::shared_ptr<const base::UniqueFd> fd, const std::string& name) {

@@ -31,8 +31,8 @@ public:
     virtual bool has(const std::string& path) const = 0;
 };
 
-// Throws base::Error. A compressed tar is unpacked into an unnamed temporary file.
-std::shared_ptr<const Files> open_files(const std::filesystem::path& path);
+// Throws base::Error. A compressed tar is unpacked into an unnamed temporary file, of at most `limit` bytes.
+std::shared_ptr<const Files> open_files(const std::filesystem::path& path, uint64_t limit = kDefaultLimit);
 
 // Like open_files, for an open, uncompressed tar.
 std::shared_ptr<const Files> open_tar(std::shared_ptr<const base::UniqueFd> fd, const std::string& name);

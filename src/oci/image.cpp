@@ -40,17 +40,18 @@ Place split(const std::string& text) {
         "rootfs: in front takes it for one");
 }
 
-Image open_place(const std::string& transport, const Place& place, const std::string& platform) {
+Image open_place(const std::string& transport, const Place& place, const OpenOptions& options) {
+    const std::string& platform = options.platform;
     std::error_code error;
     const bool folder = std::filesystem::is_directory(place.path, error);
-    if (transport == "rootfs") return folder ? open_root_folder(place.path) : open_root_tar(place.path);
-    const std::shared_ptr<const Files> files = open_files(place.path);
+    if (transport == "rootfs") return folder ? open_root_folder(place.path) : open_root_tar(place.path, options.limit);
+    const std::shared_ptr<const Files> files = open_files(place.path, options.limit);
     const bool docker = files->find("manifest.json").has_value();
     const bool oci = files->find("index.json").has_value();
     if (transport == "docker-archive" && !docker) throw base::Error("not a docker archive: it has no manifest.json");
     if (transport.starts_with("oci") && !oci) throw base::Error("not an OCI layout: it has no index.json");
     if (!docker && !oci && folder && is_root_folder(place.path)) return open_root_folder(place.path);
-    if (!docker && !oci && !folder && is_root_tar(*files)) return open_root_tar(place.path);
+    if (!docker && !oci && !folder && is_root_tar(*files)) return open_root_tar(place.path, options.limit);
     if (!docker && !oci) refuse(place, *files);
     // Newer Docker versions write both; manifest.json has the names.
     return docker && !transport.starts_with("oci") ? open_docker_archive(files, place.wanted, platform)
@@ -77,11 +78,11 @@ Image open_name(const std::string& name, const OpenOptions& options) {
 StreamPtr open_layer(const Layer& layer) {
     StreamPtr blob = layer.open_blob();
     if (!layer.digest.empty()) blob = check_sha256(std::move(blob), layer.digest, "its blob");
-    return check_sha256(decompress(std::move(blob)), layer.diff_id, "its tar");
+    return check_sha256(decompress(std::move(blob), layer.limit), layer.diff_id, "its tar");
 }
 
 StreamPtr open_unchecked_layer(const Layer& layer) {
-    return decompress(layer.open_blob());
+    return decompress(layer.open_blob(), layer.limit);
 }
 
 std::unique_ptr<Entries> read_layer(const Layer& layer) {
@@ -94,7 +95,9 @@ std::unique_ptr<Entries> read_unchecked_layer(const Layer& layer) {
     return std::make_unique<TarReader>(open_unchecked_layer(layer));
 }
 
-Image open_image(const std::string& reference, const OpenOptions& options) {
+namespace {
+
+Image open_any(const std::string& reference, const OpenOptions& options) {
     constexpr std::string_view kDaemon = "docker-daemon:";
     constexpr std::string_view kRegistry = "docker://";
     if (reference.starts_with(kRegistry)) return open_registry_image(reference.substr(kRegistry.size()), options);
@@ -118,13 +121,22 @@ Image open_image(const std::string& reference, const OpenOptions& options) {
         if (!std::filesystem::exists(place.path, error) && is_name(reference)) return open_name(reference, options);
     }
     return base::with_context(place.path, [&] {
-        Image image = open_place(transport, place, options.platform);
+        Image image = open_place(transport, place, options);
         const std::filesystem::path path = std::filesystem::absolute(place.path).lexically_normal();
         const std::filesystem::path last = path.has_filename() ? path.filename() : path.parent_path().filename();
         if (image.name.empty()) image.name = last.stem().string();
         if (image.tag.empty()) image.tag = "latest";
         return image;
     });
+}
+
+}  // namespace
+
+Image open_image(const std::string& reference, const OpenOptions& options) {
+    Image image = open_any(reference, options);
+    for (Layer& layer : image.layers)
+        layer.limit = options.limit;
+    return image;
 }
 
 }  // namespace oci

@@ -23,6 +23,7 @@ struct Layer {
     std::string digest;                    // the SHA-256 of the blob; empty where it is unknown
     uint64_t size = 0;                     // of the blob, in bytes
     std::function<StreamPtr()> open_blob;  // the blob as it is stored
+    uint64_t limit = kDefaultLimit;        // bytes that the blob may unpack to
     // Used instead, for a layer that is no tar.
     std::function<std::unique_ptr<Entries>()> open_entries = {};
 };
@@ -46,6 +47,7 @@ std::unique_ptr<Entries> read_unchecked_layer(const Layer& layer);
 
 struct OpenOptions {
     std::string platform = "linux/amd64";
+    uint64_t limit = kDefaultLimit;  // bytes that an archive, or a layer, may unpack to
     // Reports how much of a pull is done, and of how much, at least five times a second, so that it can also stop the pull by an exception.
     std::function<void(uint64_t done, uint64_t total)> progress = {};
 };

@@ -72,10 +72,11 @@ Image open_root_folder(const std::filesystem::path& folder) {
     return of_one_layer(std::move(layer));
 }
 
-Image open_root_tar(const std::filesystem::path& tar) {
+Image open_root_tar(const std::filesystem::path& tar, uint64_t limit) {
     const auto fd = std::make_shared<const base::UniqueFd>(base::open_file(tar, O_RDONLY | O_NONBLOCK));
     Layer layer;
     layer.name = "the root file system";
+    layer.limit = limit;
     layer.size = std::filesystem::file_size(tar);
     layer.open_blob = [fd, name = tar.string()] { return read_file(fd, name); };
     base::Hasher hasher(base::Hasher::Kind::sha256);

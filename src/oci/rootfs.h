@@ -14,7 +14,7 @@ namespace oci {
 Image open_root_folder(const std::filesystem::path& folder);
 
 // A flat tar of a root file system (`docker export`) as such an image; its id is the SHA-256 of the uncompressed tar.
-Image open_root_tar(const std::filesystem::path& tar);
+Image open_root_tar(const std::filesystem::path& tar, uint64_t limit);
 
 // Whether the top level looks like a root file system.
 bool is_root_folder(const std::filesystem::path& folder);

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/size.h"
 #include "base/times.h"
 #include "base/unnamed_file.h"
 #include "oci/libarchive.h"
@@ -134,7 +135,7 @@ private:
 
 class Decompressed : public Stream {
 public:
-    explicit Decompressed(StreamPtr inner) : archive_(std::move(inner)) {
+    Decompressed(StreamPtr inner, uint64_t limit) : archive_(std::move(inner)), left_(limit), limit_(limit) {
         archive_.check(archive_read_support_filter_gzip(archive_.get()));
         archive_.check(archive_read_support_filter_zstd(archive_.get()));
         archive_.check(archive_read_support_filter_xz(archive_.get()));
@@ -161,6 +162,8 @@ public:
             ended_ = result == ARCHIVE_EOF;
             if (ended_) break;
             archive_.check(result);
+            if (size > left_) throw base::Error("it unpacks to more than " + base::format_size(limit_) + " (--limit-gib)");
+            left_ -= size;
             if (size > 0) return {static_cast<const std::byte*>(data), size};
         }
         // Data after the compressed data belongs to the blob whose digest is checked.
@@ -170,6 +173,8 @@ public:
 
 private:
     Archive archive_;
+    uint64_t left_;
+    uint64_t limit_;
     bool opened_ = false;
     bool ended_ = false;
 };
@@ -225,7 +230,7 @@ bool is_compressed(std::span<const std::byte> start) {
            std::any_of(std::begin(magics), std::end(magics), [text](std::string_view magic) { return text.starts_with(magic); });
 }
 
-StreamPtr decompress(StreamPtr inner) {
+StreamPtr decompress(StreamPtr inner, uint64_t limit) {
     const auto bytes = inner->next();
     std::vector<std::byte> first(bytes.begin(), bytes.end());
     const bool compressed = is_compressed(first);
@@ -233,7 +238,7 @@ StreamPtr decompress(StreamPtr inner) {
     StreamPtr whole = std::make_unique<Pushed>(std::move(first), std::move(inner));
     if (!compressed) return whole;
     if (skippable) whole = std::make_unique<WithoutSkippableFrames>(std::move(whole));
-    return std::make_unique<Decompressed>(std::move(whole));
+    return std::make_unique<Decompressed>(std::move(whole), limit);
 }
 
 StreamPtr check_sha256(StreamPtr inner, std::string expected, std::string what) {

@@ -38,8 +38,12 @@ StreamPtr text_stream(std::string text);
 // True when the first bytes of a stream are those of gzip, zstd, xz or bzip2.
 bool is_compressed(std::span<const std::byte> start);
 
-// The plain data of what gzip, zstd, xz or bzip2 compressed; anything else unchanged. The first bytes decide.
-StreamPtr decompress(StreamPtr inner);
+// What compressed data may unpack to, in bytes, unless the user says otherwise: some hundred bytes can claim any number.
+inline constexpr uint64_t kDefaultLimit = uint64_t{64} << 30;
+
+// The plain data of what gzip, zstd, xz or bzip2 compressed, base::Error beyond `limit` bytes of it; anything else unchanged. The first
+// bytes decide.
+StreamPtr decompress(StreamPtr inner, uint64_t limit = kDefaultLimit);
 
 // `inner` unchanged; at its end its SHA-256 must be `expected` (64 lower-case hex digits). Throws base::Error that begins with `what`.
 StreamPtr check_sha256(StreamPtr inner, std::string expected, std::string what);

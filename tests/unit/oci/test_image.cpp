@@ -268,6 +268,17 @@ TEST_F(Image, FindsAnImageByAShortNameOrItsPlace) {
     EXPECT_EQ(oci::open_image(layout + ":@1").name, "two");
 }
 
+TEST_F(Image, BoundsWhatArchivesAndLayersUnpackTo) {
+    const std::string tar = tar_of(docker_files(config_for({base_, top_})));
+    const std::string path = write("app.tar.gz", test::compress("gzip", tar));
+    EXPECT_THAT([&] { oci::open_image(path, {.limit = 1000}); },
+                ThrowsMessage<base::Error>(HasSubstr("it unpacks to more than 1000 B (--limit-gib)")));
+    const oci::Image image = oci::open_image(write("app.tar", tar), {.limit = 1000});
+    EXPECT_THAT([&] { oci::drain(*oci::open_layer(image.layers[1])); }, ThrowsMessage<base::Error>(HasSubstr("more than 1000 B")));
+    EXPECT_THAT([&] { oci::open_image("rootfs:" + write("root.tar.gz", test::compress("gzip", base_)), {.limit = 1000}); },
+                ThrowsMessage<base::Error>(HasSubstr("more than 1000 B")));
+}
+
 TEST_F(Image, AsksWhichOneIsMeant) {
     Files files = oci_files();
     json one = json::parse(files["index.json"])["manifests"][0];

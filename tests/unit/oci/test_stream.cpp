@@ -64,6 +64,16 @@ TEST(Stream, SkipsZstdsSkippableFrames) {
     EXPECT_THROW(plain(skippable('\x50', 4).substr(0, 10), 4096), base::Error);
 }
 
+// A few bytes can unpack to any number.
+TEST(Stream, BoundsWhatIsUnpacked) {
+    const std::string packed = test::compress("bzip2", std::string(size_t{4} << 20, '\0'));
+    EXPECT_LT(packed.size(), 1000U);
+    EXPECT_NO_THROW(oci::drain(*oci::decompress(test::stream_of(packed), size_t{4} << 20)));
+    EXPECT_THAT([&] { oci::drain(*oci::decompress(test::stream_of(packed), (size_t{4} << 20) - 1)); },
+                testing::ThrowsMessage<base::Error>(testing::HasSubstr("it unpacks to more than 4.0 MiB (--limit-gib)")));
+    EXPECT_NO_THROW(oci::drain(*oci::decompress(test::stream_of(std::string(100, 'x')), 10))) << "what is not compressed has its own size";
+}
+
 TEST(Stream, RefusesTruncatedCompression) {
     for (const char* program : {"gzip", "zstd", "xz", "bzip2"}) {
         const std::string packed = test::compress(program, kText);
