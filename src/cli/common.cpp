@@ -3,6 +3,9 @@
 #include <cstdio>
 #include <exception>
 
+#include "base/error.h"
+#include "base/untrusted_text.h"
+
 namespace cli {
 
 int run(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
@@ -14,9 +17,22 @@ int run(CLI::App& app, int argc, char** argv, const std::function<int()>& body) 
     } catch (const CLI::ParseError& e) {
         return app.exit(e) == 0 ? 0 : kUsage;
     } catch (const std::exception& e) {
-        (void)std::fprintf(stderr, "error: %s\n", e.what());
+        print_message("error", e.what());
         return kFailure;
     }
+}
+
+std::string terminal_json(const nlohmann::json& json, int indent) {
+    try {
+        return json.dump(indent, ' ', true);
+    } catch (const nlohmann::json::exception&) {
+        throw base::Error("a text that is not UTF-8");
+    }
+}
+
+void print_message(const char* kind, std::string_view text) {
+    constexpr size_t kLongest = 16 << 10;
+    (void)std::fprintf(stderr, "%s: %s\n", kind, base::printable(text, kLongest).c_str());
 }
 
 void describe(CLI::App& app, const char* example) {

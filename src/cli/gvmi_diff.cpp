@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "base/untrusted_text.h"
+#include "cli/common.h"
 #include "cli/gvmi_commands.h"
 #include "gvmi/diff.h"
 #include "gvmi/opened.h"
@@ -26,7 +26,7 @@ void print(const Arguments& arguments, const gvmi::Difference& difference) {
         constexpr const char* kNames[] = {"added", "removed", "changed"};
         nlohmann::json line = {{"kind", kNames[kind]}, {"path", base::escape(difference.path)}};
         if (!difference.what.empty()) line["what"] = difference.what;
-        std::cout << base::to_text(line) << "\n";
+        std::cout << terminal_json(line) << "\n";
         return;
     }
     std::cout << "+-*"[kind] << " " << base::escape(difference.path);
@@ -42,14 +42,14 @@ void compare_config(const Arguments& arguments, const nlohmann::json& a, const n
     for (const auto& [key, _] : keys.items()) {
         if (a.value(key, nlohmann::json()) == b.value(key, nlohmann::json())) continue;
         if (arguments.json) {
-            std::cout << base::to_text({{"kind", "configuration"},
+            std::cout << terminal_json({{"kind", "configuration"},
                                         {"key", key},
                                         {"a", a.value(key, nlohmann::json())},
                                         {"b", b.value(key, nlohmann::json())}})
                       << "\n";
         } else {
-            std::cout << "* configuration " << base::escape(key) << ": " << base::to_text(a.value(key, nlohmann::json())) << " -> "
-                      << base::to_text(b.value(key, nlohmann::json())) << "\n";
+            std::cout << "* configuration " << base::escape(key) << ": " << terminal_json(a.value(key, nlohmann::json())) << " -> "
+                      << terminal_json(b.value(key, nlohmann::json())) << "\n";
         }
     }
 }

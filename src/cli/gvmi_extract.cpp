@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "base/untrusted_text.h"
+#include "cli/common.h"
 #include "cli/gvmi_commands.h"
 #include "gvmi/extract.h"
 #include "gvmi/opened.h"
@@ -31,7 +31,7 @@ int extract_image(const Arguments& arguments) {
         return gvmi::extract(opened.reader, gvmi::absolute_path(arguments.path), *start, arguments.output, limits, arguments.special);
     });
     if (arguments.json) {
-        std::cout << base::to_text({{"entries", result.entries},
+        std::cout << terminal_json({{"entries", result.entries},
                                     {"devices_left_out", result.devices_left_out},
                                     {"set_ids_left_out", result.set_ids_left_out},
                                     {"attributes_left_out", result.attributes_left_out}})

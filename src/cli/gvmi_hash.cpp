@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fd.h"
-#include "base/json.h"
+#include "cli/common.h"
 #include "cli/gvmi_commands.h"
 #include "gvmi/hash.h"
 #include "gvmi/image.h"
@@ -30,7 +30,7 @@ int print_hashes(const Arguments& arguments) {
             std::cout << hash << "  " << path << "\n";
         }
     }
-    if (arguments.json) std::cout << base::to_text(list) << "\n";
+    if (arguments.json) std::cout << terminal_json(list) << "\n";
     return 0;
 }
 

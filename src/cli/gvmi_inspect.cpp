@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "base/fd.h"
-#include "base/json.h"
 #include "base/size.h"
+#include "cli/common.h"
 #include "cli/gvmi_commands.h"
 #include "gvmi/hash.h"
 #include "gvmi/image.h"
@@ -29,7 +29,7 @@ void print(const nlohmann::json& facts) {
               << ", blocks of " << base::format_size(facts["squashfs"]["block_size"].get<uint64_t>()) << ", " << facts["squashfs"]["inodes"]
               << " inodes\n"
               << "configuration:\n"
-              << facts["config"].dump(2) << "\n";
+              << terminal_json(facts["config"], 2) << "\n";
 }
 
 int inspect(const Arguments& arguments) {
@@ -46,7 +46,7 @@ int inspect(const Arguments& arguments) {
         {"config", image.config.json},
     };
     if (arguments.json) {
-        std::cout << base::to_text(facts) << "\n";
+        std::cout << terminal_json(facts) << "\n";
     } else {
         print(facts);
     }

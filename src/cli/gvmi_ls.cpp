@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "base/untrusted_text.h"
+#include "cli/common.h"
 #include "cli/gvmi_commands.h"
 #include "cli/gvmi_describe.h"
 #include "gvmi/opened.h"
@@ -54,7 +54,7 @@ int list(const Arguments& arguments) {
         if (!start) throw base::Error("there is no " + base::quote(arguments.path) + " in it");
         const auto show = [&](const std::string& path, const gvmi::File& file) {
             if (arguments.json) {
-                std::cout << base::to_text(describe(path, file, opened.reader.attributes(file))) << "\n";
+                std::cout << terminal_json(describe(path, file, opened.reader.attributes(file))) << "\n";
             } else {
                 print_line(path, file, arguments.details);
             }

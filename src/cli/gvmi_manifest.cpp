@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/untrusted_text.h"
 #include "cli/gvmi_commands.h"
 #include "cli/registry_http.h"
 #include "registry/manifest.h"
@@ -80,7 +81,7 @@ int add_outbound(const Arguments& arguments) {
     Json manifest = read_manifest(base::read_file(arguments.file, kMaxManifest), arguments.file);
     registry::add_outbound(manifest, arguments.urls);
     base::replace_file(arguments.file, manifest.dump(2) + "\n");
-    std::cout << arguments.file << ": " << manifest["compManifest"]["net"]["inet"]["out"].dump() << "\n";
+    std::cout << arguments.file << ": " << manifest["compManifest"]["net"]["inet"]["out"].dump(-1, ' ', true) << "\n";
     return 0;
 }
 
@@ -95,7 +96,7 @@ int sign(const Arguments& arguments) {
     base::replace_file(text_path(arguments.file), result.manifest);
     base::replace_file(signature_path(arguments.file), result.signature);
     base::replace_file(certificates_path(arguments.file), result.certificates);
-    std::cout << "signed by " << signer << "; the demand's properties, each the text of a file:\n"
+    std::cout << "signed by " << base::escape(signer) << "; the demand's properties, each the text of a file:\n"
               << "golem.srv.comp.payload               " << text_path(arguments.file) << "\n"
               << "golem.srv.comp.payload.sig           " << signature_path(arguments.file) << "\n"
               << "golem.srv.comp.payload.sig.algorithm " << result.algorithm << " (itself)\n"
@@ -121,7 +122,7 @@ int verify(const Arguments& arguments) {
     std::optional<std::filesystem::path> authorities;
     if (!arguments.authorities.empty()) authorities = arguments.authorities;
     const std::string signer = base::with_context(arguments.file, [&] { return registry::verify_manifest(parts, authorities); });
-    std::cout << arguments.file << ": valid, signed by " << signer
+    std::cout << arguments.file << ": valid, signed by " << base::escape(signer)
               << (authorities ? "" : " (their certificate was not checked: --authorities)") << "\n";
     return 0;
 }

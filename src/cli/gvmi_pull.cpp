@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/size.h"
+#include "cli/common.h"
 #include "cli/gvmi_commands.h"
 #include "cli/registry_http.h"
 #include "cli/transfer_progress.h"
@@ -51,7 +52,7 @@ int pull(const Arguments& arguments) {
     try {
         (void)gvmi::read_image(output);
     } catch (const base::Error& e) {
-        (void)std::fprintf(stderr, "warning: %s; no provider will start it\n", e.what());
+        print_message("warning", std::string(e.what()) + "; no provider will start it");
     }
     return 0;
 }

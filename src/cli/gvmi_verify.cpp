@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "base/size.h"
+#include "cli/common.h"
 #include "cli/gvmi_commands.h"
 #include "gvmi/hash.h"
 #include "gvmi/opened.h"
@@ -26,7 +26,7 @@ int verify_image(const Arguments& arguments) {
     const gvmi::Verified result = base::with_context(arguments.file, [&] { return gvmi::verify(opened.reader, limits); });
     const std::string hash = gvmi::image_hash(opened.fd.get(), arguments.file);
     if (arguments.json) {
-        std::cout << base::to_text({{"file", arguments.file}, {"entries", result.entries}, {"bytes", result.bytes}, {"hash", hash}})
+        std::cout << terminal_json({{"file", arguments.file}, {"entries", result.entries}, {"bytes", result.bytes}, {"hash", hash}})
                   << "\n";
     } else {
         std::cout << arguments.file << ": whole; " << result.entries << " entries, " << base::format_size(result.bytes) << " of data\n"

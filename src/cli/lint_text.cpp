@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "base/json.h"
+#include "cli/common.h"
 
 namespace cli {
 namespace {
@@ -43,7 +43,7 @@ std::string findings_json(const std::vector<lint::Finding>& findings) {
                         {"remedy", finding.remedy},
                         {"paths", finding.paths}});
     }
-    return base::to_text(list);
+    return terminal_json(list);
 }
 
 }  // namespace cli

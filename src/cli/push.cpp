@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/size.h"
+#include "cli/common.h"
 #include "cli/registry_http.h"
 #include "cli/sdk_lines.h"
 #include "cli/transfer_progress.h"
@@ -50,7 +51,7 @@ void warn_of_no_image(const std::filesystem::path& path) {
     try {
         (void)gvmi::read_image(path);
     } catch (const base::Error& e) {
-        (void)std::fprintf(stderr, "warning: %s; no provider will start it\n", e.what());
+        print_message("warning", std::string(e.what()) + "; no provider will start it");
     }
 }
 

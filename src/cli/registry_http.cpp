@@ -15,16 +15,16 @@ http::Options registry_http() {
     options.retrying = [](const std::string& reason) {
         // A progress line may be on the terminal.
         const char* clear = ::isatty(STDERR_FILENO) == 1 ? "\r\x1b[K" : "";
-        (void)std::fprintf(stderr, "%s%s; trying again\n", clear, reason.c_str());
+        (void)std::fprintf(stderr, "%s%s; trying again\n", clear, base::printable(reason, 16 << 10).c_str());
     };
     return options;
 }
 
 registry::Settings registry_settings() {
     registry::Settings settings = registry::read_settings(".");
-    if (!settings.ignored.empty()) (void)std::fprintf(stderr, "note: %s\n", settings.ignored.c_str());
+    if (!settings.ignored.empty()) (void)std::fprintf(stderr, "note: %s\n", base::escape(settings.ignored).c_str());
     if (!settings.source.empty()) {
-        (void)std::fprintf(stderr, "registry: %s (from %s)\n", base::escape(settings.url).c_str(), settings.source.c_str());
+        (void)std::fprintf(stderr, "registry: %s (from %s)\n", base::escape(settings.url).c_str(), base::escape(settings.source).c_str());
     }
     return settings;
 }

@@ -24,6 +24,7 @@
 #include "base/error.h"
 #include "base/event.h"
 #include "base/fd.h"
+#include "base/untrusted_text.h"
 #include "dbg/line_reader.h"
 #include "dbg/words.h"
 #include "dbg/workdir.h"
@@ -38,6 +39,7 @@ namespace {
 
 constexpr auto kShutdownDeadline = 10s;
 constexpr size_t kShownLog = 16 << 10;
+constexpr size_t kLongestMessage = 16 << 10;
 constexpr size_t kMaxDeployOutput = 1 << 20;
 
 // Writes all of it, even where another program has made the descriptor non-blocking. Throws SystemError.
@@ -173,7 +175,7 @@ private:
                 code = co_await run_line(*line);
                 if (interactive_ && code != 0) write_out(STDERR_FILENO, "exit code " + std::to_string(code) + "\n");
             } catch (const base::Error& e) {  // the line's own error; the runtime's end stops the loop instead
-                write_out(STDERR_FILENO, std::string("error: ") + e.what() + "\n");
+                write_out(STDERR_FILENO, "error: " + base::printable(e.what(), kLongestMessage) + "\n");
                 code = 1;
             }
         }
@@ -249,7 +251,7 @@ private:
             co_await client_->shutdown();
             (void)exeunit::wait_for(runtime_.child, 5s);
         } catch (const base::Error& e) {
-            write_out(STDERR_FILENO, std::string("the VM did not end in order: ") + e.what() + "\n");
+            write_out(STDERR_FILENO, "the VM did not end in order: " + base::printable(e.what(), kLongestMessage) + "\n");
         }
     }
 
