@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import time
 import urllib.request
+import warnings
 
 import registry_server as registry
 
@@ -311,6 +312,20 @@ class Operator(Case):
         self.assertTrue(url.startswith("https://127.0.0.1:"))
         with urllib.request.urlopen(url, timeout=10, context=context) as answer:
             self.assertEqual(sha3(answer.read()), image.sha3)
+        # 1.2 and newer, whatever this machine's OpenSSL would still speak.
+        for version, spoken in ((ssl.TLSVersion.TLSv1, False), (ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True),
+                                (ssl.TLSVersion.TLSv1_3, True)):
+            context = ssl.create_default_context(cafile=certificate)
+            context.set_ciphers("DEFAULT@SECLEVEL=0")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                context.minimum_version = context.maximum_version = version
+            with self.subTest(version), socket.create_connection(("127.0.0.1", self.server.port), timeout=10) as connection:
+                if spoken:
+                    context.wrap_socket(connection, server_hostname="127.0.0.1").close()
+                else:
+                    with self.assertRaises(ssl.SSLError):
+                        context.wrap_socket(connection, server_hostname="127.0.0.1")
 
 
 registry.main()

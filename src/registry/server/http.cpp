@@ -169,6 +169,7 @@ struct HttpServer::State {
     Route route;
     Answered answered;
     std::string certificate, key, url;
+    std::string tls_priorities = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";  // GnuTLS's
     Watch watch;
     Workers slow{kSlowWorkers};
     MHD_Daemon* daemon = nullptr;
@@ -191,6 +192,7 @@ HttpServer::State::State(const HttpOptions& options, Route route_, Answered answ
         key = base::read_file(options.key, kMaxCertificate);
         items.push_back({MHD_OPTION_HTTPS_MEM_CERT, 0, certificate.data()});
         items.push_back({MHD_OPTION_HTTPS_MEM_KEY, 0, key.data()});
+        items.push_back({MHD_OPTION_HTTPS_PRIORITIES, 0, tls_priorities.data()});
     }
     items.push_back({MHD_OPTION_END, 0, nullptr});
     url = (options.certificate.empty() ? "http://" : "https://") + name_of(socket.get());

@@ -186,8 +186,13 @@ std::vector<std::string> SqliteMetadata::uploads(State state) {
 
 std::optional<std::string> SqliteMetadata::find_image(const std::string& sha3) {
     return locked([&] {
+        // A stranger may upload the same image in other chunks: a known user's upload counts before it, and one that is served before both.
         return first_text(
-            query(db_, "SELECT id FROM uploads WHERE sha3 = ? AND state = ? ORDER BY id LIMIT 1", sha3, static_cast<int>(State::full)));
+            query(db_,
+                  "SELECT id FROM uploads WHERE sha3 = ? AND state = ? ORDER BY id IN (SELECT hash FROM blocked) OR EXISTS "
+                  "(SELECT 1 FROM upload_chunks WHERE upload = uploads.id AND chunk IN (SELECT hash FROM blocked)), NOT EXISTS "
+                  "(SELECT 1 FROM tags WHERE upload = uploads.id), id LIMIT 1",
+                  sha3, static_cast<int>(State::full)));
     });
 }
 

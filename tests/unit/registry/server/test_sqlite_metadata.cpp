@@ -32,6 +32,26 @@ TEST_F(SqliteMetadataTest, KeepsUploads) {
     EXPECT_EQ(metadata_.check(), "");
 }
 
+// The same image may come in other chunks, from anybody.
+TEST_F(SqliteMetadataTest, AHashMeansTheUploadOfAKnownUserThatIsServed) {
+    const TestImage one("aaaabbbb", 4), two("aaaabbbb", 8), three("aaaabbbb", 2);
+    for (const TestImage* image : {&one, &two, &three})
+        add(*image, State::full);
+    metadata_.add_user("alice", std::nullopt, 1);
+    for (const TestImage* image : {&one, &two, &three}) {
+        tag("1", *image);
+        EXPECT_EQ(metadata_.find_image(one.descriptor.sha3), image->id) << "the tagged one";
+    }
+    metadata_.block(three.id, "");
+    EXPECT_NE(metadata_.find_image(one.descriptor.sha3), three.id) << "not the blocked one";
+    metadata_.unblock(three.id);
+    metadata_.block(three.descriptor.chunks[0], "");
+    EXPECT_NE(metadata_.find_image(one.descriptor.sha3), three.id) << "nor one of which a chunk is blocked";
+    metadata_.block(one.id, "");
+    metadata_.block(two.id, "");
+    EXPECT_TRUE(metadata_.find_image(one.descriptor.sha3)) << "blocked, and not unknown";
+}
+
 TEST_F(SqliteMetadataTest, AnotherConnectionSeesTheSame) {
     SqliteMetadata other(folder_ / "registry.sqlite");
     metadata_.add_user("alice", 17, 1);
