@@ -32,6 +32,8 @@ std::string terminal_json(const nlohmann::json& json, int indent) {
 
 void print_message(const char* kind, std::string_view text) {
     constexpr size_t kLongest = 16 << 10;
+    while (text.ends_with('\n'))
+        text.remove_suffix(1);
     (void)std::fprintf(stderr, "%s: %s\n", kind, base::printable(text, kLongest).c_str());
 }
 

@@ -86,7 +86,7 @@ TEST_F(Guest, RunsAsTheImagesUser) {
     setup.set_user("guest");
     setup.set_working_dir("/home/guest/made/by/us");
     const auto vm = start(setup);
-    EXPECT_EQ(vm->run({"id"})->out, "uid=1000(guest) gid=1000(guest) groups=44(video)\n");
+    EXPECT_EQ(vm->run({"id"})->out, "uid=1000(guest) gid=1000(guest) groups=44(video),1000(guest)\n");
     const auto status = vm->run({"grep", "-E", "^(Uid|Gid|Cap(Prm|Eff|Inh|Amb))", "/proc/self/status"});
     EXPECT_EQ(status->out,
               "Uid:\t1000\t1000\t1000\t1000\nGid:\t1000\t1000\t1000\t1000\nCapInh:\t0000000000000000\nCapPrm:\t0000000000000000\n"

@@ -317,7 +317,7 @@ TEST_F(NetworkTest, DatagramPeerThatVanishesComesBack) {
     port.send(std::string(65507, 'x'));
     answer_ping(*vm, port);
     EXPECT_EQ(vm->shutdown(), 0);
-    EXPECT_THAT(text_of(workdir / "logs/ya-runtime-vm.log"), HasSubstr("eth0: 2 datagrams were dropped"));
+    EXPECT_THAT(text_of(workdir / "logs/ya-runtime-vm.log"), HasSubstr("eth0: dropped 2 datagrams"));
 }
 
 TEST_F(NetworkTest, GuestThatSendsWhatNoDatagramHolds) {
