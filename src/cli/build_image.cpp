@@ -179,7 +179,7 @@ BuiltImage build_image(const BuildArguments& arguments) {
     const auto describe = [&](int fd) {
         steps.begin("hashing");
         registry::Descriptor descriptor =
-            registry::describe_image(fd, output, arguments.chunk_size, [&](uint64_t done, uint64_t size) { steps.show(done, size); });
+            registry::compute_descriptor(fd, output, arguments.chunk_size, [&](uint64_t done, uint64_t size) { steps.show(done, size); });
         steps.end();
         return descriptor;
     };

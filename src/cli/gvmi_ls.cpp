@@ -9,8 +9,8 @@
 #include "base/error.h"
 #include "base/untrusted_text.h"
 #include "cli/common.h"
+#include "cli/file_listing.h"
 #include "cli/gvmi_commands.h"
-#include "cli/gvmi_describe.h"
 #include "gvmi/opened.h"
 #include "gvmi/squashfs_tree.h"
 

@@ -15,12 +15,9 @@ const char* severity(const lint::Finding& finding) {
 }  // namespace
 
 void add_lint_off_option(CLI::App& app, const char* name, std::set<std::string>& off) {
-    std::vector<std::string> ids;
-    for (const lint::Rule& rule : lint::rules())
-        ids.emplace_back(rule.id);
     app.add_option_function<std::string>(
            name, [&off](const std::string& id) { off.insert(id); }, "Switches a rule off by its id; repeatable")
-        ->check(CLI::IsMember(ids))
+        ->check(CLI::IsMember(lint::rule_ids()))
         ->trigger_on_parse()
         ->allow_extra_args(false);
 }

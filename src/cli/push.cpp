@@ -111,7 +111,7 @@ void finish_push(const PushArguments& arguments, const PushPlan& plan, const std
     registry::DescribedImage described;
     {
         TransferProgress line("hashing", progress);
-        described = registry::described_image(
+        described = registry::load_or_compute_descriptor(
             image, arguments.chunk_size, say, [&line](uint64_t done, uint64_t total) { line.show(done, total); }, known);
     }
     if (pushes(arguments)) {

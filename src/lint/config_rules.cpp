@@ -3,7 +3,7 @@
 #include "base/untrusted_text.h"
 #include "container/users.h"
 #include "gvmi/squashfs_tree.h"
-#include "lint/rules.h"
+#include "lint/look.h"
 
 namespace lint {
 namespace {

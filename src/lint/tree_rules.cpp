@@ -7,7 +7,7 @@
 #include "base/size.h"
 #include "base/untrusted_text.h"
 #include "gvmi/squashfs_tree.h"
-#include "lint/rules.h"
+#include "lint/look.h"
 
 namespace lint {
 namespace {

@@ -82,7 +82,8 @@ std::vector<std::string> hash_chunks(int fd, const std::string& name, uint64_t s
 
 }  // namespace
 
-Descriptor describe_image(int fd, const std::string& name, uint64_t chunk_size, const std::function<void(uint64_t, uint64_t)>& progress) {
+Descriptor compute_descriptor(int fd, const std::string& name, uint64_t chunk_size,
+                              const std::function<void(uint64_t, uint64_t)>& progress) {
     Descriptor descriptor;
     const uint64_t size = static_cast<uint64_t>(status_of(fd, name).st_size);
     descriptor.size = size;
@@ -110,8 +111,9 @@ Descriptor describe_image(int fd, const std::string& name, uint64_t chunk_size, 
     return descriptor;
 }
 
-DescribedImage described_image(const std::filesystem::path& image, uint64_t chunk_size, const std::function<void(const std::string&)>& say,
-                               const std::function<void(uint64_t, uint64_t)>& progress, const std::optional<Descriptor>& known) {
+DescribedImage load_or_compute_descriptor(const std::filesystem::path& image, uint64_t chunk_size,
+                                          const std::function<void(const std::string&)>& say,
+                                          const std::function<void(uint64_t, uint64_t)>& progress, const std::optional<Descriptor>& known) {
     DescribedImage result{image, image.string() + ".descr.bin", {}, {}};
     const base::UniqueFd fd = base::open_file(image, O_RDONLY | O_NONBLOCK);
     const struct stat status = status_of(fd.get(), image.string());
@@ -124,7 +126,7 @@ DescribedImage described_image(const std::filesystem::path& image, uint64_t chun
         say("Image link (for use in SDK): " + result.descriptor.sha3);
     } else {
         say(" * Writing file descriptor to " + result.descriptor_path.string());
-        result.descriptor = known ? *known : describe_image(fd.get(), image.string(), chunk_size, progress);
+        result.descriptor = known ? *known : compute_descriptor(fd.get(), image.string(), chunk_size, progress);
         const struct stat after = status_of(fd.get(), image.string());
         if (older(status.st_mtim, after.st_mtim)) throw base::Error(image.string() + ": it changed while it was read");
         bytes = serialize(result.descriptor);

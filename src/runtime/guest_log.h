@@ -8,7 +8,7 @@
 
 namespace runtime {
 
-// A file in W/logs/ for endless output of a guest: its console, its entrypoint. The latest 16 MiB at most are kept, in two files. An
+// A file in W/logs/ for endless output of a guest: its console, its entrypoint. The latest 8 to 16 MiB are kept, in two files. An
 // unwritable file is reported once in our log and otherwise tolerated.
 class GuestLog {
 public:

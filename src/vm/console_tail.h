@@ -5,7 +5,7 @@
 
 namespace vm {
 
-// The end of a text from a stranger: its last 16 KiB, as plain text.
+// The end of a text from a stranger: its last 16 KiB, as plain text; up to twice that is held.
 class ConsoleTail {
 public:
     void append(std::string_view bytes);

@@ -11,15 +11,15 @@ void FrameFilter::begin_frame(std::vector<char>& out) {
     keep_ = left_ >= kMinFrame && left_ <= kMaxFrame;
     if (keep_) out.insert(out.end(), length_.begin(), length_.end());
     if (!keep_) dropped_++;
-    have_ = 0;
+    length_bytes_ = 0;
 }
 
 void FrameFilter::take(std::span<const char> bytes, std::vector<char>& out) {
     while (!bytes.empty()) {
         if (left_ == 0) {
-            length_.at(have_++) = bytes.front();
+            length_.at(length_bytes_++) = bytes.front();
             bytes = bytes.subspan(1);
-            if (have_ == length_.size()) begin_frame(out);
+            if (length_bytes_ == length_.size()) begin_frame(out);
             continue;
         }
         const auto part = bytes.first(std::min<size_t>(left_, bytes.size()));

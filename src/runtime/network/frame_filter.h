@@ -25,8 +25,8 @@ private:
     void begin_frame(std::vector<char>& out);
 
     std::array<char, 4> length_{};
-    size_t have_ = 0;    // of its bytes
-    uint32_t left_ = 0;  // bytes of the frame still to come
+    size_t length_bytes_ = 0;  // of its bytes
+    uint32_t left_ = 0;        // bytes of the frame still to come
     bool keep_ = true;
     uint64_t dropped_ = 0;
 };

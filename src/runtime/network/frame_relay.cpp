@@ -41,7 +41,7 @@ void close(Relay& relay) {
     relay.machine.close(ignored);
 }
 
-awaitable<void> pump_out(std::shared_ptr<Relay> relay) {
+awaitable<void> pump_to_peer(std::shared_ptr<Relay> relay) {
     std::vector<char> block(kBlock);
     for (;;) {
         const auto [read_error, size] = co_await relay->machine.async_read_some(asio::buffer(block), kQuietly);
@@ -53,7 +53,7 @@ awaitable<void> pump_out(std::shared_ptr<Relay> relay) {
     close(*relay);
 }
 
-awaitable<void> pump_in(std::shared_ptr<Relay> relay) {
+awaitable<void> pump_to_machine(std::shared_ptr<Relay> relay) {
     std::vector<char> block(kBlock);
     std::vector<char> frames;
     FrameFilter filter;
@@ -94,8 +94,8 @@ void start_relay(std::string card, tcp::socket peer, base::UniqueFd machine) {
     peer.set_option(tcp::no_delay(true), ignored);
     const auto relay = std::make_shared<Relay>(std::move(card), std::move(peer), std::move(machine));
     const auto executor = relay->peer.get_executor();
-    asio::co_spawn(executor, pump_in(relay), asio::detached);
-    asio::co_spawn(executor, pump_out(relay), asio::detached);
+    asio::co_spawn(executor, pump_to_machine(relay), asio::detached);
+    asio::co_spawn(executor, pump_to_peer(relay), asio::detached);
 }
 
 void start_relay(std::string card, tcp::acceptor acceptor, base::UniqueFd machine) {

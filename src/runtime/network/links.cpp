@@ -41,9 +41,9 @@ base::UniqueFd detach(auto& socket) {
     return base::UniqueFd(socket.release());
 }
 
-// The socket refuses anything shorter than a frame: QEMU takes an empty datagram for the end of the link. The kernel counts what is refused
-// and what finds no room in the socket.
-void accept_frames_alone(int fd) {
+// Makes the kernel drop datagrams that are shorter than a frame: QEMU takes an empty one for the end of the link. The kernel counts these,
+// and those that it drops because the socket's buffer is full.
+void drop_short_datagrams(int fd) {
     constexpr uint32_t kUdpHeader = 8;  // the filter sees it too
     std::array<sock_filter, 4> program = {{
         BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
@@ -61,7 +61,7 @@ void open_udp(const Endpoint& endpoint, Link& link) {
     asio::ip::udp::socket socket(context, peer.protocol());
     socket.set_option(asio::socket_base::send_buffer_size(kSocketBuffer));
     socket.set_option(asio::socket_base::receive_buffer_size(kSocketBuffer));
-    accept_frames_alone(socket.native_handle());
+    drop_short_datagrams(socket.native_handle());
     socket.connect(peer);  // also binds it; from now on it takes only this peer's datagrams
     link.endpoint.set_udp_datagram(text_of(socket.local_endpoint().address(), socket.local_endpoint().port()));
     link.socket = detach(socket);

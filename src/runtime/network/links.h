@@ -39,7 +39,7 @@ struct Link {
 std::vector<Link> open_links(const boost::asio::any_io_executor& executor, const std::string& vpn_endpoint,
                              const std::string& inet_endpoint);
 
-// Logs how many datagrams each link has dropped. The relays of streams log their own.
+// Logs how many datagrams the kernel dropped on each UDP link: too short, or no room. The relays of streams log what they drop.
 void log_dropped_frames(const std::vector<Link>& links);
 
 vm::Card make_card(const Link& link);         // with a copy of the socket

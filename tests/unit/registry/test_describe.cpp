@@ -35,7 +35,7 @@ protected:
     }
     registry::DescribedImage describe(uint64_t chunk_size = 4096) {
         said.clear();
-        return registry::described_image(
+        return registry::load_or_compute_descriptor(
             image, chunk_size, [this](const std::string& line) { said.push_back(line); }, [](uint64_t, uint64_t) {});
     }
 
@@ -63,18 +63,18 @@ TEST_F(Describe, TheDescriptorIsWrittenBesideTheImage) {
 TEST_F(Describe, ThatWhichIsKnownIsWritten) {
     const base::UniqueFd fd = base::open_file(image, O_RDONLY);
     uint64_t last = 0;
-    const registry::Descriptor known = registry::describe_image(fd.get(), image, 4096, [&last](uint64_t done, uint64_t size) {
+    const registry::Descriptor known = registry::compute_descriptor(fd.get(), image, 4096, [&last](uint64_t done, uint64_t size) {
         EXPECT_EQ(size, 10000U);
         last = done;
     });
     EXPECT_EQ(last, 10000U);
     const auto silent = [](const std::string&) {};
     const auto not_again = [](uint64_t, uint64_t) { ADD_FAILURE() << "it is hashed again"; };
-    (void)registry::described_image(image, 4096, silent, not_again, known);
+    (void)registry::load_or_compute_descriptor(image, 4096, silent, not_again, known);
     const std::string bytes = base::read_file(image.string() + ".descr.bin", 10000);
     fs::remove(image.string() + ".descr.bin");
     EXPECT_EQ(bytes, serialize(describe().descriptor));
-    EXPECT_THROW((void)registry::describe_image(fd.get(), image, 0, [](uint64_t, uint64_t) { throw base::Error("interrupted"); }),
+    EXPECT_THROW((void)registry::compute_descriptor(fd.get(), image, 0, [](uint64_t, uint64_t) { throw base::Error("interrupted"); }),
                  base::Error);
 }
 

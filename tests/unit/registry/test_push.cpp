@@ -41,7 +41,7 @@ protected:
         options.connection.tries = 2;
         options.connection.pause = 1ms;
         options.verified = 1s;
-        const auto image = registry::described_image(
+        const auto image = registry::load_or_compute_descriptor(
             folder / "a.gvmi", 5000, [](const std::string&) {}, [](uint64_t, uint64_t) {});
         std::string message = "done";
         try {

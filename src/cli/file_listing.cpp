@@ -1,4 +1,4 @@
-#include "cli/gvmi_describe.h"
+#include "cli/file_listing.h"
 
 #include <sys/stat.h>
 
