@@ -119,7 +119,7 @@ class Convert(unittest.TestCase):
         with open(LISTER, "rb") as file:
             code = base64.b64encode(file.read()).decode()
         # What the VM has of its own; it also sees to it that all may write to /tmp, whose link count the overlay then hides.
-        own = ["/proc", "/sys", "/dev", "/data", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/tmp/."]
+        own = ["/proc", "/sys", "/dev", "/data", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/mtab", "/tmp/."]
         without = " ".join("--without " + path for path in own)
         listing = run(*debugger, f"python3 -B -c 'import base64; exec(base64.b64decode(\"{code}\"))' / --as-squashfs {without}")
         self.assert_same_tree(self.mounted(*without.split()), lines(listing))
