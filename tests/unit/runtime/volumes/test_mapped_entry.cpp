@@ -10,7 +10,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using runtime::Entry;
-using testing::StartsWith;
 
 class SharedEntry : public share_test::Share {
 protected:

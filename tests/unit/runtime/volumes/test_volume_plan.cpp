@@ -20,6 +20,7 @@ constexpr uint64_t kMuch = uint64_t{100} << 40;
 
 std::vector<std::string> paths(const VolumePlan& plan) {
     std::vector<std::string> result;
+    result.reserve(plan.volumes.size());
     for (const Volume& volume : plan.volumes)
         result.push_back(volume.path);
     return result;
@@ -138,6 +139,7 @@ TEST(PlanVolumes, RefusesWhatItCannotUnderstand) {
 
 TEST(PlanVolumes, BoundsTheirNumber) {
     std::vector<std::string> many;
+    many.reserve(257);
     for (int i = 0; i < 257; i++)
         many.push_back(std::string("/").append(std::to_string(i)));
     EXPECT_THROW(plan_volumes(many, "", kRoot), base::Error);
