@@ -5,6 +5,7 @@
 //   end         powers the machine off
 // Each is answered with a line "done CODE"; that the port is open is said as "done 0 INIT MODULES PORT", the guest's clock in seconds when
 // init began, when the modules were loaded and when the port was open.
+// NOLINTBEGIN(clang-analyzer-security.insecureAPI.*): C11's Annex K is not in glibc, and vfork is the point here
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -71,7 +72,7 @@ static int mount_root(void) {
 static int run(char** argv, int port) {
     const pid_t child = vfork();
     if (child == 0) {
-        dup2(port, 1);
+        dup2(port, 1);  // NOLINT(clang-analyzer-unix.Vfork): Linux allows it, and nothing starts a program sooner
         execv(argv[0], argv);
         _exit(127);
     }
@@ -122,3 +123,4 @@ int main(void) {
         dprintf(port, "done %d\n", obey(line, port));
     }
 }
+// NOLINTEND(clang-analyzer-security.insecureAPI.*)

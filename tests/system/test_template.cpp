@@ -198,6 +198,7 @@ TEST_F(Template, IsMadeOnceByTenThatStartAtOnce) {
         all.push_back(options({"--workdir", own}));
         deploy(all.back());
     }
+    runtimes.reserve(all.size());
     for (const auto& each : all)
         runtimes.push_back(launch(each));
     for (const auto& runtime : runtimes)

@@ -10,7 +10,6 @@
 namespace system_test {
 namespace {
 
-using testing::HasSubstr;
 using testing::IsEmpty;
 using Clock = std::chrono::steady_clock;
 

@@ -11,7 +11,6 @@ namespace system_test {
 namespace {
 
 using testing::HasSubstr;
-using testing::StartsWith;
 
 class VolumesTest : public SystemTest {
 protected:
