@@ -177,7 +177,7 @@ int print_offer(CommandLine line) {
 
 asio::awaitable<runtime::TemplateOutcome> make_template(asio::any_io_executor executor, Options options) {
     const vm::Accelerator accelerator = co_await runtime::choose_accelerator(executor, options, false);
-    co_return co_await runtime::make_template(executor, std::move(options), accelerator);
+    co_return co_await runtime::make_template(executor, std::move(options), accelerator, runtime::TemplateUrgency::awaited);
 }
 
 int warm_template(const CommandLine& line) {

@@ -56,7 +56,7 @@ asio::awaitable<std::string> self_test(asio::any_io_executor executor, Options o
     const std::filesystem::path image = options.runtime_files / kImage;
     check_installed(image);
     // So that VMs of this shape start fast from now on, and this test shows it.
-    co_await try_make_template(executor, options, plan.accelerator);
+    co_await try_make_template(executor, options, plan.accelerator, TemplateUrgency::awaited);
     const base::TemporaryFolder folder(options.workdir);
     options.workdir = folder.path();
     options.images = {image};

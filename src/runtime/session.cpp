@@ -91,7 +91,8 @@ void Session::taken(uint64_t pid, agent::Stream stream, size_t bytes) {
 }
 
 void Session::make_template() {
-    if (!sandbox_.restored) asio::co_spawn(executor_, try_make_template(executor_, options_, accelerator_), asio::detached);
+    if (!sandbox_.restored)
+        asio::co_spawn(executor_, try_make_template(executor_, options_, accelerator_, TemplateUrgency::background), asio::detached);
 }
 
 awaitable<void> Session::stop(std::chrono::milliseconds grace, std::chrono::milliseconds limit) {

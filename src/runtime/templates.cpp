@@ -87,10 +87,11 @@ void drop_template(const Options& options, const vm::Machine& machine) {
     }
 }
 
-awaitable<TemplateOutcome> make_template(asio::any_io_executor executor, Options options, vm::Accelerator accelerator) {
+awaitable<TemplateOutcome> make_template(asio::any_io_executor executor, Options options, vm::Accelerator accelerator,
+                                         TemplateUrgency urgency) {
     const vm::TemplateStore store = open_store(options);
     vm::Machine machine = bare_machine(options, accelerator);
-    machine.background = true;
+    machine.background = urgency == TemplateUrgency::background;
     const std::string key = vm::template_key(machine);
     if (store.is_refused(key)) co_return TemplateOutcome::refused;
     const base::UniqueFd lock = store.try_lock();
@@ -108,10 +109,10 @@ awaitable<TemplateOutcome> make_template(asio::any_io_executor executor, Options
     co_return TemplateOutcome::made;
 }
 
-awaitable<void> try_make_template(asio::any_io_executor executor, Options options, vm::Accelerator accelerator) {
+awaitable<void> try_make_template(asio::any_io_executor executor, Options options, vm::Accelerator accelerator, TemplateUrgency urgency) {
     if (!options.templates || !options.pci_devices.empty()) co_return;
     try {
-        const TemplateOutcome outcome = co_await make_template(executor, std::move(options), accelerator);
+        const TemplateOutcome outcome = co_await make_template(executor, std::move(options), accelerator, urgency);
         if (outcome == TemplateOutcome::made) spdlog::info("VMs like this one now start from a template");
     } catch (const base::Error& e) {
         spdlog::warn("no template for VMs like this one: {}", e.what());

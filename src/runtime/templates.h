@@ -23,12 +23,17 @@ void drop_template(const Options& options, const vm::Machine& machine);
 
 enum class TemplateOutcome { made, present, busy, refused };
 
-// Boots a VM in the background and saves it as its shape's template; the VM ends with us. The template is published only after a VM
+// Whether a template is made beside a VM in use, on what CPU time is left (background), or somebody waits for it (awaited).
+enum class TemplateUrgency { background, awaited };
+
+// Boots a VM and saves it as its shape's template; the VM ends with us. The template is published only after a VM
 // restored from it has answered; where none does, that is remembered for a day (refused). Does nothing where there is one already
 // (present), or another process is making one (busy). Throws base::Error.
-boost::asio::awaitable<TemplateOutcome> make_template(boost::asio::any_io_executor executor, Options options, vm::Accelerator accelerator);
+boost::asio::awaitable<TemplateOutcome> make_template(boost::asio::any_io_executor executor, Options options, vm::Accelerator accelerator,
+                                                      TemplateUrgency urgency);
 
 // Like make_template(), but logs a failure: a VM can always be booted.
-boost::asio::awaitable<void> try_make_template(boost::asio::any_io_executor executor, Options options, vm::Accelerator accelerator);
+boost::asio::awaitable<void> try_make_template(boost::asio::any_io_executor executor, Options options, vm::Accelerator accelerator,
+                                               TemplateUrgency urgency);
 
 }  // namespace runtime
