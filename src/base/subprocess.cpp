@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -35,8 +36,10 @@ struct Prepared {
     std::vector<char*> environment;
     std::vector<std::pair<int, int>> fds;
     int null_fd;
-    int report_fd;  // takes the errno of a failed start; closed by a successful exec
-    pid_t parent;
+    int report_fd;         // takes the errno of a failed start; closed by a successful exec
+    int report_reader_fd;  // the parent's end, which the child lets go
+    int go_fd;             // ends when the child's namespaces are ready
+    int go_writer_fd;      // the parent's end
 };
 
 // Puts each descriptor under its number. First all are moved out of the way of all targets, so that no dup2 closes one that is still
@@ -57,6 +60,40 @@ bool place_descriptors(Prepared& p) {
     return std::all_of(p.fds.begin(), p.fds.end(), [](const auto& pair) { return ::dup2(pair.first, pair.second) >= 0; });
 }
 
+bool has_reader(int pipe) {
+    pollfd state{.fd = pipe, .events = 0, .revents = 0};
+    return ::poll(&state, 1, 0) >= 0 && (state.revents & POLLERR) == 0;
+}
+
+// fork(2) into new namespaces. The C library's fork knows none, and the child needs nothing of what it does beyond the call.
+pid_t fork_into(const std::optional<NewNamespaces>& namespaces) {
+    if (!namespaces) return ::fork();
+    return static_cast<pid_t>(::syscall(SYS_clone, namespaces->flags | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+}
+
+// While it lasts, /proc/PID of a child that is forked is the user's own, so that its maps can be written; it has what PR_SET_DUMPABLE says.
+class Dumpable {
+public:
+    Dumpable() { (void)::prctl(PR_SET_DUMPABLE, 1); }
+    ~Dumpable() { (void)::prctl(PR_SET_DUMPABLE, before_); }
+    Dumpable(const Dumpable&) = delete;
+    Dumpable& operator=(const Dumpable&) = delete;
+
+private:
+    int before_ = ::prctl(PR_GET_DUMPABLE);
+};
+
+// Only from outside may more than one id be mapped.
+void map_ids(pid_t child, const NewNamespaces& namespaces) {
+    const std::string folder = "/proc/" + std::to_string(child) + "/";
+    const auto write = [&](const char* name, const std::string& text) {
+        write_all(open_file(folder + name, O_WRONLY).get(), text, folder + name);
+    };
+    if (!namespaces.setgroups) write("setgroups", "deny");
+    write("uid_map", namespaces.user_map);
+    write("gid_map", namespaces.group_map);
+}
+
 void reset_signals(bool block_terminal_signals) {
     for (int signal = 1; signal < NSIG; signal++)
         (void)::signal(signal, SIG_DFL);
@@ -73,8 +110,14 @@ void reset_signals(bool block_terminal_signals) {
     reset_signals(command.block_terminal_signals);
     // The child must not get descriptors that our own parent left open without close-on-exec. dup2 clears the flag on those that it keeps.
     ::syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
-    // The parent may have died before the prctl; then nothing would ever kill us.
-    if (::prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || ::getppid() != p.parent) ::_exit(126);
+    ::close(p.report_reader_fd);
+    ::close(p.go_writer_fd);
+    // The parent may have died before the prctl; then nothing would ever kill us. Its PID does not tell: in a PID namespace of our own we
+    // see none.
+    if (::prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || !has_reader(p.report_fd)) ::_exit(126);
+    char ignored = 0;
+    while (::read(p.go_fd, &ignored, 1) < 0 && errno == EINTR) {
+    }
     if (place_descriptors(p) && (!command.before_exec || command.before_exec()))
         ::execve(p.program.c_str(), p.argv.data(), p.environment.data());
     const int error = errno;
@@ -120,15 +163,23 @@ Child spawn(const Command& command) {
     p.fds = command.fds;
     const UniqueFd null_fd = open_file("/dev/null", O_RDWR);
     p.null_fd = null_fd.get();
-    p.parent = ::getpid();
     auto [report_read, report_write] = make_pipe();
     p.report_fd = report_write.get();
+    p.report_reader_fd = report_read.get();
+    auto [go_read, go_write] = make_pipe();
+    p.go_fd = go_read.get();
+    p.go_writer_fd = go_write.get();
 
+    std::optional<Dumpable> dumpable;
+    if (command.namespaces) dumpable.emplace();
     Child child;
-    child.pid_ = ::fork();
-    if (child.pid_ < 0) throw_errno("cannot fork");
+    child.pid_ = fork_into(command.namespaces);
+    if (child.pid_ < 0) throw_errno("cannot start ", p.program, command.namespaces ? ": new namespaces" : ": fork");
     if (child.pid_ == 0) child_main(p, command);
     report_write.reset();
+    if (command.namespaces) map_ids(child.pid_, *command.namespaces);
+    go_write.reset();
+    dumpable.reset();
     child.pidfd_ = UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, child.pid_, 0)));
     int error = 0;
     if (read_full(report_read.get(), std::as_writable_bytes(std::span(&error, 1)), "a pipe") == sizeof error) {

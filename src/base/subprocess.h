@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,13 +12,22 @@
 
 namespace base {
 
+// Namespaces that begin with a child (namespaces(7)), a user namespace among them.
+struct NewNamespaces {
+    int flags = 0;         // CLONE_NEW*
+    std::string user_map;  // its uid_map and gid_map (user_namespaces(7)): "inside outside count" lines
+    std::string group_map;
+    bool setgroups = false;  // whether it may drop groups; an ordinary user's may not
+};
+
 // A program to start. It stays in our process group and session: the supervisor bills the CPU time of its group (docs/spec/exe-unit.md,
 // Processes).
 struct Command {
-    std::vector<std::string> argv;           // argv[0] is a path, or a name that is looked up in our PATH
-    std::vector<std::string> environment;    // exactly this, "K=V"
-    std::vector<std::pair<int, int>> fds;    // (our descriptor, its number in the child); of 0, 1 and 2 those not named are /dev/null
-    bool block_terminal_signals = false;     // SIGINT and SIGHUP are blocked in the child
+    std::vector<std::string> argv;         // argv[0] is a path, or a name that is looked up in our PATH
+    std::vector<std::string> environment;  // exactly this, "K=V"
+    std::vector<std::pair<int, int>> fds;  // (our descriptor, its number in the child); of 0, 1 and 2 those not named are /dev/null
+    bool block_terminal_signals = false;   // SIGINT and SIGHUP are blocked in the child
+    std::optional<NewNamespaces> namespaces = {};
     std::function<bool()> before_exec = {};  // in the child, async-signal-safe calls only; false ends it with status 126
 };
 
@@ -47,7 +57,7 @@ private:
 };
 
 // Starts a program. Call it from the main thread: the child dies with the thread. Throws SystemError when it cannot be started (no such
-// file, not executable).
+// file, not executable), or the host does not let us make the namespaces.
 Child spawn(const Command& command);
 
 // Our own environment, "K=V".

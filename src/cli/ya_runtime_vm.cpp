@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -25,6 +26,7 @@
 #include "runtime/self_test.h"
 #include "runtime/service.h"
 #include "runtime/templates.h"
+#include "vm/confinement.h"
 
 namespace {
 
@@ -40,6 +42,7 @@ struct CommandLine {
     double storage_gib = 0.25;
     std::vector<std::string> arguments;  // after the sub-command
     std::string accelerator = "auto";
+    std::string confinement = "best";
     std::string templates = "on";
     bool timings = false;
     double test_timeout_s = 10;
@@ -68,6 +71,11 @@ void add_options(CLI::App& app, CommandLine& line) {
     app.add_option("--accel", line.accelerator, "kvm, tcg (software emulation), or auto: KVM where it works")
         ->envname("YA_RUNTIME_VM_ACCEL")
         ->check(CLI::IsMember({"auto", "kvm", "tcg"}))
+        ->capture_default_str();
+    app.add_option("--confinement", line.confinement,
+                   "best: confine QEMU as far as the host can; strict: start no VM where a part is missing")
+        ->envname("YA_RUNTIME_VM_CONFINEMENT")
+        ->check(CLI::IsMember({"best", "strict"}))
         ->capture_default_str();
     app.add_option("--template", line.templates, "on: resume VMs from snapshots, and make missing ones; off: boot every VM")
         ->envname("YA_RUNTIME_VM_TEMPLATE")
@@ -105,6 +113,7 @@ void finish_options(CommandLine& line) {
     if (options.cache_dir.empty()) options.cache_dir = runtime::default_cache_dir();
     options.runtime_files = runtime::default_runtime_files();
     options.templates = line.templates == "on";
+    options.strict_confinement = line.confinement == "strict";
     if (line.accelerator == "kvm") options.accelerator = runtime::AcceleratorChoice::kvm;
     if (line.accelerator == "tcg") options.accelerator = runtime::AcceleratorChoice::tcg;
 }
@@ -160,6 +169,8 @@ T run_test(CommandLine line, asio::awaitable<T> (*work)(asio::any_io_executor, O
 
 int self_test(CommandLine line) {
     (void)run_test(std::move(line), runtime::self_test);
+    const std::string gaps = vm::confinement_gaps();
+    base::write_all(STDOUT_FILENO, gaps.empty() ? "confinement: whole\n" : "confinement: without " + gaps + "\n", "standard output");
     return 0;
 }
 
@@ -279,6 +290,8 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     const CLI::App* template_command = add_command("template", "Makes the template for VMs with the given cores and memory", "warm");
     return cli::run(app, argc, argv, [&] {
         const bool workdir_given = !line.options.workdir.empty();
+        // No other process of this user's looks into ours, and no core file holds what a supervisor and a guest said.
+        (void)::prctl(PR_SET_DUMPABLE, 0);
         if (!line.timings) base::timings().turn_off();
         base::timings().mark("command line read");
         finish_options(line);

@@ -25,6 +25,7 @@ struct Options {
     std::vector<std::string> pci_devices;  // of the host, as find_host_device takes them
     AcceleratorChoice accelerator = AcceleratorChoice::automatic;
     unsigned counters_s = 0;              // seconds between two reports of what the VM has used; 0: none
+    bool strict_confinement = false;      // no VM where the host lacks a part of QEMU's confinement
     bool templates = true;                // start VMs from templates, and make missing ones
     std::filesystem::path cache_dir;      // empty: nothing is cached
     std::filesystem::path runtime_files;  // the folder of vmlinux, initramfs, self-test.gvmi, and a provider's additions

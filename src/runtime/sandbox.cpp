@@ -17,6 +17,7 @@
 #include "runtime/host/pci.h"
 #include "runtime/start_turn.h"
 #include "runtime/templates.h"
+#include "vm/confinement.h"
 
 namespace runtime {
 namespace asio = boost::asio;
@@ -171,6 +172,8 @@ awaitable<bool> start_from_template(asio::any_io_executor executor, const Sandbo
     } catch (const EndedError&) {  // nobody wants this VM any more
         throw;
     } catch (const SetupError&) {  // it would fail in a booted VM too
+        throw;
+    } catch (const vm::ConfinementError&) {
         throw;
     } catch (const base::Error& e) {
         spdlog::warn("booting: the VM could not be started from a template: {}", e.what());

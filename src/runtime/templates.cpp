@@ -61,6 +61,7 @@ vm::Machine bare_machine(const Options& options, vm::Accelerator accelerator) {
     machine.memory_bytes = options.memory_bytes;
     machine.kernel = options.runtime_files / "vmlinux";
     machine.initramfs = options.runtime_files / "initramfs";
+    if (options.strict_confinement) machine.confinement = vm::ConfinementMode::strict;
     return machine;
 }
 

@@ -15,6 +15,7 @@ Machine bare(const Machine& machine) {
     result.memory_bytes = machine.memory_bytes;
     result.kernel = machine.kernel;
     result.initramfs = machine.initramfs;
+    result.confinement = machine.confinement;
     return result;
 }
 

@@ -16,6 +16,9 @@ namespace vm {
 
 enum class Accelerator { kvm, tcg };
 
+// How much of QEMU's confinement must be there (confinement.h): all of it, or what the host has.
+enum class ConfinementMode { best, strict };
+
 // A raw disk, found by the guest by its serial. The first read-only disk and the first writable one get device slots of their own, the
 // others share a SCSI controller.
 struct Disk {
@@ -63,6 +66,7 @@ struct Machine {
     std::array<std::optional<Card>, kCards> cards = {};  // 0 is eth0 in the guest
     std::vector<PciDevice> pci_devices = {};             // vfio needs all of the VM's memory locked (RLIMIT_MEMLOCK)
     bool background = false;                             // QEMU runs only when nothing else wants a CPU
+    ConfinementMode confinement = ConfinementMode::best;
 };
 
 // A machine of the same shape that has nothing but placeholders.

@@ -37,11 +37,10 @@ namespace {
 constexpr const char* kProgram = "qemu-system-x86_64";
 
 // Everything that QEMU opens by name once it runs; it gets the rest as descriptors.
-Allowed files_of(const std::string& program, const Machine& machine) {
-    const std::filesystem::path real = std::filesystem::canonical(program);
-    const std::filesystem::path prefix = real.parent_path().parent_path();
+Allowed files_of(const std::filesystem::path& program, const Machine& machine) {
+    const std::filesystem::path prefix = program.parent_path().parent_path();
     Allowed allowed;
-    allowed.execute = {real, "/lib64/ld-linux-x86-64.so.2"};
+    allowed.execute = {program, "/lib64/ld-linux-x86-64.so.2"};
     allowed.read = {"/etc/ld.so.cache",
                     "/lib",
                     "/lib64",
@@ -61,6 +60,8 @@ Allowed files_of(const std::string& program, const Machine& machine) {
     if (machine.accelerator == Accelerator::kvm) allowed.devices.emplace_back("/dev/kvm");
     for (const PciDevice& device : machine.pci_devices)
         allowed.devices.insert(allowed.devices.end(), device.files.begin(), device.files.end());
+    // There QEMU looks up a device's IOMMU group.
+    if (!machine.pci_devices.empty()) allowed.visible = {"/sys"};
     return allowed;
 }
 
@@ -88,17 +89,39 @@ Cgroup::Limits limits_of(const Machine& machine) {
     return {.memory_bytes = machine.memory_bytes + own, .tasks = machine.cores + 256};
 }
 
-base::Child spawn_qemu(const Machine& machine, const Channels& channels, const base::UniqueFd& memory, StartMode mode,
-                       const Cgroup& cgroup) {
-    const std::string program = find_qemu();
-    const Confinement confinement(files_of(program, machine));
-    base::Command command;
-    command.block_terminal_signals = true;
+base::Child spawn_confined(base::Command& command, const Machine& machine, const Allowed& allowed, const Cgroup& cgroup, bool namespaces) {
+    const Confinement confinement(allowed, namespaces);
+    command.namespaces = confinement.start();
     command.before_exec = [&confinement, &cgroup, background = machine.background] {
         constexpr int kNicest = 19;
         cgroup.enter();
         return (!background || ::setpriority(PRIO_PROCESS, 0, kNicest) == 0) && confinement.enter();
     };
+    base::Child child = base::spawn(command);
+    if (!confinement.has_landlock() && machine.confinement == ConfinementMode::strict) throw ConfinementError(confinement_gaps(false, ""));
+    if (!confinement.has_landlock()) spdlog::warn("QEMU runs without a part of its confinement: {}", confinement_gaps(false, ""));
+    return child;
+}
+
+// Where the host lets us make no namespaces, with a log line and without.
+base::Child spawn_confined(base::Command& command, const Machine& machine, const Allowed& allowed, const Cgroup& cgroup) {
+    std::string obstacle;
+    try {
+        return spawn_confined(command, machine, allowed, cgroup, true);
+    } catch (const base::SystemError& e) {
+        obstacle = std::generic_category().message(e.error_number());
+    }
+    if (machine.confinement == ConfinementMode::strict) throw ConfinementError(confinement_gaps(true, obstacle));
+    base::Child child = spawn_confined(command, machine, allowed, cgroup, false);
+    spdlog::warn("QEMU runs without a part of its confinement: {}", confinement_gaps(true, obstacle));
+    return child;
+}
+
+base::Child spawn_qemu(const Machine& machine, const Channels& channels, const base::UniqueFd& memory, StartMode mode,
+                       const Cgroup& cgroup) {
+    const std::filesystem::path program = std::filesystem::canonical(find_qemu());  // its links may not be there in its namespaces
+    base::Command command;
+    command.block_terminal_signals = true;
     int number = 3;
     const auto pass = [&](const base::UniqueFd& fd) {
         command.fds.emplace_back(fd.get(), number);
@@ -118,7 +141,7 @@ base::Child spawn_qemu(const Machine& machine, const Channels& channels, const b
     command.argv = command_line(machine, fds, mode);
     command.argv.insert(command.argv.begin(), program);
     spdlog::debug("{}", fmt::join(command.argv, " "));
-    return base::spawn(command);
+    return spawn_confined(command, machine, files_of(program, machine), cgroup);
 }
 
 }  // namespace

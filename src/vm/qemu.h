@@ -14,13 +14,13 @@
 
 namespace vm {
 
-// A running VM: a QEMU process that is our direct child and confined (seccomp with spawn=deny, no-new-privileges, empty environment,
-// Landlock where the kernel has it). It dies when we die, however that happens. A disk's read and write errors are logged.
+// A running VM: a QEMU process that is our direct child and confined (confinement.h, QEMU's own -sandbox, an empty environment). It dies
+// when we die, however that happens. A disk's read and write errors are logged.
 class Qemu {
 public:
     // Starts QEMU and its guest. The guest boots, or resumes from a template's saved state. Call it from the main thread. Throws
-    // base::Error when QEMU is missing or cannot be started, or the template is damaged; errors that QEMU itself finds show as its exit
-    // reason.
+    // ConfinementError (confinement.h), and base::Error when QEMU is missing or cannot be started, or the template is damaged; errors that
+    // QEMU itself finds show as its exit reason.
     static std::unique_ptr<Qemu> start(const boost::asio::any_io_executor& executor, Machine machine, const TemplateFile* origin = nullptr);
     ~Qemu();  // kills and reaps; `ended` completes
     Qemu(const Qemu&) = delete;

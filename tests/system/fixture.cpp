@@ -91,6 +91,15 @@ Runtime::~Runtime() {
     launched_.child = {};
 }
 
+std::string Runtime::hello_error() {
+    try {
+        hello();
+    } catch (const exeunit::ResponseError& e) {
+        return e.what();
+    }
+    return "no error";
+}
+
 Process Runtime::run(const std::vector<std::string>& argv, const RunOptions& options, Duration deadline) {
     const auto process = begin(argv, options);
     finish(process, deadline);
@@ -165,13 +174,13 @@ pid_t Runtime::qemu_pid() const {
     return qemu;
 }
 
-uint64_t Runtime::pss_bytes() const {
-    std::istringstream lines(text_of("/proc/" + std::to_string(pid_) + "/smaps_rollup"));
+uint64_t Runtime::own_memory_bytes() const {
+    std::istringstream lines(text_of("/proc/" + std::to_string(pid_) + "/status"));
     for (std::string word; lines >> word;) {
         uint64_t kib = 0;
-        if (word == "Pss:" && lines >> kib) return kib * 1024;
+        if (word == "RssAnon:" && lines >> kib) return kib * 1024;
     }
-    throw base::Error("no Pss of the runtime: it has ended");
+    throw base::Error("the runtime's memory is not known: it has ended");
 }
 
 SystemTest::SystemTest() : task_package(image("plain")) {}
@@ -223,7 +232,8 @@ void SystemTest::TearDown() {
 }
 
 std::vector<std::string> SystemTest::runtime_argv(const std::vector<std::string>& options) const {
-    std::vector<std::string> argv{program("ya-runtime-vm"), "--accel", "tcg", "--workdir", workdir, "--task-package", task_package};
+    std::vector<std::string> argv = launcher;
+    argv.insert(argv.end(), {program("ya-runtime-vm"), "--accel", "tcg", "--workdir", workdir, "--task-package", task_package});
     argv.insert(argv.end(), options.begin(), options.end());
     return argv;
 }

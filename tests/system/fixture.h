@@ -60,6 +60,7 @@ public:
 
     // Throw what the client's request throws, and base::Error at the deadline.
     std::string hello() { return wait(client().hello()); }
+    std::string hello_error();  // what hello is answered with instead of a version; "no error"
     Process run(const std::vector<std::string>& argv, const RunOptions& options = {}, Duration deadline = kDeadline);
     Process sh(const std::string& script) { return run({"/bin/sh", "-c", script}); }
     void kill(uint64_t pid, int signal = 0) { wait(client().kill(pid, signal)); }
@@ -88,7 +89,7 @@ public:
     boost::asio::io_context& io() { return io_; }
     pid_t pid() const { return pid_; }
     pid_t qemu_pid() const;                                                  // 0: there is none
-    uint64_t pss_bytes() const;                                              // of the runtime alone
+    uint64_t own_memory_bytes() const;                                       // of the runtime alone, without its program
     const std::string& closed() const { return closed_; }                    // why the pipe ended; empty while it has not
     const std::vector<api::RuntimeStatus>& told() const { return told_; }    // runtime status events
     const std::vector<api::ProcessStatus>& stray() const { return stray_; }  // statuses that belong to no run of ours
@@ -127,7 +128,8 @@ protected:
     Output run_program(const std::vector<std::string>& argv, Duration deadline = kDeadline);
 
     fs::path workdir;
-    fs::path task_package;  // image("plain") until a test says otherwise
+    fs::path task_package;              // image("plain") until a test says otherwise
+    std::vector<std::string> launcher;  // a command that becomes the runtime: its own arguments, then the runtime's are added
 
 private:
     std::vector<std::string> runtime_argv(const std::vector<std::string>& options) const;

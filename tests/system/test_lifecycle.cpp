@@ -32,16 +32,6 @@ std::vector<pid_t> our_qemus() {
     return found;
 }
 
-// What hello is answered with instead of a version.
-std::string hello_error(Runtime& runtime) {
-    try {
-        runtime.hello();
-    } catch (const exeunit::ResponseError& e) {
-        return e.what();
-    }
-    return "no error";
-}
-
 // CPU time that a process has used, in clock ticks, from its stat file's text.
 long cpu_ticks(const std::string& stat) {
     std::istringstream fields(stat.substr(stat.rfind(')') + 1));
@@ -95,14 +85,14 @@ TEST_F(Lifecycle, AVmHasTheCoresAndMemoryItWasGiven) {
 TEST_F(Lifecycle, TooLittleMemoryIsAnAnswerToHello) {
     deploy({"--mem-gib", "0.01"});
     auto runtime = launch({"--mem-gib", "0.01"});
-    EXPECT_THAT(hello_error(*runtime), HasSubstr("needs at least 64 MiB of memory; it was given 10 MiB"));
+    EXPECT_THAT(runtime->hello_error(), HasSubstr("needs at least 64 MiB of memory; it was given 10 MiB"));
     EXPECT_EQ(runtime->shutdown(), 0);
 }
 
 TEST_F(Lifecycle, TooMuchMemoryIsAnAnswerToHello) {
     deploy({"--mem-gib", "1e6"});
     auto runtime = launch({"--mem-gib", "1e6"});
-    EXPECT_THAT(hello_error(*runtime), ContainsRegex("memory"));
+    EXPECT_THAT(runtime->hello_error(), ContainsRegex("memory"));
     EXPECT_EQ(runtime->shutdown(), 0);
 }
 
@@ -123,7 +113,7 @@ protected:
     std::string hello_error_of_broken() {
         Runtime runtime({workdir / "bin/ya-runtime-vm", "--accel", "tcg", "--workdir", workdir, "--task-package", task_package, "start"},
                         workdir);
-        std::string error = hello_error(runtime);
+        std::string error = runtime.hello_error();
         EXPECT_THAT(our_qemus(), testing::IsEmpty());
         EXPECT_EQ(runtime.shutdown(), 0);
         return error;
@@ -169,7 +159,7 @@ TEST_F(Lifecycle, HelloIsAnsweredWhateverIsWrongWithTheWorkdir) {
     fs::remove_all(workdir / "storage");
     fs::create_symlink("storage", workdir / "storage");  // the standard library's own exception
     const auto runtime = launch();
-    EXPECT_THAT(hello_error(*runtime), HasSubstr("storage"));
+    EXPECT_THAT(runtime->hello_error(), HasSubstr("storage"));
     EXPECT_EQ(runtime->shutdown(), 0);
 }
 

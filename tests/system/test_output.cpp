@@ -26,7 +26,7 @@ public:
 
 private:
     void look() {
-        highest_ = std::max(highest_, vm_.pss_bytes());
+        highest_ = std::max(highest_, vm_.own_memory_bytes());
         timer_.expires_after(100ms);
         timer_.async_wait([this](boost::system::error_code error) {
             if (!error && !ended_) look();
