@@ -17,7 +17,7 @@ namespace {
 struct ServeArguments {
     registry::server::ServeOptions options;
     std::vector<std::string> public_urls;
-    std::string user_quota, max_image, min_free;
+    std::string user_quota, max_image, min_free, anonymous_quota, min_chunk;
 };
 
 // One for each scheme, without slashes at the end.
@@ -60,6 +60,14 @@ void add_serve(CLI::App& app, Action& action) {
                       "The most that the images of a user's tags may take, unless the user has a quota (100GiB)");
     serve->add_option("--max-image", arguments->max_image, "The largest image that is accepted (64GiB)");
     serve->add_option("--min-free", arguments->min_free, "Free disk space below which nothing is accepted (1GiB)");
+    serve->add_option("--anonymous-quota", arguments->anonymous_quota,
+                      "The most that uploads may take in all for which nobody has logged in (50GiB)");
+    serve->add_option("--min-chunk", arguments->min_chunk, "The smallest chunk of an image that has several (64KiB)");
+    serve
+        ->add_option("--hourly-pushes", options.limits.hourly_pushes,
+                     "Images that one address may push in an hour; this machine itself, which may be a proxy, is not limited")
+        ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str();
     serve
         ->add_option(
             "--timeout", options.http.timeout,
@@ -77,6 +85,8 @@ void add_serve(CLI::App& app, Action& action) {
             set_size(options.limits.user_quota, arguments->user_quota);
             set_size(options.limits.image_size, arguments->max_image);
             set_size(options.limits.min_free, arguments->min_free);
+            set_size(options.limits.anonymous_quota, arguments->anonymous_quota);
+            set_size(options.limits.min_chunk, arguments->min_chunk);
             base::log_to_stderr("gvmkit-registry");
             registry::server::serve(options);
             return 0;

@@ -296,4 +296,101 @@ class Idle(registry.Case):
                 connection.close()
 
 
+class Costly(registry.Case):
+    """What a stranger may make the server do costs in proportion to what the stranger sends."""
+
+    options = ("--timeout", "60")
+
+    def test_chunks_that_are_hashed_again_and_again(self):
+        """One chunk, and descriptors whose images are this chunk 1,000 times: they do not keep an honest image waiting."""
+        data = os.urandom(1 << 20) * 16
+        chunk = hashlib.sha256(data).hexdigest()
+        ids = []
+        for number in range(10):
+            descriptor = registry.describe(len(data) * 1000, len(data), hashlib.sha3_224(b"%d" % number).hexdigest(), [chunk] * 1000)
+            code, _, body = self.client.push_descriptor(descriptor)
+            self.assertEqual(code, 200, body)
+            ids.append(body.decode().strip())
+        fields = {"descr-sha256": ids[0], "chunk-no": 0, "chunk-sha256": chunk, "chunk-pos": 0, "chunk-len": len(data)}
+        code, _, body = self.client.post_form("/v1/image/push/chunk", fields, data)
+        self.assertEqual(code, 200, body)
+        honest = self.pushed(size=20 << 20)
+        self.assertEqual(self.client.status(honest.id)["status"], "full")
+        # 156 GiB were ordered, and none of these images is through: the honest one went first.
+        self.assertEqual({self.client.status(each)["status"] for each in ids}, {"partial"})
+
+    def test_a_chunk_longer_than_the_disk(self):
+        """Nothing of it is taken: its whole length is reserved before the first byte."""
+        size = 1 << 45
+        server = registry.Server(self.program, "--max-image", "64TiB", "--anonymous-quota", "64TiB")
+        self.addCleanup(server.remove)
+        client = server.start().client()
+        descriptor = registry.describe(size, size, "0" * 56, ["ab" * 32])
+        code, _, body = client.push_descriptor(descriptor)
+        self.assertEqual(code, 200, body)
+        fields = {"descr-sha256": body.decode().strip(), "chunk-no": 0, "chunk-sha256": "ab" * 32, "chunk-pos": 0, "chunk-len": size}
+        code, _, body = client.post_form("/v1/image/push/chunk", fields, b"x" * 100_000)
+        self.assertEqual((code, body), (507, b"the registry's disk is full\n"))
+        self.assertEqual(os.listdir(server.data + "/incoming"), [])
+
+    def test_a_collection_lets_others_in(self):
+        """While `gc` removes the descriptors of a stranger, each answer comes soon."""
+        for number in range(300):
+            chunks = [hashlib.sha256(b"%d %d" % (number, each)).hexdigest() for each in range(1000)]
+            descriptor = registry.describe(1000 << 16, 1 << 16, "0" * 56, chunks)
+            self.assertEqual(self.client.push_descriptor(descriptor)[0], 200)
+        image = self.tagged(self.server.user("alice"))
+        answers = 0
+        collector = threading.Thread(target=self.server.run, args=("gc", "--keep-anonymous", "0"))
+        collector.start()
+        while collector.is_alive():
+            self.assertEqual(self.client.get("/v1/image/info?tag=alice/tools:1.0")[0], 200)
+            answers += 1
+        collector.join()
+        # 300 uploads are thirty batches; between two of them an answer comes through.
+        self.assertGreater(answers, 10)
+        self.assertEqual(self.client.status(image.id)["status"], "full")
+
+
+class SlowConnections(registry.Case):
+    """As many as there may be, each with all that it may hold."""
+
+    CONNECTIONS = 1000  # what one address may have
+    options = ("--timeout", "120")
+
+    def connect(self, request):
+        connection = socket.create_connection(("127.0.0.1", self.server.port), timeout=60)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(request)
+        return connection
+
+    def held(self, request):
+        """The memory in bytes that one connection with this request costs."""
+        self.client.get("/healthz")
+        before = self.server.memory()
+        connections = [self.connect(request) for _ in range(self.CONNECTIONS)]
+        try:
+            # A request of our own comes last, so what the others have sent has been read.
+            own = self.server.client()
+            self.assertEqual(own.get("/healthz")[0], 200)
+            time.sleep(1)
+            return (self.server.memory() - before) / self.CONNECTIONS
+        finally:
+            for connection in connections:
+                connection.close()
+
+    def test_field_names_without_an_end(self):
+        head = (f"POST /v1/image/push/chunk HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary={registry.BOUNDARY}\r\n"
+                f"Content-Length: 1000000\r\n\r\n--{registry.BOUNDARY}\r\nContent-Disposition: form-data; name=\"").encode()
+        each = self.held(head + b"n" * 250_000)
+        print(f"a form whose field has a name of 250 KB holds {each / 1024:.0f} KiB")
+        self.assertLess(4096 * each, 400 << 20)
+
+    def test_readers_that_do_not_read(self):
+        image = self.pushed(size=4 << 20)
+        each = self.held(f"GET /download/{image.id} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        print(f"a download that is not read holds {each / 1024:.0f} KiB")
+        self.assertLess(4096 * each, 400 << 20)
+
+
 registry.main()

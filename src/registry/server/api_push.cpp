@@ -41,20 +41,23 @@ private:
 class PushDescriptor : public Exchange {
 public:
     PushDescriptor(const Request& request, Service& service)
-        : service_(service), form_(request.connection, [this](std::span<const std::byte> data) { take(data); }) {}
+        : service_(service),
+          address_(request.address()),
+          form_(request.connection, [this](std::span<const std::byte> data) { take(data); }) {}
     uint64_t max_body() const override { return Form::kMaxBesideFile + kMaxDescriptorBytes; }
     void body(std::span<const std::byte> data) override { form_.take(data); }
     bool slow() const override { return true; }
 
     Response finish() override {
         form_.finish();
-        return {.body = service_.add_descriptor(bytes_) + "\n"};
+        return {.body = service_.add_descriptor(bytes_, address_) + "\n"};
     }
 
 private:
     void take(std::span<const std::byte> data) { bytes_.insert(bytes_.end(), data.begin(), data.end()); }
 
     Service& service_;
+    std::string address_;
     std::vector<std::byte> bytes_;
     Form form_;
 };

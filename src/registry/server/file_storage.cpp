@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -123,9 +122,19 @@ void FileStorage::list(const std::function<void(const std::string&, uint64_t)>& 
     }
 }
 
-uint64_t FileStorage::free_bytes() const {
+struct statvfs FileStorage::disk() const {
     struct statvfs status {};
     if (::statvfs(chunks_.c_str(), &status) < 0) base::throw_errno("cannot look at ", chunks_);
+    return status;
+}
+
+uint64_t FileStorage::free_files() const {
+    const struct statvfs status = disk();
+    return status.f_files == 0 ? UINT64_MAX : status.f_favail;  // 0 on btrfs, for instance
+}
+
+uint64_t FileStorage::free_bytes() const {
+    const struct statvfs status = disk();
     return static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
 }
 

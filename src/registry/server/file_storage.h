@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/statvfs.h>
+
 #include <filesystem>
 
 #include "registry/server/storage.h"
@@ -22,9 +24,11 @@ public:
     void remove(const std::string& sha256) override;
     void list(const std::function<void(const std::string&, uint64_t)>& each) const override;
     uint64_t free_bytes() const override;
+    uint64_t free_files() const override;
 
 private:
     std::filesystem::path path(const std::string& sha256) const;
+    struct statvfs disk() const;
 
     std::filesystem::path chunks_;
     std::filesystem::path incoming_;

@@ -7,7 +7,7 @@
 namespace registry::server {
 namespace {
 
-constexpr size_t kBuffer = 256 << 10;
+constexpr size_t kBuffer = 16 << 10;  // also the limit of a field's head; see http.cpp, kConnectionMemory
 constexpr size_t kMaxField = 4096;
 constexpr size_t kMaxFields = 16;
 

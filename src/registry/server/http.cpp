@@ -1,7 +1,9 @@
 #include "registry/server/http.h"
 
+#include <arpa/inet.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,8 +26,10 @@ namespace registry::server {
 namespace {
 
 constexpr unsigned kMaxConnections = 4096;
-constexpr size_t kConnectionMemory = 256 << 10;  // request line, headers and the read buffer; allocated as it is used
-constexpr size_t kAnswerBlock = 256 << 10;
+// What a connection may hold: its request line, headers and read buffer, a block of its answer, and a form's buffer (form.cpp). All of them
+// together, on all connections, are below 400 MiB.
+constexpr size_t kConnectionMemory = 32 << 10;
+constexpr size_t kAnswerBlock = 32 << 10;
 constexpr uint64_t kMaxDropped = 128 << 20;  // of a refused body: it is read, so that the client gets to read the answer
 constexpr unsigned kSlowWorkers = 4;
 constexpr size_t kMaxCertificate = 1 << 20;
@@ -50,6 +54,7 @@ void guarded(Context& context, F f) {
         f();
     } catch (const HttpError& e) {
         context.response = error_response(e.status(), e.what());
+        if (e.retry_after() > 0) context.response->headers.emplace_back("Retry-After", std::to_string(e.retry_after()));
     } catch (const std::exception& e) {
         spdlog::error("{} {}: {}", context.request.method, context.request.path, e.what());
         context.response = error_response(http::kServerError, "the registry has a problem; its log says which");
@@ -152,6 +157,24 @@ std::string Request::header(const char* name) const {
     return value ? value : "";
 }
 
+std::string Request::address() const {
+    const MHD_ConnectionInfo* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (!info || !info->client_addr) return {};
+    if (info->client_addr->sa_family == AF_INET) {
+        const auto& address = *reinterpret_cast<const sockaddr_in*>(info->client_addr);
+        if (ntohl(address.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET) return {};
+        char text[INET_ADDRSTRLEN];
+        return ::inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
+    }
+    if (info->client_addr->sa_family != AF_INET6) return {};
+    in6_addr address = reinterpret_cast<const sockaddr_in6*>(info->client_addr)->sin6_addr;
+    if (IN6_IS_ADDR_LOOPBACK(&address)) return {};
+    // A network of 64 bits is one client's. (An IPv4 address in IPv6's form has all of its bits in the second half.)
+    if (!IN6_IS_ADDR_V4MAPPED(&address)) std::fill(address.s6_addr + 8, address.s6_addr + 16, uint8_t{0});
+    char text[INET6_ADDRSTRLEN];
+    return ::inet_ntop(AF_INET6, &address, text, sizeof text);
+}
+
 struct HttpServer::State {
     State(const HttpOptions& options, Route route_, Answered answered_);
     ~State();
@@ -201,7 +224,7 @@ HttpServer::State::State(const HttpOptions& options, Route route_, Answered answ
                               MHD_OPTION_LISTEN_SOCKET, socket.get(),                                          //
                               MHD_OPTION_THREAD_POOL_SIZE, std::max(2U, std::thread::hardware_concurrency()),  //
                               MHD_OPTION_CONNECTION_LIMIT, limit,                                              //
-                              MHD_OPTION_PER_IP_CONNECTION_LIMIT, std::max(1U, limit / 2),                     //
+                              MHD_OPTION_PER_IP_CONNECTION_LIMIT, std::max(1U, limit / 4),                     //
                               MHD_OPTION_CONNECTION_TIMEOUT, options.timeout,                                  //
                               MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionMemory,                           //
                               MHD_OPTION_NOTIFY_COMPLETED, &State::completed, this,                            //

@@ -23,6 +23,8 @@ struct Request {
 
     std::optional<std::string> query(const char* name) const;
     std::string header(const char* name) const;  // empty where it is missing
+    // The client's IPv4 address or IPv6 network of 64 bits; empty for this machine itself, which may be a proxy.
+    std::string address() const;
 };
 
 // The body of an answer, not held in memory.

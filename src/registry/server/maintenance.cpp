@@ -1,8 +1,10 @@
 #include "registry/server/maintenance.h"
 
+#include <chrono>
 #include <ctime>
 #include <map>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -12,7 +14,8 @@ namespace registry::server {
 namespace {
 
 constexpr size_t kBlock = 256 << 10;
-constexpr size_t kBatch = 100;  // files that are removed while the database is locked
+constexpr size_t kBatch = 100;         // files that are removed while the database is locked
+constexpr uint64_t kUploadBatch = 10;  // uploads, each with up to 1,000 rows of chunks
 
 uint64_t hash_chunk(const Storage& storage, const std::string& sha256, base::Hasher& hasher) {
     const std::unique_ptr<ChunkReader> reader = storage.open(sha256);
@@ -76,7 +79,11 @@ std::optional<std::string> image_problem(const Upload& upload, const Storage& st
 
 Collected collect_garbage(Metadata& metadata, Storage& storage, Time before) {
     Collected collected;
-    collected.uploads = metadata.expire(before);
+    // Between two batches whoever waits for the database gets it.
+    while (const uint64_t expired = metadata.expire(before, kUploadBatch)) {
+        collected.uploads += expired;
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     std::map<std::string, uint64_t> lengths;
     storage.list([&lengths](const std::string& sha256, uint64_t length) { lengths.emplace(sha256, length); });
     std::vector<std::string> batch;
@@ -90,7 +97,9 @@ Collected collect_garbage(Metadata& metadata, Storage& storage, Time before) {
     };
     for (const auto& [sha256, length] : lengths) {
         batch.push_back(sha256);
-        if (batch.size() == kBatch) remove_batch();
+        if (batch.size() < kBatch) continue;
+        remove_batch();
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     remove_batch();
     return collected;

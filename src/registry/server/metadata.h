@@ -17,16 +17,20 @@ class Metadata {
 public:
     virtual ~Metadata() = default;
 
-    // Changes nothing for a known upload, except that it counts as new for expiry.
+    // Changes nothing where it is there already: a stranger cannot keep an upload by pushing its descriptor again.
     virtual void add_upload(const std::string& id, const Descriptor& descriptor, Time now) = 0;
     virtual std::optional<Upload> find_upload(const std::string& id) = 0;
     virtual void set_state(const std::string& id, State state, Time now) = 0;
+    virtual void set_known(const std::string& id) = 0;
+    virtual void add_stored(const std::string& id, uint64_t bytes) = 0;
+    // The sum of `stored` over the uploads that no logged-in user has asked for.
+    virtual uint64_t anonymous_bytes() = 0;
     virtual void add_uses(const std::string& id, uint64_t uses) = 0;
     virtual std::vector<std::string> uploads(State state) = 0;
     // A full upload of an image.
     virtual std::optional<std::string> find_image(const std::string& sha3) = 0;
-    // Removes uploads without a tag that are older than `before`; returns how many.
-    virtual uint64_t expire(Time before) = 0;
+    // Removes uploads without a tag that are older than `before`, at most `limit`; returns how many.
+    virtual uint64_t expire(Time before, uint64_t limit) = 0;
     // Calls `remove` for those of `chunks` that are in no upload; no upload can be added meanwhile.
     virtual void for_unused(const std::vector<std::string>& chunks, const std::function<void(const std::string&)>& remove) = 0;
 

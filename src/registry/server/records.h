@@ -19,6 +19,8 @@ struct Upload {
     Descriptor descriptor;
     State state = State::partial;
     uint64_t uses = 0;
+    bool known = false;   // a logged-in user has asked for a tag on it
+    uint64_t stored = 0;  // bytes that its pushes have added to the storage
 };
 
 // The name of an image: user/repository:tag.

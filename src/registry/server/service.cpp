@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "base/hash.h"
+#include "base/size.h"
 #include "registry/server/errors.h"
 #include "registry/server/names.h"
 #include "registry/server/tokens.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr size_t kSha256Digits = 64;
 constexpr size_t kSha3Digits = 56;
+constexpr uint64_t kMinFreeFiles = 1000;  // that the disk must still take; the database needs some
 
 uint64_t number_field(const std::string& text, const char* name) {
     uint64_t value = 0;
@@ -33,7 +35,11 @@ bool equal_in_constant_time(const std::string& a, const std::string& b) {
 }  // namespace
 
 Service::Service(Metadata& metadata, Storage& storage, const Limits& limits, unsigned hashing_threads)
-    : metadata_(metadata), storage_(storage), limits_(limits), verifier_(metadata, storage, hashing_threads) {
+    : metadata_(metadata),
+      storage_(storage),
+      limits_(limits),
+      verifier_(metadata, storage, hashing_threads),
+      pushes_(limits.hourly_pushes) {
     // Verifications that a stopped server had not finished.
     for (const std::string& id : metadata_.uploads(State::partial))
         verifier_.advance(id);
@@ -52,8 +58,34 @@ void Service::refuse_blocked(const std::string& id, const Descriptor& descriptor
     if (blocked) throw HttpError(http::kBlocked, *blocked + " is blocked in this registry");
 }
 
-void Service::refuse_when_full() {
-    if (storage_.free_bytes() < limits_.min_free) throw HttpError(http::kNoSpace, "the registry's disk is full");
+void Service::refuse_when_full(uint64_t bytes) {
+    uint64_t reserved = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        reserved = reserved_;
+    }
+    const uint64_t free = storage_.free_bytes();
+    // Each of the three is far below 2^63.
+    if (free < limits_.min_free || free - limits_.min_free < reserved + bytes || storage_.free_files() < kMinFreeFiles)
+        throw HttpError(http::kNoSpace, "the registry's disk is full");
+}
+
+// What is reserved for a chunk counts in full until the chunk is there as a whole, although some of it takes space already.
+std::shared_ptr<void> Service::reserve(const Upload& upload, uint64_t bytes) {
+    refuse_when_full(bytes);
+    const uint64_t anonymous = upload.known ? 0 : bytes;
+    const uint64_t used = upload.known ? 0 : metadata_.anonymous_bytes();
+    const std::lock_guard lock(mutex_);
+    if (!upload.known && used + reserved_anonymous_ + bytes > limits_.anonymous_quota)
+        throw HttpError(http::kNoSpace, "uploads without a login have used up the " + base::format_size(limits_.anonymous_quota) +
+                                            " that this registry has for them; log in and name a tag");
+    reserved_ += bytes;
+    reserved_anonymous_ += anonymous;
+    return {nullptr, [this, bytes, anonymous](void*) {
+                const std::lock_guard release(mutex_);
+                reserved_ -= bytes;
+                reserved_anonymous_ -= anonymous;
+            }};
 }
 
 bool Service::login(const std::string& user, const std::string& token) {
@@ -77,7 +109,7 @@ Status Service::status(const std::string& id) {
     return status;
 }
 
-std::string Service::add_descriptor(std::span<const std::byte> bytes) {
+std::string Service::add_descriptor(std::span<const std::byte> bytes, const std::string& address) {
     Descriptor descriptor;
     try {
         descriptor = parse_descriptor(bytes);
@@ -87,9 +119,21 @@ std::string Service::add_descriptor(std::span<const std::byte> bytes) {
     if (descriptor.size > limits_.image_size)
         throw HttpError(http::kBadRequest,
                         "the image is larger than this registry takes (" + std::to_string(limits_.image_size) + " bytes)");
+    if (descriptor.chunks.size() > 1 && descriptor.chunk_size < limits_.min_chunk)
+        throw HttpError(http::kBadRequest,
+                        "the image's chunks are smaller than this registry takes (" + std::to_string(limits_.min_chunk) + " bytes)");
     std::string id = base::sha256_hex(bytes);
     refuse_blocked(id, descriptor);
-    refuse_when_full();
+    refuse_when_full(0);
+    if (!address.empty() && !metadata_.find_upload(id)) {
+        const std::lock_guard lock(mutex_);
+        const unsigned wait = pushes_.take(address, RateLimit::Clock::now());
+        if (wait > 0) {
+            throw HttpError(http::kTooManyRequests,
+                            "this address has pushed " + std::to_string(limits_.hourly_pushes) + " images in an hour; try again later",
+                            wait);
+        }
+    }
     metadata_.add_upload(id, descriptor, std::time(nullptr));
     verifier_.advance(id);
     return id;
@@ -111,12 +155,20 @@ Service::Incoming Service::begin_chunk(const ChunkFields& fields) {
     if (number_field(fields.position, "chunk-pos") != number * descriptor.chunk_size)
         throw HttpError(http::kBadRequest, "chunk-pos is not what the descriptor says");
     refuse_blocked(upload->id, descriptor);
-    refuse_when_full();
-    return {.id = upload->id, .sha256 = sha256, .writer = storage_.begin(sha256, length)};
+    const bool stored = storage_.has(sha256);
+    std::shared_ptr<void> reservation = stored ? nullptr : reserve(*upload, length);
+    return {.id = upload->id,
+            .sha256 = sha256,
+            .length = length,
+            .stored = stored,
+            .reservation = std::move(reservation),
+            .writer = storage_.begin(sha256, length)};
 }
 
 void Service::end_chunk(Incoming& chunk) {
     chunk.writer->commit();
+    if (!chunk.stored) metadata_.add_stored(chunk.id, chunk.length);
+    chunk.reservation.reset();
     verifier_.advance(chunk.id);
     verifier_.stored(chunk.sha256);
 }
@@ -133,6 +185,7 @@ void Service::attach(const std::string& id, const Name& name, const std::string&
     if (upload->state == State::bad) throw HttpError(http::kConflict, "the image's SHA3-224 is not what its descriptor says");
     if (upload->state == State::partial && !only_check) throw HttpError(http::kConflict, "the image is not there as a whole");
     metadata_.set_tag(name, id, limits_.user_quota, std::time(nullptr), only_check);
+    metadata_.set_known(id);
     if (!only_check) spdlog::info("{}/{}:{} is image {}", name.user, name.repository, name.tag, upload->descriptor.sha3);
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "registry/server/metadata.h"
+#include "registry/server/rate_limit.h"
 #include "registry/server/storage.h"
 #include "registry/server/verifier.h"
 
@@ -15,8 +16,11 @@ namespace registry::server {
 
 struct Limits {
     uint64_t image_size = uint64_t{64} << 30;
-    uint64_t user_quota = uint64_t{100} << 30;  // of users that have none of their own
-    uint64_t min_free = uint64_t{1} << 30;      // free space on the disk below which nothing is accepted
+    uint64_t user_quota = uint64_t{100} << 30;      // of users that have none of their own
+    uint64_t min_free = uint64_t{1} << 30;          // free space on the disk below which nothing is accepted
+    uint64_t anonymous_quota = uint64_t{50} << 30;  // what uploads that no logged-in user has asked for may have stored, in all
+    uint64_t min_chunk = 64 << 10;                  // an image of more than one chunk has none smaller, but for its last
+    unsigned hourly_pushes = 120;                   // new descriptors that an address may push in an hour
 };
 
 struct Status {
@@ -37,13 +41,16 @@ public:
 
     bool login(const std::string& user, const std::string& token);
     Status status(const std::string& id);
-    // Returns the upload's id.
-    std::string add_descriptor(std::span<const std::byte> bytes);
+    // Returns the upload's id. `address` is the client's; empty where it is not limited.
+    std::string add_descriptor(std::span<const std::byte> bytes, const std::string& address);
 
     // A chunk that is being received; it stays invisible until it is committed.
     struct Incoming {
         std::string id;
         std::string sha256;
+        uint64_t length = 0;
+        bool stored = false;                // it is there already, and its bytes are only checked
+        std::shared_ptr<void> reservation;  // of its whole length, on the disk and in the anonymous quota
         std::unique_ptr<ChunkWriter> writer;
     };
     Incoming begin_chunk(const ChunkFields& fields);
@@ -67,13 +74,18 @@ public:
 private:
     // Throws HttpError 451 where any part of an upload is blocked.
     void refuse_blocked(const std::string& id, const Descriptor& descriptor);
-    void refuse_when_full();
+    // Throws HttpError 507 where so many bytes more would take the disk below its limits.
+    void refuse_when_full(uint64_t bytes);
+    std::shared_ptr<void> reserve(const Upload& upload, uint64_t bytes);
 
     Metadata& metadata_;
     Storage& storage_;
     Limits limits_;
     Verifier verifier_;
     std::mutex mutex_;
+    RateLimit pushes_;
+    uint64_t reserved_ = 0;                 // by chunks that are being received
+    uint64_t reserved_anonymous_ = 0;       // of these, those of uploads that no logged-in user has asked for
     std::map<std::string, uint64_t> uses_;  // not yet in the database: committing each would cost a disk write each
 };
 

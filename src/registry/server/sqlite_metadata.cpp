@@ -60,6 +60,25 @@ CREATE TABLE IF NOT EXISTS blocked (
 ) STRICT;
 )";
 
+// Step N brings a database of version N (PRAGMA user_version) to the next one.
+constexpr const char* kMigrations[] = {
+    R"(ALTER TABLE uploads ADD COLUMN known INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE uploads ADD COLUMN stored INTEGER NOT NULL DEFAULT 0;
+UPDATE uploads SET known = EXISTS (SELECT 1 FROM tags WHERE upload = uploads.id), stored = CASE state WHEN 1 THEN size ELSE 0 END;
+CREATE INDEX uploads_anonymous ON uploads (stored) WHERE known = 0;
+CREATE INDEX uploads_touched ON uploads (touched);)"};
+
+void migrate(SQLite::Database& db) {
+    SQLite::Transaction transaction(db, SQLite::TransactionBehavior::IMMEDIATE);
+    int version = db.execAndGet("PRAGMA user_version").getInt();
+    const int newest = static_cast<int>(std::size(kMigrations));
+    if (version > newest) throw base::Error("the registry's data base is of a newer gvmkit-registry: version " + std::to_string(version));
+    for (; version < newest; version++)
+        db.exec(kMigrations[version]);
+    db.exec("PRAGMA user_version = " + std::to_string(version));
+    transaction.commit();
+}
+
 int64_t number(uint64_t value) {
     if (value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) throw base::Error("a number is too large");
     return static_cast<int64_t>(value);
@@ -130,6 +149,7 @@ SqliteMetadata::SqliteMetadata(const std::filesystem::path& file)
     locked([&] {
         db_.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
         db_.exec(kSchema);
+        migrate(db_);
     });
 }
 
@@ -138,15 +158,13 @@ void SqliteMetadata::add_upload(const std::string& id, const Descriptor& descrip
     locked([&] {
         SQLite::Transaction transaction(db_, SQLite::TransactionBehavior::IMMEDIATE);
         SQLite::Statement add(
-            db_,
-            "INSERT INTO uploads (id, descriptor, sha3, size, touched) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
-            "touched = excluded.touched");
+            db_, "INSERT INTO uploads (id, descriptor, sha3, size, touched) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING");
         add.bind(1, id);
         add.bind(2, bytes.data(), static_cast<int>(bytes.size()));
         add.bind(3, descriptor.sha3);
         add.bind(4, number(descriptor.size));
         add.bind(5, now);
-        add.exec();
+        if (add.exec() == 0) return;
         SQLite::Statement chunk(db_, "INSERT OR IGNORE INTO upload_chunks (chunk, upload) VALUES (?, ?)");
         for (const std::string& sha256 : descriptor.chunks) {
             chunk.bind(1, sha256);
@@ -160,7 +178,7 @@ void SqliteMetadata::add_upload(const std::string& id, const Descriptor& descrip
 
 std::optional<Upload> SqliteMetadata::find_upload(const std::string& id) {
     return locked([&]() -> std::optional<Upload> {
-        SQLite::Statement row = query(db_, "SELECT descriptor, state, uses FROM uploads WHERE id = ?", id);
+        SQLite::Statement row = query(db_, "SELECT descriptor, state, uses, known, stored FROM uploads WHERE id = ?", id);
         if (!row.executeStep()) return std::nullopt;
         Upload upload;
         upload.id = id;
@@ -168,12 +186,30 @@ std::optional<Upload> SqliteMetadata::find_upload(const std::string& id) {
         upload.descriptor = parse_descriptor({static_cast<const std::byte*>(bytes.getBlob()), static_cast<size_t>(bytes.getBytes())});
         upload.state = static_cast<State>(row.getColumn(1).getInt());
         upload.uses = unsigned_at(row, 2);
+        upload.known = row.getColumn(3).getInt() != 0;
+        upload.stored = unsigned_at(row, 4);
         return upload;
     });
 }
 
 void SqliteMetadata::set_state(const std::string& id, State state, Time now) {
     locked([&] { change(db_, "UPDATE uploads SET state = ?, touched = ? WHERE id = ?", static_cast<int>(state), now, id); });
+}
+
+void SqliteMetadata::set_known(const std::string& id) {
+    locked([&] { change(db_, "UPDATE uploads SET known = 1 WHERE id = ? AND known = 0", id); });
+}
+
+void SqliteMetadata::add_stored(const std::string& id, uint64_t bytes) {
+    locked([&] { change(db_, "UPDATE uploads SET stored = stored + ? WHERE id = ?", number(bytes), id); });
+}
+
+uint64_t SqliteMetadata::anonymous_bytes() {
+    return locked([&] {
+        SQLite::Statement sum(db_, "SELECT COALESCE(SUM(stored), 0) FROM uploads WHERE known = 0");
+        sum.executeStep();
+        return unsigned_at(sum, 0);
+    });
 }
 
 void SqliteMetadata::add_uses(const std::string& id, uint64_t uses) {
@@ -196,9 +232,12 @@ std::optional<std::string> SqliteMetadata::find_image(const std::string& sha3) {
     });
 }
 
-uint64_t SqliteMetadata::expire(Time before) {
+uint64_t SqliteMetadata::expire(Time before, uint64_t limit) {
     return locked([&] {
-        return change(db_, "DELETE FROM uploads WHERE touched <= ? AND NOT EXISTS (SELECT 1 FROM tags WHERE upload = uploads.id)", before);
+        return change(db_,
+                      "DELETE FROM uploads WHERE id IN (SELECT id FROM uploads WHERE touched <= ? AND NOT EXISTS (SELECT 1 FROM tags WHERE "
+                      "upload = uploads.id) LIMIT ?)",
+                      before, number(limit));
     });
 }
 

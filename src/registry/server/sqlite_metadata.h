@@ -18,10 +18,13 @@ public:
     void add_upload(const std::string& id, const Descriptor& descriptor, Time now) override;
     std::optional<Upload> find_upload(const std::string& id) override;
     void set_state(const std::string& id, State state, Time now) override;
+    void set_known(const std::string& id) override;
+    void add_stored(const std::string& id, uint64_t bytes) override;
+    uint64_t anonymous_bytes() override;
     void add_uses(const std::string& id, uint64_t uses) override;
     std::vector<std::string> uploads(State state) override;
     std::optional<std::string> find_image(const std::string& sha3) override;
-    uint64_t expire(Time before) override;
+    uint64_t expire(Time before, uint64_t limit) override;
     void for_unused(const std::vector<std::string>& chunks, const std::function<void(const std::string&)>& remove) override;
 
     std::optional<std::string> find_tag(const Name& name) override;

@@ -44,6 +44,8 @@ public:
     // Calls `each` with the hash and length of every chunk.
     virtual void list(const std::function<void(const std::string&, uint64_t)>& each) const = 0;
     virtual uint64_t free_bytes() const = 0;
+    // How many more files the disk takes; UINT64_MAX where its file system has no such limit.
+    virtual uint64_t free_files() const = 0;
 };
 
 }  // namespace registry::server

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
+#include <chrono>
+#include <deque>
 #include <functional>
-#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,11 +17,24 @@ namespace registry::server {
 
 // Computes the SHA3-224 of images during their upload, over the leading chunks as they are completed, so that the result is known soon
 // after the last one. Hash states are kept in memory only; after a restart an image is hashed from its beginning.
+//
+// A descriptor of 32 KB may order the hashing of 64 GiB, over chunks that are there already. So uploads take turns by who pays for them:
+// first those for which a user has logged in; then those whose pushes have stored a sixteenth of what is hashed; the others share a pool,
+// which fills slowly, and wait where it is empty. Hashing for strangers is bounded by what they store and by time.
 class Verifier {
 public:
-    Verifier(Metadata& metadata, Storage& storage, unsigned threads) : metadata_(metadata), storage_(storage), workers_(threads) {}
+    struct Budget {
+        uint64_t factor = 16;                          // bytes hashed for each byte that an upload has stored
+        uint64_t pool = uint64_t{16} << 30;            // bytes, for all the others; full at first
+        uint64_t pool_per_second = uint64_t{4} << 20;  // by which it fills
+    };
 
-    // Hashes what is stored of an upload, in the background. Call it when one of its chunks may have arrived.
+    Verifier(Metadata& metadata, Storage& storage, unsigned threads, const Budget& budget)
+        : metadata_(metadata), storage_(storage), budget_(budget), pool_(budget.pool), workers_(threads) {}
+    Verifier(Metadata& metadata, Storage& storage, unsigned threads) : Verifier(metadata, storage, threads, Budget{}) {}
+
+    // Hashes what is stored of an upload, in the background. Call it when one of its chunks may have arrived, and when somebody asks for
+    // it: one that waits for the pool goes on then.
     void advance(const std::string& id);
 
     // Does so for every upload that waits for this chunk.
@@ -29,17 +44,30 @@ public:
 
 private:
     struct Progress;
-    // Each step hashes one chunk, so that a large image does not delay others.
-    void step(const std::string& id, const std::shared_ptr<Progress>& progress);
-    bool hash_next(const std::string& id, Progress& progress);
-    void post(const std::string& id, const std::shared_ptr<Progress>& progress);
+    struct Job {
+        std::string id;
+        std::shared_ptr<Progress> progress;
+    };
+    enum Payer { kKnown, kPaid, kPool, kPayers };
+
+    // Each step hashes one piece of a chunk, so that a large image does not delay others.
+    void step();
+    bool hash_next(const Job& job);
+    bool hash_piece(Progress& progress, const Upload& upload);
+    bool may_hash(Progress& progress, const Upload& upload, uint64_t bytes);
+    void finish(const Job& job, const Descriptor& descriptor);
+    void post(const Job& job);
     void forget_oldest();
 
     Metadata& metadata_;
     Storage& storage_;
+    const Budget budget_;
     std::mutex mutex_;
     std::map<std::string, std::shared_ptr<Progress>> all_;
+    std::array<std::deque<Job>, kPayers> waiting_;  // a step for each is posted
     uint64_t clock_ = 0;
+    uint64_t pool_;
+    std::chrono::steady_clock::time_point pool_filled_ = std::chrono::steady_clock::now();
     Workers workers_;
 };
 

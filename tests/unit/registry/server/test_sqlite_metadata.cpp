@@ -124,12 +124,39 @@ TEST_F(SqliteMetadataTest, ExpiryLeavesTagsAndYoungOnes) {
     add(tagged, State::full, 5);
     metadata_.add_user("alice", std::nullopt, 1);
     tag("1", tagged);
-    EXPECT_EQ(metadata_.expire(10), 1u);
+    EXPECT_EQ(metadata_.expire(10, 100), 1u);
     EXPECT_FALSE(metadata_.find_upload(old.id));
     std::vector<std::string> removed;
     metadata_.for_unused({old.descriptor.chunks[0], young.descriptor.chunks[0], tagged.descriptor.chunks[0]},
                          [&removed](const std::string& chunk) { removed.push_back(chunk); });
     EXPECT_EQ(removed, old.descriptor.chunks);
+}
+
+// What a database of the first version holds counts as it should.
+TEST_F(SqliteMetadataTest, BringsAnOlderOneUpToDate) {
+    const TestImage tagged("aaaa"), anonymous("bbbbcc"), partial("dddd");
+    const std::filesystem::path file = folder_ / "old.sqlite";
+    {
+        SqliteMetadata old(file);
+        for (const TestImage* image : {&tagged, &anonymous, &partial})
+            old.add_upload(image->id, image->descriptor, 1);
+        old.set_state(tagged.id, State::full, 1);
+        old.set_state(anonymous.id, State::full, 1);
+        old.add_user("alice", std::nullopt, 0);
+        old.set_tag({"alice", "tools", "1"}, tagged.id, 100, 0, false);
+    }
+    SQLite::Database(file, SQLite::OPEN_READWRITE)
+        .exec(
+            "DROP INDEX uploads_anonymous; DROP INDEX uploads_touched; ALTER TABLE uploads DROP COLUMN known; "
+            "ALTER TABLE uploads DROP COLUMN stored; PRAGMA user_version = 0");
+    SqliteMetadata metadata(file);
+    EXPECT_TRUE(metadata.find_upload(tagged.id)->known);
+    EXPECT_FALSE(metadata.find_upload(anonymous.id)->known);
+    EXPECT_EQ(metadata.find_upload(partial.id)->stored, 0u);
+    EXPECT_EQ(metadata.anonymous_bytes(), 6u);
+
+    SQLite::Database(file, SQLite::OPEN_READWRITE).exec("PRAGMA user_version = 1000");
+    EXPECT_THROW(SqliteMetadata{file}, base::Error);
 }
 
 TEST_F(SqliteMetadataTest, SaysWhatIsNoDataBase) {

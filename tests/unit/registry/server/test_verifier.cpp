@@ -59,6 +59,52 @@ TEST_F(VerifierTest, AChunkOfAnotherLengthIsBad) {
     wait_for(image, State::bad);
 }
 
+// Descriptors of 32 KB that order the hashing of much more than was stored.
+TEST_F(VerifierTest, StrangersHashNoMoreThanTheyPayFor) {
+    std::string text;
+    for (int i = 0; i < 100; i++)
+        text += "same";
+    const TestImage costly(text), paid("paid for in full"), known("known" + text);
+    Verifier verifier(metadata_, storage_, 1, {.factor = 4, .pool = 40, .pool_per_second = 0});
+    for (const TestImage* image : {&costly, &paid, &known}) {
+        add(*image, State::partial);
+        for (const std::string& chunk : image->chunks)
+            store(chunk);
+    }
+    metadata_.add_stored(costly.id, 4);
+    metadata_.add_stored(paid.id, 16);
+    metadata_.set_known(known.id);
+    verifier.advance(costly.id);
+    verifier.advance(paid.id);
+    verifier.advance(known.id);
+    wait_until([&] { return state(paid) == State::full && state(known) == State::full; });
+    // Who asks again changes nothing: the 400 bytes are more than the pool has.
+    for (int i = 0; i < 100; i++)
+        verifier.advance(costly.id);
+    verifier.stop();
+    EXPECT_EQ(state(costly), State::partial);
+}
+
+TEST_F(VerifierTest, ThePoolPaysForWhatNobodyElseDoes) {
+    const TestImage image("samesamesame");
+    Verifier verifier(metadata_, storage_, 1, {.factor = 1, .pool = 12, .pool_per_second = 0});
+    add(image, State::partial);
+    store("same");
+    verifier.advance(image.id);
+    wait_for(image, State::full);
+    verifier.stop();
+}
+
+TEST_F(VerifierTest, AChunkThatIsHashedInPieces) {
+    std::string text(40 << 20, 'a');
+    text.back() = 'b';
+    const TestImage image(text, 64 << 20);
+    add(image, State::partial);
+    store(text);
+    verifier_.advance(image.id);
+    wait_for(image, State::full);
+}
+
 TEST_F(VerifierTest, ManyAtOnce) {
     std::vector<TestImage> images;
     for (int i = 0; i < 50; i++) {
