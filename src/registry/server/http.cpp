@@ -29,7 +29,9 @@ constexpr unsigned kMaxConnections = 4096;
 // What a connection may hold: its request line, headers and read buffer, a block of its answer, and a form's buffer (form.cpp). All of them
 // together, on all connections, are below 400 MiB.
 constexpr size_t kConnectionMemory = 32 << 10;
-constexpr size_t kAnswerBlock = 32 << 10;
+constexpr size_t kAnswerBlock = 256 << 10;
+constexpr size_t kCrowdedAnswerBlock = 32 << 10;
+constexpr unsigned kCrowd = 64;              // requests at once, beyond which an answer gets the smaller block
 constexpr uint64_t kMaxDropped = 128 << 20;  // of a refused body: it is read, so that the client gets to read the answer
 constexpr unsigned kSlowWorkers = 4;
 constexpr size_t kMaxCertificate = 1 << 20;
@@ -78,11 +80,11 @@ ssize_t read_content(void* cls, uint64_t position, char* buffer, size_t size) {
     }
 }
 
-MHD_Result queue(const Request& request, const Response& answer) {
+MHD_Result queue(const Request& request, const Response& answer, size_t block) {
     MHD_Response* response = nullptr;
     if (answer.content) {
         auto* sending = new Sending{answer.content, answer.content_offset};
-        response = MHD_create_response_from_callback(answer.content_length, kAnswerBlock, read_content, sending,
+        response = MHD_create_response_from_callback(answer.content_length, block, read_content, sending,
                                                      [](void* cls) { delete static_cast<Sending*>(cls); });
         if (!response) delete sending;
     } else {
@@ -187,6 +189,7 @@ struct HttpServer::State {
     MHD_Result begin(MHD_Connection* connection, const char* url, const char* method, void** con_cls);
     MHD_Result take_body(Context& context, std::span<const std::byte> data);
     MHD_Result finish(Context& context);
+    size_t answer_block();
     void watch_connections();
 
     Route route;
@@ -282,7 +285,7 @@ MHD_Result HttpServer::State::begin(MHD_Connection* connection, const char* url,
     if (length.empty() || std::strtoull(length.c_str(), nullptr, 10) <= max) return MHD_YES;
     // Does not wait for the body; libmicrohttpd closes the connection after the answer.
     if (!context->response) context->response = error_response(http::kTooLarge, "the request's body is too long");
-    return queue(context->request, *context->response);
+    return queue(context->request, *context->response, answer_block());
 }
 
 MHD_Result HttpServer::State::take_body(Context& context, std::span<const std::byte> data) {
@@ -317,7 +320,12 @@ MHD_Result HttpServer::State::finish(Context& context) {
         answer();
     }
     watch.answering(connection);
-    return queue(context.request, *context.response);
+    return queue(context.request, *context.response, answer_block());
+}
+
+size_t HttpServer::State::answer_block() {
+    const std::lock_guard lock(mutex);
+    return requests <= kCrowd ? kAnswerBlock : kCrowdedAnswerBlock;
 }
 
 void HttpServer::State::completed(void* cls, MHD_Connection* connection, void** con_cls, MHD_RequestTerminationCode) {
