@@ -1,6 +1,7 @@
 #include "vm/namespaces.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -35,15 +36,13 @@ std::string identity_map(const char* our_map) {
     uint64_t outside = 0;
     uint64_t count = 0;
     while (lines >> inside >> outside >> count) {
-        const std::string id = std::to_string(inside);
-        result += id + ' ' + id + ' ' + std::to_string(count) + '\n';
+        result += fmt::format("{} {} {}\n", inside, inside, count);
     }
     return result;
 }
 
 std::string only(uint32_t id) {
-    const std::string number = std::to_string(id);
-    return number + ' ' + number + " 1\n";
+    return fmt::format("{} {} 1\n", id, id);
 }
 
 int detached_copy(const char* path, unsigned long attributes) {

@@ -22,7 +22,7 @@ std::string status_of_child(bool namespaces) {
     child.before_exec = [&confinement] { return confinement.enter(); };
     base::Child process = base::spawn(child);
     const std::string folder = "/proc/" + std::to_string(process.pid());
-    const std::string text = base::read_file(folder + "/status", 16384) + base::read_file(folder + "/limits", 16384);
+    std::string text = base::read_file(folder + "/status", 16384) + base::read_file(folder + "/limits", 16384);
     in.reset();  // which ends it
     EXPECT_EQ(process.wait(), 0);
     return text;
