@@ -37,7 +37,8 @@ protected:
     vm::TemplateStore store() { return vm::TemplateStore(options_.cache_dir / "templates"); }
     TemplateOutcome make() {
         asio::io_context io;
-        auto outcome = asio::co_spawn(io, runtime::make_template(io.get_executor(), options_, kAccelerator), asio::use_future);
+        auto outcome = asio::co_spawn(
+            io, runtime::make_template(io.get_executor(), options_, kAccelerator, runtime::TemplateUrgency::awaited), asio::use_future);
         io.run();
         return outcome.get();
     }
