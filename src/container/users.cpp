@@ -4,12 +4,14 @@
 #include <charconv>
 #include <limits>
 #include <optional>
+#include <unordered_set>
 
 namespace container {
 namespace {
 
 constexpr uint32_t kLargestInUser = std::numeric_limits<int32_t>::max();       // as in Docker
 constexpr uint32_t kLargestInFile = std::numeric_limits<uint32_t>::max() - 1;  // the largest that is a uid for the kernel
+constexpr size_t kLongestShown = 100;                                          // of a field in an error: the file may be one long line
 
 std::string_view trimmed(std::string_view text) {
     constexpr std::string_view kBlanks = " \t\r\v\f";
@@ -49,7 +51,7 @@ public:
         const std::optional<uint32_t> value = number(field(index), kLargestInFile);
         if (!value) {
             error.append(file_).append(" line ").append(std::to_string(number_)).append(": the ").append(what).append(" \"");
-            error.append(field(index)).append("\" is not a number");
+            error.append(field(index).substr(0, kLongestShown)).append("\" is not a number");
         }
         return value;
     }
@@ -100,7 +102,7 @@ void find_in_passwd(std::string_view user, std::string_view passwd, UserLookup& 
     if (uid) {
         lookup.identity.uid = *uid;
     } else {
-        lookup.error.append("/etc/passwd has no user \"").append(user).append("\"");
+        lookup.error.append("/etc/passwd has no user \"").append(user.substr(0, kLongestShown)).append("\"");
     }
 }
 
@@ -117,16 +119,18 @@ void find_group(std::string_view wanted, std::string_view group, UserLookup& loo
         if (const auto gid = line.id(2, "gid", lookup.error)) lookup.identity.gid = *gid;
         return false;
     });
-    if (!found) lookup.error.append("/etc/group has no group \"").append(wanted).append("\"");
+    if (!found) lookup.error.append("/etc/group has no group \"").append(wanted.substr(0, kLongestShown)).append("\"");
 }
 
 // A line with a bad gid is passed over: a user's other groups must not keep its commands from running.
 void add_groups_of(std::string_view name, std::string_view group, std::vector<gid_t>& groups) {
+    // A search of `groups` would make the time grow with the square of the file, which may list over a million of them.
+    std::unordered_set<gid_t> known(groups.begin(), groups.end());
     for_each_line("/etc/group", group, [&](const Line& line) {
         std::string ignored;
         if (!lists(line.field(3), name)) return true;
         const auto gid = line.id(2, "gid", ignored);
-        if (gid && std::find(groups.begin(), groups.end(), *gid) == groups.end()) groups.push_back(*gid);
+        if (gid && known.insert(*gid).second) groups.push_back(*gid);
         return true;
     });
 }

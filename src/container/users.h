@@ -24,7 +24,7 @@ struct Identity {
 
 struct UserLookup {
     Identity identity;
-    std::string error;  // empty: found. Names the file, and the line where one is at fault
+    std::string error;  // empty: found. Names the file, and the line where one is at fault; below 400 bytes, in the files' encoding
 };
 
 // Looks up an image's User in any of Docker's forms ("", uid, name, each with ":gid" or ":group" after it) in the texts of the image's

@@ -141,4 +141,22 @@ TEST(FindUser, ReadsALongFileOnce) {
     EXPECT_NE(container::find_user("guest", passwd, passwd).error, "");
 }
 
+// 16 MiB of groups that all list the user; if each were looked for among those before it, this would take many minutes.
+TEST(FindUser, ListsAMillionGroups) {
+    std::string group;
+    size_t count = 0;
+    for (; group.size() < container::kMaxUserFile - 16; count++)
+        group += "::" + std::to_string(count + 1) + ":a\n";
+    EXPECT_GT(count, 1000000U);
+    EXPECT_EQ(container::find_user("a", "a:x:1:0", group).identity.groups.size(), count + 1);
+}
+
+TEST(FindUser, ErrorsAreShortWhateverTheFilesSay) {
+    const std::string longest(size_t{1} << 20, 'z');
+    EXPECT_LT(error(longest).size(), 400U);
+    EXPECT_LT(error("guest:" + longest).size(), 400U);
+    EXPECT_LT(container::find_user("a", "a:x:" + longest, "").error.size(), 400U);
+    EXPECT_LT(container::find_user("1:a", "", "a:x:" + longest).error.size(), 400U);
+}
+
 }  // namespace
