@@ -111,8 +111,18 @@ def indexes():
     put("oci_index", "docker", b"\0".join([config, docker]))
 
 
+def users():
+    passwd = (b"root:x:0:0:root:/root:/bin/sh\n# comment\n\n  app:x:1000:1001::/home/app:/bin/sh\t\r\nshort\nbad:x:z:1\nbig:x:4294967294:+5\n"
+              b"again:x:1000:7")
+    group = b"root:x:0:\nwheel:x:10:root,app\n wheel:x:10:app\r\nbad:x:z:app\nempty:x::a,,app\nshort:x\n"
+    for name, user in [("root", b""), ("name", b"app"), ("number", b"1000"), ("unknown", b"4242:4243"), ("group", b"app:wheel"), ("bad", b"bad"),
+                       ("badgroup", b":bad"), ("none", b"nobody:"), ("big", b"big"), ("short", b"short:short"), ("plus", b"+01000")]:
+        put("users", name, b"\0".join([user, passwd, group]))
+
+
 if __name__ == "__main__":
     tars()
     squashfs()
     configs()
     indexes()
+    users()
