@@ -63,6 +63,8 @@ void fill(TarEntry& result, archive_entry* entry) {
     const void* value = nullptr;
     size_t size = 0;
     while (archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
+        // In a PAX header, a keyword without a value says that there is none; so do engines read it.
+        if (size == 0) continue;
         result.attributes.emplace_back(text(name), std::string(static_cast<const char*>(value), size));
     }
     result.has_acl = archive_entry_acl_types(entry) != 0;

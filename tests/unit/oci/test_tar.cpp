@@ -89,6 +89,7 @@ TEST(Tar, ReadsPaxRecords) {
                                                    {"mtime", "-1.5"},
                                                    {"SCHILY.xattr.user.\xe9", std::string("a\0\n\xff", 4)},
                                                    {"SCHILY.xattr.security.capability", "cap"},
+                                                   {"SCHILY.xattr.user.empty", ""},  // as engines read it, there is none
                                                    {"SCHILY.acl.access", "user::rwx,group::r-x,other::r-x,user:1000:rwx,mask::rwx"}}}}));
     ASSERT_EQ(all.size(), 1u);
     EXPECT_EQ(all[0].entry.uid, 4000000000u);
@@ -210,6 +211,9 @@ TEST(Tar, EndsAtAHeaderThatBelongsToNothing) {
 TEST(Tar, RefusesNumbersThatAreNone) {
     EXPECT_THROW(read(test::make_tar({{.path = "f", .size = std::string(12, '\xff')}})), base::Error);  // base 256: -1
     EXPECT_THROW(read(test::make_tar({{.path = "f", .pax = {{"size", "-5"}}}})), base::Error);
+    // A second PAX header of one entry, which programs understand differently.
+    EXPECT_THROW(read(test::make_tar({{.path = "x", .type = 'x', .content = "10 uid=12\n"}, {.path = "f", .pax = {{"gid", "5"}}}})),
+                 base::Error);
 }
 
 TEST(Tar, RefusesMalformedPaxHeaders) {
