@@ -1,7 +1,5 @@
 #include "convert/budget.h"
 
-#include <string>
-
 #include "base/error.h"
 #include "base/size.h"
 
@@ -21,8 +19,7 @@ void Budget::take(const oci::TarEntry& entry) {
     uint64_t attributes = 0;
     for (const auto& [name, value] : entry.attributes)
         attributes += name.size() + value.size();
-    if (!take_off(left_.entries, 1))
-        throw base::Error("the image has more than " + std::to_string(limits_.entries) + " files in its layers");
+    take_folder();
     if (!take_off(left_.data_bytes, entry.size)) {
         throw base::Error("the image has more than " + base::format_size(limits_.data_bytes) + " of files, holes included (--limit-gib)");
     }
@@ -30,6 +27,16 @@ void Budget::take(const oci::TarEntry& entry) {
         throw base::Error("the image has more than " + base::format_size(limits_.name_bytes) + " of paths");
     if (!take_off(left_.attribute_bytes, attributes))
         throw base::Error("the image has more than " + base::format_size(limits_.attribute_bytes) + " of extended attributes");
+}
+
+void Budget::take_folder() {
+    if (!take_off(left_.entries, 1))
+        throw base::Error("the image has more than " + std::to_string(limits_.entries) + " files and folders in its layers");
+}
+
+void Budget::follow(const std::string& target) {
+    if (!take_off(left_.link_bytes, target.size()))
+        throw base::Error("the image's paths lead through more than " + base::format_size(limits_.link_bytes) + " of symbolic links");
 }
 
 }  // namespace convert

@@ -52,15 +52,13 @@ std::vector<oci::Layer> counted(const oci::Image& image, const Options& options)
 }
 
 Tree read_tree(const std::vector<oci::Layer>& layers, const Limits& limits) {
-    Tree tree;
-    Budget budget(limits);
+    Tree tree(limits);
     for (size_t i = 0; i < layers.size(); i++) {
         base::with_context(layers[i].name, [&] {
             const std::unique_ptr<oci::Entries> entries = oci::read_unchecked_layer(layers[i]);
             oci::TarEntry entry;
             for (uint64_t ordinal = 0; entries->next(entry); ordinal++) {
                 const base::Timed timed(base::Work::merge);
-                base::with_context(base::quote(entry.path), [&] { budget.take(entry); });
                 tree.apply(i, ordinal, std::move(entry));
             }
         });

@@ -46,14 +46,18 @@ mode_t mode_of(const oci::TarEntry& entry) {
 }
 
 // A directory that no layer describes but that has contents. No time of day: equal images give equal bytes.
-std::shared_ptr<Node> implied_directory() {
+std::shared_ptr<Node> implied_directory(size_t layer) {
     auto node = std::make_shared<Node>();
     node->inode.mode = S_IFDIR | 0755;
+    node->newest = layer;
     return node;
 }
 
-// Removes what is below `directory` and not from `layer`. Recursive: the depth of the tree is bounded.
+// Removes what is below `directory` and not from `layer`. Looks at each directory once for a layer, however many markers it has. Recursive:
+// the depth of the tree is bounded.
 void remove_lower(Node& directory, size_t layer) {
+    if (directory.newest == layer) return;
+    directory.newest = layer;
     for (auto it = directory.children.begin(); it != directory.children.end();) {
         Link& link = it->second;
         if (link.node->is_directory()) remove_lower(*link.node, layer);
@@ -69,7 +73,7 @@ std::shared_ptr<Node> child(const Node& directory, const std::string& name) {
 
 }  // namespace
 
-Tree::Tree() : root_(implied_directory()) {}
+Tree::Tree(const Limits& limits) : budget_(limits), root_(implied_directory(0)) {}
 
 // Walks to the directory of `path`'s last name, which is not followed itself. Symbolic links on the way are followed inside the image, as
 // in an engine that unpacks in a chroot. A missing directory is made, or ends the walk with nothing.
@@ -90,11 +94,13 @@ Tree::Place Tree::resolve(const std::string& path, bool create) {
         std::shared_ptr<Node> next = child(*way.back(), name);
         if (next == nullptr) {
             if (!create) return {};
-            next = implied_directory();
+            budget_.take_folder();
+            next = implied_directory(layer_);
             way.back()->children[name] = {next, layer_};
         }
         if (next->is_symlink()) {
             if (++symlinks > kMaxSymlinks) throw base::Error("too many symbolic links on its way");
+            budget_.follow(next->target);
             std::deque<std::string> target = base::path_names(next->target);
             names.insert(names.begin(), target.begin(), target.end());
             if (next->target.starts_with('/')) way.resize(1);
@@ -154,6 +160,7 @@ std::shared_ptr<Node> Tree::make_node(uint64_t ordinal, oci::TarEntry&& entry) {
     node->major = entry.major;
     node->minor = entry.minor;
     node->layer = layer_;
+    node->newest = layer_;
     node->ordinal = ordinal;
     if (entry.size > kMaxFile) throw base::Error("a file of " + std::to_string(entry.size) + " bytes");
     if (entry.type == Type::symlink && (entry.target.empty() || entry.target.size() >= PATH_MAX)) {
@@ -168,12 +175,16 @@ void Tree::put(const Place& place, std::shared_ptr<Node> node) {
     if (place.name.empty()) {
         if (!node->is_directory()) throw base::Error("the root is not a directory");
         node->children = std::move(root_->children);
+        node->newest = root_->newest;
         root_ = std::move(node);
         return;
     }
     Link& link = place.directory->children[place.name];
     // A directory over a directory replaces its description and keeps its contents.
-    if (link.node && link.node->is_directory() && node->is_directory()) node->children = std::move(link.node->children);
+    if (link.node && link.node->is_directory() && node->is_directory()) {
+        node->children = std::move(link.node->children);
+        node->newest = link.node->newest;
+    }
     link = {std::move(node), layer_};
 }
 
@@ -192,6 +203,7 @@ void Tree::apply(size_t layer, uint64_t ordinal, oci::TarEntry&& entry) {
     layer_ = layer;
     const std::string path = entry.path;
     base::with_context(base::quote(path), [&] {
+        budget_.take(entry);
         const std::deque<std::string> names = split_path(path);
         if (!names.empty() && names.back().starts_with(kWhiteout)) {
             std::string folder;

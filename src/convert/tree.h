@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "convert/budget.h"
 #include "gvmi/squashfs_writer.h"
 #include "oci/entries.h"
 
@@ -39,19 +40,21 @@ struct Node {
     size_t handle = 0;                     // its data in the squashfs writer
     gvmi::InodeRef ref;                    // where it was written
     std::map<std::string, Link> children;  // of a directory; sorted by bytes, as squashfs has it
+    size_t newest = 0;                     // of a directory: nothing below it is from a layer before this one
 };
 
 // The tree of an image, built by applying its layers' entries, the base first. No layer can lead out of the root: a ".." that would is an
 // error, and symbolic links are followed inside the root.
 class Tree {
 public:
-    Tree();
+    // What the layers may cost.
+    explicit Tree(const Limits& limits = {});
 
     const Node& root() const { return *root_; }
     Node& root() { return *root_; }
 
     // Applies entry number `ordinal` of the tar of layer `layer` (both count from 0). Whiteouts (".wh.NAME", ".wh..wh..opq") remove what
-    // lower layers have. Throws base::Error that names the entry.
+    // lower layers have. Throws base::Error that names the entry, also beyond the limits.
     void apply(size_t layer, uint64_t ordinal, oci::TarEntry&& entry);
 
     uint64_t dropped_attributes() const { return dropped_attributes_; }
@@ -69,6 +72,7 @@ private:
     std::shared_ptr<Node> make_node(uint64_t ordinal, oci::TarEntry&& entry);
     void keep_attributes(Node& node, oci::TarEntry& entry);
 
+    Budget budget_;
     std::shared_ptr<Node> root_;
     size_t layer_ = 0;
     uint64_t dropped_attributes_ = 0;

@@ -39,7 +39,7 @@ TEST(Budget, CountsEntries) {
     Budget budget(kLimits);
     for (int i = 0; i < 3; i++)
         budget.take(file(0));
-    EXPECT_THAT([&] { budget.take(file(0)); }, ThrowsMessage<base::Error>("the image has more than 3 files in its layers"));
+    EXPECT_THAT([&] { budget.take(file(0)); }, ThrowsMessage<base::Error>("the image has more than 3 files and folders in its layers"));
 }
 
 TEST(Budget, CountsNamesAndTargets) {

@@ -18,8 +18,8 @@ using testing::IsEmpty;
 using testing::ThrowsMessage;
 using Layer = std::vector<Entry>;
 
-Tree merge(const std::vector<Layer>& layers) {
-    Tree tree;
+Tree merge(const std::vector<Layer>& layers, const convert::Limits& limits = {}) {
+    Tree tree(limits);
     for (size_t i = 0; i < layers.size(); i++) {
         oci::TarReader reader(test::stream_of(test::make_tar(layers[i])));
         oci::TarEntry entry;
@@ -49,8 +49,8 @@ std::vector<std::string> merged(const std::vector<Layer>& layers) {
     return lines;
 }
 
-void expect_refused(const std::vector<Layer>& layers, const char* reason) {
-    EXPECT_THAT([&layers] { merge(layers); }, ThrowsMessage<base::Error>(HasSubstr(reason)));
+void expect_refused(const std::vector<Layer>& layers, const char* reason, const convert::Limits& limits = {}) {
+    EXPECT_THAT([&] { merge(layers, limits); }, ThrowsMessage<base::Error>(HasSubstr(reason)));
 }
 
 Entry file(const std::string& path) {
@@ -218,7 +218,7 @@ TEST(Tree, RefusesHugeFiles) {
                               {"GNU.sparse.minor", "0"},
                               {"GNU.sparse.name", "f"},
                               {"GNU.sparse.realsize", "9000000000000000000"}}}}},
-                   "a file of 9000000000000000000 bytes");
+                   "a file of 9000000000000000000 bytes", {.data_bytes = UINT64_MAX});
 }
 
 TEST(Tree, CountsDroppedAttributes) {
@@ -231,6 +231,41 @@ TEST(Tree, CountsDroppedAttributes) {
     EXPECT_EQ(tree.dropped_attributes(), 3u);
     EXPECT_THAT(tree.root().children.at("f").node->attributes,
                 ElementsAre(testing::Pair("security.capability", "c"), testing::Pair("user.a", "1")));
+}
+
+TEST(Tree, FoldersThatNoEntryDescribesCount) {
+    const std::vector<Layer> layers = {{file("a/b/c/d/e/f/g/h/i/x"), file("a/y")}};
+    EXPECT_NO_THROW(merge(layers, {.entries = 11}));
+    EXPECT_THAT([&] { merge(layers, {.entries = 10}); },
+                ThrowsMessage<base::Error>("\"a/y\": the image has more than 10 files and folders in its layers"));
+}
+
+TEST(Tree, FollowedLinksCount) {
+    const std::vector<Layer> layers = {{symlink("s", "folder"), file("s/a"), file("s/b")}};
+    EXPECT_NO_THROW(merge(layers, {.link_bytes = 12}));
+    EXPECT_THAT([&] { merge(layers, {.link_bytes = 11}); },
+                ThrowsMessage<base::Error>("\"s/b\": the image's paths lead through more than 11 B of symbolic links"));
+}
+
+// If each marker looked at all files again, this would take minutes.
+TEST(Tree, ManyOpaqueMarkersCostNoMoreThanTheirNumber) {
+    Layer upper;
+    for (size_t i = 0; i < 20000; i++)
+        upper.push_back(file("d/" + std::to_string(i)));
+    for (size_t i = 0; i < 20000; i++) {
+        upper.push_back(file(i % 2 == 0 ? "d/.wh..wh..opq" : ".wh..wh..opq"));
+        upper.push_back(file(".wh.d"));
+    }
+    const Tree tree = merge({{file("d/lower"), file("other/lower")}, upper});
+    EXPECT_EQ(tree.root().children.size(), 1u);
+    EXPECT_EQ(tree.root().children.at("d").node->children.size(), 20000u);
+}
+
+TEST(Tree, MarkersOfLaterLayersRemoveWhatEarlierOnesKept) {
+    EXPECT_THAT(merged({{file("d/e/a")}, {file("d/e/b"), file(".wh..wh..opq")}, {file("d/c"), file("d/.wh..wh..opq")}}),
+                ElementsAre("d/", "d/c 2.0"));
+    EXPECT_THAT(merged({{file("d/a")}, {file("d/.wh..wh..opq"), folder("d"), file("d/b")}, {folder("d"), file("d/.wh..wh..opq")}}),
+                ElementsAre("d/"));
 }
 
 }  // namespace
