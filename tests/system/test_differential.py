@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Random images (random_images.py), converted by gvmkit-build and unpacked by umoci: the same trees, but for what docs/convert.md says of layers.
 
-test_differential.py BIN [COUNT [FIRST]]    COUNT images (100) with the seeds FIRST (0) and up. Needs root, for owners and devices.
+test_differential.py BIN [COUNT [FIRST]]    COUNT images (200) with the seeds FIRST (0) and up. Needs root, for owners and devices.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import random_images  # noqa: E402
 
 OPTIONS = argparse.Namespace(without=[], as_squashfs=True)
 SET_GROUP_ID = 0o2000
-COUNT, FIRST = 100, 0
+COUNT, FIRST = 200, 0
 
 
 def run(*command):
