@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/size.h"
 #include "base/times.h"
 #include "base/untrusted_text.h"
 #include "convert/path.h"
@@ -37,15 +38,20 @@ private:
     std::function<void(uint64_t)> count_;
 };
 
-// The layers, reporting to `progress` what has been read of them.
-std::vector<oci::Layer> counted(const oci::Image& image, const Options& options) {
+// The layers, reporting to `progress` what has been read of them; together they give no more than `left`.
+std::vector<oci::Layer> counted(const oci::Image& image, const Options& options, const std::shared_ptr<uint64_t>& left) {
     uint64_t total = 0;
-    for (const oci::Layer& layer : image.layers)
+    for (const oci::Layer& layer : image.layers) {
+        // Many layers may be one blob, so that they are larger than all files of the image.
+        if (layer.size > options.limits.data_bytes - total / 2)
+            throw base::Error("the layers have more than " + base::format_size(options.limits.data_bytes) + " (--limit-gib)");
         total += 2 * layer.size;
+    }
     const auto done = std::make_shared<uint64_t>(0);
     const std::function<void(uint64_t)> count = [done, total, &options](uint64_t bytes) { options.progress(*done += bytes, total); };
     std::vector<oci::Layer> layers = image.layers;
     for (oci::Layer& layer : layers) {
+        layer.left = left;
         if (layer.open_blob) layer.open_blob = [open = layer.open_blob, count] { return std::make_unique<Counted>(open(), count); };
     }
     return layers;
@@ -165,8 +171,10 @@ gvmi::InodeRef write_inode(Node& node, uint32_t parent, gvmi::SquashfsWriter& wr
 
 Summary convert(const oci::Image& image, const nlohmann::json& config, int fd, const std::string& name, const Options& options) {
     const std::string trailer = gvmi::make_trailer(config);
-    const std::vector<oci::Layer> layers = counted(image, options);
+    const auto left = std::make_shared<uint64_t>(options.limits.data_bytes);
+    const std::vector<oci::Layer> layers = counted(image, options, left);
     Tree tree = read_tree(layers, options.limits);
+    *left = options.limits.data_bytes;  // the layers are read a second time
     Plan plan;
     plan.files.resize(layers.size());
     plan_directory(tree.root(), plan);

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/size.h"
 #include "oci/tar.h"
 
 namespace oci {
@@ -58,11 +59,15 @@ public:
         TarEntry entry;
         std::string file;  // the previous entry, where it was a file: its data ends where the next header begins
         size_t count = 0;
+        uint64_t name_bytes = 0;
         while (true) {
             const bool there = reader.next(entry);
             if (!file.empty()) members_[file].offset = reader.header_offset() - padded(members_[file].size);
             // A root file system has more files than an image archive; only its top level is asked for.
             if (!there || ++count > kMaxEntries) break;
+            name_bytes += entry.path.size() + entry.target.size();
+            if (name_bytes > kMaxNameBytes)
+                throw base::Error("the archive has more than " + base::format_size(kMaxNameBytes) + " of file names");
             const std::string path = normal(entry.path);
             top_.insert(path.substr(0, path.find('/')));
             file.clear();
@@ -97,6 +102,7 @@ private:
         std::string target;  // of a link
     };
     static constexpr size_t kMaxEntries = 100000;
+    static constexpr uint64_t kMaxNameBytes = uint64_t{64} << 20;  // a PAX header can give a name of 1 MiB
 
     static uint64_t padded(uint64_t size) {
         constexpr uint64_t kBlock = 512;

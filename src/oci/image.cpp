@@ -78,11 +78,11 @@ Image open_name(const std::string& name, const OpenOptions& options) {
 StreamPtr open_layer(const Layer& layer) {
     StreamPtr blob = layer.open_blob();
     if (!layer.digest.empty()) blob = check_sha256(std::move(blob), layer.digest, "its blob");
-    return check_sha256(decompress(std::move(blob), layer.limit), layer.diff_id, "its tar");
+    return check_sha256(bound(decompress(std::move(blob), layer.limit), layer.left), layer.diff_id, "its tar");
 }
 
 StreamPtr open_unchecked_layer(const Layer& layer) {
-    return decompress(layer.open_blob(), layer.limit);
+    return bound(decompress(layer.open_blob(), layer.limit), layer.left);
 }
 
 std::unique_ptr<Entries> read_layer(const Layer& layer) {

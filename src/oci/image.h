@@ -24,6 +24,9 @@ struct Layer {
     uint64_t size = 0;                     // of the blob, in bytes
     std::function<StreamPtr()> open_blob;  // the blob as it is stored
     uint64_t limit = kDefaultLimit;        // bytes that the blob may unpack to
+    // Bytes that this layer and those with the same counter may still unpack to, whenever they are read; null: any number. Many layers can
+    // be one blob.
+    std::shared_ptr<uint64_t> left = nullptr;
     // Used instead, for a layer that is no tar.
     std::function<std::unique_ptr<Entries>()> open_entries = {};
 };

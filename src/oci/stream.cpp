@@ -179,6 +179,24 @@ private:
     bool ended_ = false;
 };
 
+class Bound : public Stream {
+public:
+    Bound(StreamPtr inner, std::shared_ptr<uint64_t> left) : inner_(std::move(inner)), left_(std::move(left)) {}
+
+    std::span<const std::byte> next() override {
+        const auto bytes = inner_->next();
+        if (bytes.size() > *left_) throw base::Error("the layers together unpack to more than is allowed (--limit-gib)");
+        *left_ -= bytes.size();
+        return bytes;
+    }
+
+    uint64_t skip(uint64_t bytes) override { return inner_->skip(bytes); }
+
+private:
+    StreamPtr inner_;
+    std::shared_ptr<uint64_t> left_;
+};
+
 class Checked : public Stream {
 public:
     Checked(StreamPtr inner, std::string expected, std::string what)
@@ -239,6 +257,11 @@ StreamPtr decompress(StreamPtr inner, uint64_t limit) {
     if (!compressed) return whole;
     if (skippable) whole = std::make_unique<WithoutSkippableFrames>(std::move(whole));
     return std::make_unique<Decompressed>(std::move(whole), limit);
+}
+
+StreamPtr bound(StreamPtr inner, std::shared_ptr<uint64_t> left) {
+    if (left == nullptr) return inner;
+    return std::make_unique<Bound>(std::move(inner), std::move(left));
 }
 
 StreamPtr check_sha256(StreamPtr inner, std::string expected, std::string what) {

@@ -45,6 +45,10 @@ inline constexpr uint64_t kDefaultLimit = uint64_t{64} << 30;
 // bytes decide.
 StreamPtr decompress(StreamPtr inner, uint64_t limit = kDefaultLimit);
 
+// `inner` unchanged, base::Error beyond what is left of it and of all streams that share the number, which it lowers by what it gives; what
+// is skipped does not count. Null: any number.
+StreamPtr bound(StreamPtr inner, std::shared_ptr<uint64_t> left);
+
 // `inner` unchanged; at its end its SHA-256 must be `expected` (64 lower-case hex digits). Throws base::Error that begins with `what`.
 StreamPtr check_sha256(StreamPtr inner, std::string expected, std::string what);
 

@@ -186,4 +186,27 @@ TEST(Convert, NoticesAFileThatChangesMeanwhile) {
     EXPECT_THAT([&] { convert(image); }, ThrowsMessage<base::Error>("layer 1: it changed while it was read"));
 }
 
+// A list of layers may name the same blob any number of times.
+TEST(Convert, BoundsTheLayersTogether) {
+    const std::string tar = test::make_tar({{.path = "a", .content = "x"}}) + std::string(size_t{1} << 20, '\0');
+    convert::Options options;
+    options.limits.data_bytes = size_t{5} << 19;
+    EXPECT_NO_THROW(convert(image_of({tar, tar}), options));
+    EXPECT_THAT(
+        [&] {
+            convert(image_of({tar, tar, tar}), options);
+        },
+        ThrowsMessage<base::Error>("the layers have more than 2.5 MiB (--limit-gib)"));
+    oci::Image packed = image_of({tar, tar, tar});
+    for (oci::Layer& layer : packed.layers) {
+        const std::string blob = test::compress("gzip", tar);
+        layer.size = blob.size();
+        layer.open_blob = [blob] { return test::stream_of(blob); };
+    }
+    EXPECT_THAT([&] { convert(packed, options); },
+                ThrowsMessage<base::Error>("layer 3: the layers together unpack to more than is allowed (--limit-gib)"));
+    options.limits.data_bytes = size_t{7} << 19;
+    EXPECT_NO_THROW(convert(packed, options));
+}
+
 }  // namespace

@@ -279,6 +279,14 @@ TEST_F(Image, BoundsWhatArchivesAndLayersUnpackTo) {
                 ThrowsMessage<base::Error>(HasSubstr("more than 1000 B")));
 }
 
+TEST_F(Image, BoundsTheNamesOfAnArchive) {
+    std::vector<test::Entry> entries;
+    for (int i = 0; i < 80; i++)
+        entries.push_back({.path = std::to_string(i) + std::string(900000, 'n')});
+    const std::string path = write("names.tar", test::make_tar(entries));
+    EXPECT_THAT([&] { oci::open_image(path); }, ThrowsMessage<base::Error>(HasSubstr("the archive has more than 64.0 MiB of file names")));
+}
+
 TEST_F(Image, AsksWhichOneIsMeant) {
     Files files = oci_files();
     json one = json::parse(files["index.json"])["manifests"][0];
