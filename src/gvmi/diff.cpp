@@ -1,6 +1,5 @@
 #include "gvmi/diff.h"
 
-#include <linux/limits.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -41,10 +40,10 @@ struct Pieces {
 struct Comparison {
     SquashfsReader& a;
     SquashfsReader& b;
-    const Limits& limits;
     const std::function<void(const Difference&)>& report;
     Budget budget;
-    uint64_t entries = 0;
+    Account account_a;
+    Account account_b;
 
     bool same_content(const File& x, const File& y) {
         Pieces one{FileData(a, x)};
@@ -84,30 +83,25 @@ struct Comparison {
         return what;
     }
 
-    void whole(SquashfsReader& reader, const std::string& path, const File& file, Kind kind) {
-        Limits left = limits;
-        left.entries -= entries;
-        walk(reader, path, file, left, {[&](const std::string& at, const File&) {
-                 entries++;
-                 report({kind, at, {}});
-             }});
+    void whole(SquashfsReader& reader, Account& account, const std::string& path, uint64_t position, Kind kind) {
+        walk(reader, path, reader.file(position), account, {[&](const std::string& at, const File&) { report({kind, at, {}}); }});
     }
 
     // Recursive: PATH_MAX bounds the depth.
     void both(const std::string& path, const File& x, const File& y) {
-        if (++entries > limits.entries) throw base::Error("more than " + std::to_string(limits.entries) + " files");
-        if (path.size() >= PATH_MAX) throw base::Error("damaged squashfs: a path of " + std::to_string(path.size()) + " bytes");
+        account_a.visit(path, x);
+        account_b.visit(path, y);
         const auto what = base::with_context(base::quote(path), [&] { return changes(x, y); });
         if (!what.empty()) report({Kind::changed, path, what});
-        const std::vector<Name> p = S_ISDIR(x.mode) ? a.list(x) : std::vector<Name>();
-        const std::vector<Name> q = S_ISDIR(y.mode) ? b.list(y) : std::vector<Name>();
+        const std::vector<Name> p = S_ISDIR(x.mode) ? account_a.list(path, x) : std::vector<Name>();
+        const std::vector<Name> q = S_ISDIR(y.mode) ? account_b.list(path, y) : std::vector<Name>();
         const std::string start = (path == "/" ? "" : path) + "/";
         for (auto i = p.begin(), j = q.begin(); i != p.end() || j != q.end();) {
             const int order = i == p.end() ? 1 : j == q.end() ? -1 : i->name.compare(j->name);
             if (order < 0) {
-                whole(a, start + i->name, a.file(i->position), Kind::removed);
+                whole(a, account_a, start + i->name, i->position, Kind::removed);
             } else if (order > 0) {
-                whole(b, start + j->name, b.file(j->position), Kind::added);
+                whole(b, account_b, start + j->name, j->position, Kind::added);
             } else {
                 both(start + i->name, a.file(i->position), b.file(j->position));
             }
@@ -120,7 +114,7 @@ struct Comparison {
 }  // namespace
 
 void diff(SquashfsReader& a, SquashfsReader& b, const Limits& limits, const std::function<void(const Difference&)>& report) {
-    Comparison{a, b, limits, report, Budget(limits.bytes)}.both("/", a.root(), b.root());
+    Comparison{a, b, report, Budget(limits.bytes), Account(a, limits), Account(b, limits)}.both("/", a.root(), b.root());
 }
 
 }  // namespace gvmi

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/size.h"
 #include "base/untrusted_text.h"
 
 namespace gvmi {
@@ -19,6 +20,8 @@ constexpr size_t kMaxTarget = 4095;                   // PATH_MAX without its ze
 constexpr size_t kMaxName = 255;
 constexpr uint32_t kMaxAttributes = 1024;  // of one inode, and the bytes of all of them
 constexpr size_t kMaxAttributeBytes = size_t{1} << 20;
+constexpr uint64_t kMaxListed = uint64_t{1} << 30;          // bytes of listings; a path can name a directory two thousand times
+constexpr uint64_t kMaxAllAttributes = uint64_t{64} << 20;  // bytes; as many as a conversion allows. Any number of files can share them
 
 constexpr mode_t kTypes[] = {S_IFDIR, S_IFREG, S_IFLNK, S_IFBLK, S_IFCHR, S_IFIFO, S_IFSOCK};
 constexpr unsigned kBasicTypes = 7;  // the extended types, 8 to 14, have the same order
@@ -135,6 +138,8 @@ File SquashfsReader::root() {
 std::vector<Name> SquashfsReader::list(const File& directory) {
     std::vector<Name> names;
     if (directory.listing == 0) return names;
+    listed_ += directory.listing;
+    if (listed_ > kMaxListed) throw base::Error("more than " + base::format_size(kMaxListed) + " of directories to read");
     MetadataCursor cursor(blocks_, superblock_.directory_table, directory.data);
     constexpr uint64_t kHeader = 12;
     constexpr uint64_t kEntry = 8;
@@ -159,6 +164,23 @@ std::vector<Name> SquashfsReader::list(const File& directory) {
         }
     }
     return names;
+}
+
+std::vector<SquashfsReader::Piece> SquashfsReader::pieces(const File& directory) {
+    std::vector<Piece> result;
+    uint64_t position = superblock_.directory_table + (directory.data >> 16);
+    uint64_t offset = directory.data & 0xffff;
+    for (uint64_t left = directory.listing; left > 0;) {
+        const SquashfsBlocks::Block& block = blocks_.metadata(position);
+        const uint64_t size = block.bytes.size();
+        const uint64_t bytes = offset < size ? std::min(left, size - offset) : 0;
+        if (bytes == 0 && size != kMetadata) damaged("a directory ends early");
+        if (bytes > 0) result.push_back({position, block.next, size, bytes});
+        offset = bytes > 0 ? 0 : offset - size;
+        left -= bytes;
+        position = block.next;
+    }
+    return result;
 }
 
 Attributes SquashfsReader::attributes(const File& file) {
@@ -191,9 +213,12 @@ Attributes SquashfsReader::attributes(const File& file) {
         }
         total += name.size() + std::min<uint64_t>(size, kMaxAttributeBytes + 1);
         if (total > kMaxAttributeBytes) damaged("more than 1 MiB of extended attributes of one file");
+        if (attribute_bytes_ + total > kMaxAllAttributes)
+            throw base::Error("more than " + base::format_size(kMaxAllAttributes) + " of extended attributes");
         result.emplace_back(name, value.text(size));
         if ((type & kElsewhere) == 0) cursor = value;
     }
+    attribute_bytes_ += total;
     return result;
 }
 

@@ -48,8 +48,18 @@ public:
     const Superblock& superblock() const { return superblock_; }
     File root();
     File file(uint64_t position);
-    // Sorted by bytes, each name once, none with a slash or zero in it, neither "." nor "..".
+    // Sorted by bytes, each name once, none with a slash or zero in it, neither "." nor "..". All listings that are read, each time, may
+    // have 1 GiB together.
     std::vector<Name> list(const File& directory);
+    // Where a directory's listing is: the metadata blocks, and how many bytes of each.
+    struct Piece {
+        uint64_t block = 0;  // its position in the file
+        uint64_t next = 0;   // and its end
+        size_t size = 0;     // unpacked
+        size_t bytes = 0;    // of the listing
+    };
+    std::vector<Piece> pieces(const File& directory);
+    // At most 1 MiB; all that are read, each time, may have 64 MiB together.
     Attributes attributes(const File& file);
 
 private:
@@ -62,6 +72,8 @@ private:
 
     Superblock superblock_;
     SquashfsBlocks blocks_;
+    uint64_t listed_ = 0;           // bytes of the listings that were read
+    uint64_t attribute_bytes_ = 0;  // that were read
     uint64_t kept_fragment_at_ = 0;
     std::vector<std::byte> kept_fragment_;
 };

@@ -5,41 +5,68 @@
 
 #include <algorithm>
 #include <deque>
-#include <set>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/path_names.h"
+#include "base/size.h"
 #include "base/untrusted_text.h"
 
 namespace gvmi {
 namespace {
 
-struct Walk {
-    SquashfsReader& reader;
-    const Limits& limits;
-    const Visitor& visitor;
-    std::set<uint32_t> directories;
-    uint64_t entries = 0;
-
-    // Recursive: PATH_MAX bounds the depth.
-    void descend(const std::string& path, const File& file) {
-        if (++entries > limits.entries) throw base::Error("more than " + std::to_string(limits.entries) + " files");
-        if (path.size() >= PATH_MAX) throw base::Error("damaged squashfs: a path of " + std::to_string(path.size()) + " bytes");
-        visitor.visit(path, file);
-        if (!S_ISDIR(file.mode)) return;
-        if (!directories.insert(file.number).second) {
-            throw base::Error("damaged squashfs: the directory " + base::quote(path) + " has the inode number of another");
-        }
-        for (const Name& name : reader.list(file))
-            descend((path == "/" ? "" : path) + "/" + name.name, reader.file(name.position));
-        if (visitor.leave) visitor.leave(path, file);
-    }
-};
+// Recursive: PATH_MAX bounds the depth.
+void descend(SquashfsReader& reader, const std::string& path, const File& file, Account& account, const Visitor& visitor) {
+    account.visit(path, file);
+    visitor.visit(path, file);
+    if (!S_ISDIR(file.mode)) return;
+    for (const Name& name : account.list(path, file))
+        descend(reader, (path == "/" ? "" : path) + "/" + name.name, reader.file(name.position), account, visitor);
+    if (visitor.leave) visitor.leave(path, file);
+}
 
 }  // namespace
 
+void Account::count(uint64_t entries) {
+    entries_ += entries;
+    if (entries_ > limits_.entries) throw base::Error("more than " + std::to_string(limits_.entries) + " files");
+}
+
+void Account::visit(const std::string& path, const File& file) {
+    if (entries_ == 0) count(1);  // what the walk begins with is in no listing
+    if (path.size() >= PATH_MAX) throw base::Error("damaged squashfs: a path of " + std::to_string(path.size()) + " bytes");
+    path_bytes_ += path.size() + file.target.size();
+    if (path_bytes_ > limits_.path_bytes)
+        throw base::Error("more than " + base::format_size(limits_.path_bytes) + " of paths and targets of links");
+    if (S_ISDIR(file.mode) && !directories_.insert(file.number).second)
+        throw base::Error("damaged squashfs: the directory " + base::quote(path) + " has the inode number of another");
+}
+
+void Account::claim(const SquashfsReader::Piece& piece) {
+    const auto [place, is_new] = blocks_.try_emplace(piece.block, Block{piece.next, 0});
+    const bool reaches_next = std::next(place) != blocks_.end() && std::next(place)->first < piece.next;
+    const bool in_previous = place != blocks_.begin() && std::prev(place)->second.next > piece.block;
+    place->second.used += piece.bytes;
+    if ((is_new && (reaches_next || in_previous)) || place->second.used > piece.size) damaged("directories that share bytes");
+}
+
+std::vector<Name> Account::list(const std::string& path, const File& directory) {
+    return base::with_context(base::quote(path), [&] {
+        for (const SquashfsReader::Piece& piece : reader_.pieces(directory))
+            claim(piece);
+        std::vector<Name> names = reader_.list(directory);
+        count(names.size());
+        return names;
+    });
+}
+
+void walk(SquashfsReader& reader, const std::string& path, const File& file, Account& account, const Visitor& visitor) {
+    descend(reader, path, file, account, visitor);
+}
+
 void walk(SquashfsReader& reader, const std::string& path, const File& file, const Limits& limits, const Visitor& visitor) {
-    Walk{reader, limits, visitor, {}, 0}.descend(path, file);
+    Account account(reader, limits);
+    walk(reader, path, file, account, visitor);
 }
 
 void walk(SquashfsReader& reader, const Limits& limits, const Visitor& visitor) {

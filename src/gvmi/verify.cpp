@@ -8,7 +8,7 @@
 namespace gvmi {
 
 void Budget::take(const FileData::Block& block) {
-    constexpr uint64_t kHole = 64;
+    constexpr uint64_t kHole = 1024;
     const uint64_t cost = block.bytes.empty() ? kHole : block.bytes.size();
     if (cost > left_) throw base::Error("more data than the limit allows");
     left_ -= cost;

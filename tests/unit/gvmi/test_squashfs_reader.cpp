@@ -163,7 +163,37 @@ TEST(SquashfsReader, RefusesDirectoriesInACircle) {
     writer.finish(writer.write_directory({.mode = S_IFDIR | 0755, .links = 3, .number = 2}, 3, entries));
     SquashfsReader reader(fd.get());
     EXPECT_THAT([&] { paths(reader); }, ThrowsMessage<base::Error>(HasSubstr("the inode number of another")));
-    EXPECT_THAT([&] { gvmi::diff(reader, reader, {}, [](const auto&) {}); }, ThrowsMessage<base::Error>(HasSubstr("a path of")));
+    EXPECT_THAT([&] { gvmi::diff(reader, reader, {}, [](const auto&) {}); },
+                ThrowsMessage<base::Error>(HasSubstr("the inode number of another")));
+}
+
+// N directories with one listing of M names would be N * M files in an image of N + M.
+TEST(SquashfsReader, RefusesDirectoriesThatShareBytes) {
+    const Folder folder;
+    for (const std::string name : {"a", "b", "c", "d"}) {
+        std::filesystem::create_directories(folder.path / "tree" / name);
+        std::ofstream(folder.path / "tree" / name / (name == "a" ? std::string(200, 'x') : "x")) << name;
+    }
+    const std::string image = folder.path / "image";
+    base::run({"mksquashfs", folder.path / "tree", image, "-noI", "-noD", "-noF", "-quiet", "-no-progress"});
+    std::string bytes = base::read_file(image, size_t{1} << 20);
+    std::vector<size_t> inodes;  // of the folders, by their type, mode and links
+    for (size_t at = 96; at + 32 < bytes.size(); at++) {
+        if (bytes.substr(at, 4) == std::string("\x01\0\xed\x01", 4) && bytes.substr(at + 20, 4) == std::string("\x02\0\0\0", 4))
+            inodes.push_back(at);
+    }
+    ASSERT_EQ(inodes.size(), 4u);
+    const auto read = [&] {
+        base::UniqueFd fd = memory();
+        base::write_all(fd.get(), std::as_bytes(std::span(bytes)), "image");
+        SquashfsReader reader(fd.get());
+        paths(reader);
+        gvmi::diff(reader, reader, {}, [](const auto&) {});
+    };
+    EXPECT_NO_THROW(read());
+    for (const size_t inode : {inodes[1], inodes[2], inodes[3]})
+        bytes.replace(inode + 24, 4, bytes, inodes[0] + 24, 4);  // the size and the offset of the listing
+    EXPECT_THAT(read, ThrowsMessage<base::Error>(HasSubstr("damaged squashfs: directories that share bytes")));
 }
 
 TEST(SquashfsReader, StopsAtTheLimits) {
@@ -171,7 +201,48 @@ TEST(SquashfsReader, StopsAtTheLimits) {
     SquashfsReader reader(fd.get());
     EXPECT_THAT([&] { paths(reader, {.entries = 8}); }, ThrowsMessage<base::Error>(HasSubstr("more than 8 files")));
     EXPECT_NO_THROW(paths(reader, {.entries = 9}));
+    constexpr size_t kPaths = 1 + 4 + 4 + 10 + 10 - 3 + 5 + 5 + 5 + 5;  // as listed above, and
+    constexpr size_t kTargets = 9 + 10;                                 // dir/again, ../../file
+    EXPECT_NO_THROW(paths(reader, {.path_bytes = kPaths + kTargets}));
+    EXPECT_THAT([&] { paths(reader, {.path_bytes = kPaths + kTargets - 1}); },
+                ThrowsMessage<base::Error>(HasSubstr("of paths and targets of links")));
     EXPECT_THAT([&] { gvmi::verify(reader, {.bytes = 1000}); }, ThrowsMessage<base::Error>(HasSubstr("more data than the limit")));
+}
+
+TEST(SquashfsReader, BoundsAllAttributesTogether) {
+    const base::UniqueFd fd = memory();
+    SquashfsWriter writer(fd.get(), "test", {});
+    const gvmi::Attributes attributes = {{"user.a", std::string(60000, 'a')}};
+    const InodeRef fifo = writer.write_ipc({.mode = S_IFIFO | 0600, .links = 2000, .number = 1, .attributes = &attributes});
+    std::vector<std::string> names;
+    for (int i = 1000; i < 3000; i++)
+        names.push_back(std::to_string(i));
+    Entries entries;
+    for (const std::string& name : names)
+        entries.emplace_back(name, fifo);
+    writer.finish(writer.write_directory({.mode = S_IFDIR | 0755, .links = 2, .number = 2}, 3, entries));
+    SquashfsReader reader(fd.get());
+    EXPECT_THAT([&] { gvmi::verify(reader, {}); }, ThrowsMessage<base::Error>("\"/2118\": more than 64.0 MiB of extended attributes"));
+}
+
+TEST(SquashfsReader, BoundsWhatIsLookedUp) {
+    const base::UniqueFd fd = memory();
+    SquashfsWriter writer(fd.get(), "test", {});
+    const InodeRef fifo = writer.write_ipc({.mode = S_IFIFO | 0600, .links = 100000, .number = 1});
+    std::vector<std::string> names;
+    for (int i = 100000; i < 200000; i++)
+        names.push_back(std::to_string(i) + std::string(240, 'n'));
+    Entries entries;
+    for (const std::string& name : names)
+        entries.emplace_back(name, fifo);
+    writer.finish(writer.write_directory({.mode = S_IFDIR | 0755, .links = 2, .number = 2}, 3, entries));
+    SquashfsReader reader(fd.get());
+    const auto look_up = [&reader](int times) {
+        for (int i = 0; i < times; i++)
+            EXPECT_TRUE(gvmi::find(reader, std::to_string(100000 + i) + std::string(240, 'n')));
+    };
+    EXPECT_NO_THROW(look_up(40));
+    EXPECT_THAT([&] { look_up(10); }, ThrowsMessage<base::Error>("more than 1.0 GiB of directories to read"));
 }
 
 // Whatever a byte is, what is read is refused or read; the sanitizers watch. An image without compression, so that every byte counts.
