@@ -47,8 +47,11 @@ std::string in_path(const Look& look, const std::string& name) {
     for (const std::string& setting : look.config.env) {
         if (setting.starts_with("PATH=")) list = setting.substr(5);
     }
+    // Each is looked up in the image. An environment of 1 MiB could name half a million.
+    constexpr int kMaxFolders = 100;
     std::istringstream folders(list);
-    for (std::string folder; std::getline(folders, folder, ':');) {
+    std::string folder;
+    for (int i = 0; i < kMaxFolders && std::getline(folders, folder, ':'); i++) {
         folder.append("/").append(name);
         const auto file = gvmi::find(look.reader, folder);
         if (file && S_ISREG(file->mode) && (file->mode & 0111) != 0) return folder;

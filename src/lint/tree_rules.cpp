@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string_view>
 
 #include "base/size.h"
@@ -41,10 +42,6 @@ struct Heap {
     }
 };
 
-bool is_below(const std::string& path, const std::string& folder) {
-    return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';
-}
-
 struct Cache {
     std::string_view part;  // of a path
     const char* remedy;
@@ -73,7 +70,13 @@ bool looks_secret(std::string_view path, std::string_view name, mode_t mode) {
 }  // namespace
 
 void look_at_tree(const Look& look) {
-    std::vector<Heap> hidden(look.config.volumes.size());
+    const std::vector<std::string>& volumes = look.config.volumes;  // sorted; a configuration may have a hundred thousand
+    std::vector<Heap> hidden(volumes.size());
+    std::vector<size_t> inside;  // the volumes that the walk is in, the innermost last
+    const auto volume_at = [&volumes](const std::string& path) {
+        const auto found = std::lower_bound(volumes.begin(), volumes.end(), path);
+        return found != volumes.end() && *found == path ? std::optional(static_cast<size_t>(found - volumes.begin())) : std::nullopt;
+    };
     std::array<Heap, kCaches.size()> caches;
     std::vector<std::string> secrets;
     uint64_t secret_count = 0;
@@ -83,15 +86,19 @@ void look_at_tree(const Look& look) {
             secret_count++;
             if (secrets.size() < kMostPaths) secrets.push_back(base::escape(path));
         }
-        if (S_ISDIR(file.mode)) return;
-        for (size_t i = 0; i < hidden.size(); i++) {
-            if (is_below(path, look.config.volumes[i])) hidden[i].add(path, file.size);
+        if (S_ISDIR(file.mode)) {
+            if (const auto volume = volume_at(path)) inside.push_back(*volume);
+            return;
         }
+        if (!inside.empty()) hidden[inside.back()].add(path, file.size);
         for (size_t i = 0; i < caches.size(); i++) {
             if (S_ISREG(file.mode) && path.find(kCaches[i].part) != std::string::npos) caches[i].add(path, file.size);
         }
     };
-    gvmi::walk(look.reader, {}, {visit});
+    const auto leave = [&](const std::string& path, const gvmi::File&) {
+        if (volume_at(path)) inside.pop_back();
+    };
+    gvmi::walk(look.reader, {}, {visit, leave});
 
     for (size_t i = 0; i < hidden.size(); i++) {
         if (hidden[i].files == 0) continue;

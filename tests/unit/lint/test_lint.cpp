@@ -107,6 +107,33 @@ TEST(Lint, ListsWhatAVolumeHides) {
     EXPECT_EQ(list[0].paths[0], "/golem/work/file8 (7.8 KiB)");
 }
 
+TEST(Lint, CountsAFileForTheInnermostVolume) {
+    std::vector<Entry> entries = kGood;
+    for (const char* path : {"golem/work/a", "golem/work/in/b", "golem/work/in/c", "golem/work/z"})
+        entries.push_back({.path = path});
+    json config = kGoodConfig;
+    config["Volumes"]["/golem/work/in"] = json::object();
+    const auto list = findings(entries, config, {"download-time"});
+    ASSERT_THAT(ids(list), ElementsAre("hidden-by-volume", "hidden-by-volume"));
+    EXPECT_THAT(list[0].reason, HasSubstr("2 files (0 B) below the volume \"/golem/work\""));
+    EXPECT_THAT(list[1].reason, HasSubstr("2 files (0 B) below the volume \"/golem/work/in\""));
+}
+
+// If each file were compared with each volume, or each folder of PATH were looked up, this would take minutes.
+TEST(Lint, AnyNumberOfVolumesAndFoldersInPath) {
+    std::vector<Entry> entries = kGood;
+    json config = kGoodConfig;
+    std::string path = "PATH=/nowhere";
+    for (int i = 0; i < 50000; i++) {
+        entries.push_back({.path = "many/" + std::to_string(i)});
+        config["Volumes"]["/v" + std::to_string(i)] = json::object();
+        path += ":many";
+    }
+    config["Env"] = {path};
+    config["Cmd"] = {"missing"};
+    EXPECT_THAT(ids(findings(entries, config, {"download-time"})), ElementsAre("program"));
+}
+
 TEST(Lint, LooksForTheProgram) {
     const auto program = [](const char* key, const json& argv, const std::vector<Entry>& more) {
         return reason(more, {{key, argv}}, "program");
