@@ -50,13 +50,26 @@ struct CommandLine {
     double test_memory_gib = 0.5;
 };
 
+// Refuses what is no number of bytes, such as 0, nan and inf.
+std::string check_gib(const std::string& text) {
+    try {
+        double gib = 0;
+        if (!CLI::detail::lexical_cast(text, gib)) return text + " is not a number";
+        (void)base::gib_to_bytes(gib);
+        return {};
+    } catch (const base::Error& e) {
+        return e.what();
+    }
+}
+
 void add_options(CLI::App& app, CommandLine& line) {
     Options& options = line.options;
     app.add_option("-w,--workdir", options.workdir, "The activity's folder")->default_str("the current one");
     app.add_option("-t,--task-package", options.images, "A .gvmi image; several are stacked, the first on top")->expected(1, -1);
     app.add_option("--cpu-cores", options.cores, "Cores of the VM")->check(CLI::Range(1, 255))->capture_default_str();
-    app.add_option("--mem-gib", line.memory_gib, "Memory of the VM in GiB")->capture_default_str();
+    app.add_option("--mem-gib", line.memory_gib, "Memory of the VM in GiB")->check(check_gib)->capture_default_str();
     app.add_option("--storage-gib", line.storage_gib, "Space in GiB for the VM's writes to its root and storage volumes")
+        ->check(check_gib)
         ->capture_default_str();
     app.add_option("--volume-override", options.volume_override, "JSON: which paths are volumes, and of what kind")
         ->envname("YA_RUNTIME_VOLUME_OVERRIDE");
@@ -101,13 +114,14 @@ void add_test_options(CLI::App& app, CommandLine& line) {
         ->capture_default_str();
     app.add_option("--test-mem-gib", line.test_memory_gib, "Memory of the self-test's VM in GiB")
         ->envname("YA_RUNTIME_VM_TEST_MEM_GIB")
+        ->check(check_gib)
         ->capture_default_str();
 }
 
 void finish_options(CommandLine& line) {
     Options& options = line.options;
-    options.memory_bytes = base::with_context("--mem-gib", [&line] { return base::gib_to_bytes(line.memory_gib); });
-    options.storage_bytes = base::with_context("--storage-gib", [&line] { return base::gib_to_bytes(line.storage_gib); });
+    options.memory_bytes = base::gib_to_bytes(line.memory_gib);
+    options.storage_bytes = base::gib_to_bytes(line.storage_gib);
     if (options.workdir.empty()) options.workdir = std::filesystem::current_path();
     options.workdir = std::filesystem::absolute(options.workdir);
     if (options.cache_dir.empty()) options.cache_dir = runtime::default_cache_dir();
@@ -149,7 +163,7 @@ int print_deployment(const Options& options) {
 template <typename T>
 T run_test(CommandLine line, asio::awaitable<T> (*work)(asio::any_io_executor, Options)) {
     line.options.cores = line.test_cores;
-    line.options.memory_bytes = base::with_context("--test-mem-gib", [&line] { return base::gib_to_bytes(line.test_memory_gib); });
+    line.options.memory_bytes = base::gib_to_bytes(line.test_memory_gib);
     const auto limit = std::chrono::duration<double>(line.test_timeout_s);
     asio::io_context context(1);
     asio::steady_timer timer(context, std::chrono::duration_cast<std::chrono::milliseconds>(limit));

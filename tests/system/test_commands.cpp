@@ -99,7 +99,13 @@ TEST_F(CommandsTest, ErrorsAndUsage) {
     EXPECT_EQ(runtime({"--no-such-option", "deploy"}).code, 2);
     EXPECT_EQ(runtime({"--accel", "xen", "deploy"}).code, 2);
     EXPECT_EQ(runtime({"--cpu-cores", "0", "deploy"}).code, 2);
-    EXPECT_EQ(runtime({"--mem-gib", "-1", "deploy"}).code, 1);
+    for (const char* option : {"--mem-gib", "--storage-gib", "--test-mem-gib"}) {
+        for (const char* value : {"-1", "0", "nan", "-nan", "inf", "-inf", "1e300", "x"}) {
+            const Output refused = runtime({option, value, "deploy"});
+            EXPECT_EQ(refused.code, 2) << option << " " << value;
+            EXPECT_THAT(refused.err, HasSubstr(option)) << value;
+        }
+    }
     const Output help = runtime({"--help"});
     EXPECT_EQ(help.code, 0);
     EXPECT_THAT(help.out, HasSubstr("Example: "));
