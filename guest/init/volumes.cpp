@@ -33,6 +33,12 @@ Volumes::Owner owner_for(const struct stat& st, const container::Identity& user)
     return {user.uid, user.gid, mode | 0700};
 }
 
+// Of a volume where the image has no such directory.
+Volumes::Owner owner_of_new(const std::string& path, const container::Identity& user) {
+    if (path == "/tmp" || path == "/var/tmp") return {0, 0, 01777};
+    return {user.uid, user.gid, 0755};
+}
+
 // The mount for a volume; a shared volume's source is its folder.
 Result<Mount> mount_of(const agent::Volume& volume) {
     switch (volume.source_case()) {
@@ -60,7 +66,7 @@ Volumes::Volumes(int root, const agent::Setup& setup, const container::Identity&
         if (directory.fd && ::fstat(directory.fd.get(), &st) == 0)
             owners_.push_back(owner_for(st, user));
         else
-            owners_.push_back({user.uid, user.gid, 0755});
+            owners_.push_back(owner_of_new(volume.path(), user));
     }
 }
 

@@ -123,10 +123,12 @@ TEST_F(VolumesTest, AVolumeInThePlaceOfAFileIsAnAnswerToHello) {
 TEST_F(VolumesTest, TheUserMayWriteInEachVolume) {
     task_package = image("user-unknown-uid");  // 4242; the image's /data is another's, 0750
     deploy({"--volume-override",
-            R"({"/data":{"host":{}},"/new":{"host":{}},"/disk":{"storage":{"size":"16 MiB"}},"/ram":{"ram":{"size":"1 MiB"}}})"});
+            R"({"/data":{"host":{}},"/new":{"host":{}},"/disk":{"storage":{"size":"16 MiB"}},"/ram":{"ram":{"size":"1 MiB"}},
+                "/var/tmp":{"ram":{"size":"1 MiB"}}})"});
     const auto vm = start();
     EXPECT_EQ(says(*vm, "for v in data new disk ram; do echo x > /$v/x; stat -c '%a %u' /$v; done"),
               "750 4242\n755 4242\n755 4242\n755 4242\n");
+    EXPECT_EQ(says(*vm, "echo x > /var/tmp/x; stat -c '%a %u' /var/tmp"), "1777 0\n") << "the image has none";
     EXPECT_EQ(vm->shutdown(), 0);
 }
 
