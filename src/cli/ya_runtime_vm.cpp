@@ -184,7 +184,7 @@ T run_test(CommandLine line, asio::awaitable<T> (*work)(asio::any_io_executor, O
 int self_test(CommandLine line) {
     (void)run_test(std::move(line), runtime::self_test);
     const std::string gaps = vm::confinement_gaps();
-    base::write_all(STDOUT_FILENO, gaps.empty() ? "confinement: whole\n" : "confinement: without " + gaps + "\n", "standard output");
+    cli::print_message("confinement", gaps.empty() ? "whole" : "without " + gaps);
     return 0;
 }
 
