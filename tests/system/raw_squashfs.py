@@ -15,7 +15,7 @@ class Table:
 
     def __init__(self, compress=True):
         self.compress = compress
-        self.done = b""
+        self.done = bytearray()
         self.open = b""
 
     def position(self):
@@ -23,9 +23,11 @@ class Table:
 
     def add(self, data):
         position = self.position()
-        while data:
+        start = 0
+        while start < len(data):
             room = METADATA - len(self.open)
-            self.open, data = self.open + data[:room], data[room:]
+            self.open += data[start:start + room]
+            start += room
             if len(self.open) == METADATA:
                 self.flush()
         return position
@@ -39,7 +41,7 @@ class Table:
 
     def bytes(self):
         self.flush()
-        return self.done
+        return bytes(self.done)
 
 
 class RawSquashfs:
