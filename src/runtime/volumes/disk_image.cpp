@@ -29,10 +29,12 @@ void format(int fd, const std::string& errors) {
         throw base::Error(std::string(kMkfs) + " is not installed; on Debian: apt-get install e2fsprogs");
     // No journal: the disk does not outlive its VM. No reserved blocks: they would be missing from the space that was paid for. A new
     // sparse file is zero everywhere, so neither mkfs nor, later in the background, the guest's kernel needs to clear inode tables.
-    const base::Finished made =
-        base::run({kMkfs, "-q", "-F", "-b", "4096", "-m", "0", "-O", "^has_journal,^resize_inode", "-E",
-                   "assume_storage_prezeroed=1,nodiscard,root_owner=0:0", "-e", errors.empty() ? "continue" : errors,
-                   "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd)});
+    // As its own descriptor: it may not look into our /proc (PR_SET_DUMPABLE).
+    constexpr int kDisk = 3;
+    const base::Finished made = base::run({kMkfs, "-q", "-F", "-b", "4096", "-m", "0", "-O", "^has_journal,^resize_inode", "-E",
+                                           "assume_storage_prezeroed=1,nodiscard,root_owner=0:0", "-e",
+                                           errors.empty() ? "continue" : errors, "/proc/self/fd/" + std::to_string(kDisk)},
+                                          {{fd, kDisk}});
     if (made.code != 0) throw_mkfs_error(made);
 }
 
