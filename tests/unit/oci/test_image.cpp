@@ -281,6 +281,7 @@ TEST_F(Image, BoundsWhatArchivesAndLayersUnpackTo) {
 
 TEST_F(Image, BoundsTheNamesOfAnArchive) {
     std::vector<test::Entry> entries;
+    entries.reserve(80);
     for (int i = 0; i < 80; i++)
         entries.push_back({.path = std::to_string(i) + std::string(900000, 'n')});
     const std::string path = write("names.tar", test::make_tar(entries));
