@@ -135,14 +135,14 @@ File SquashfsReader::root() {
     return result;
 }
 
-std::vector<Name> SquashfsReader::list(const File& directory) {
-    std::vector<Name> names;
-    if (directory.listing == 0) return names;
+void SquashfsReader::read_names(const File& directory, const std::function<bool(Name name)>& take) {
+    if (directory.listing == 0) return;
     listed_ += directory.listing;
     if (listed_ > kMaxListed) throw base::Error("more than " + base::format_size(kMaxListed) + " of directories to read");
     MetadataCursor cursor(blocks_, superblock_.directory_table, directory.data);
     constexpr uint64_t kHeader = 12;
     constexpr uint64_t kEntry = 8;
+    std::string last;
     for (uint64_t left = directory.listing; left > 0;) {
         if (left < kHeader) damaged("a directory ends early");
         left -= kHeader;
@@ -155,15 +155,32 @@ std::vector<Name> SquashfsReader::list(const File& directory) {
             const uint64_t size = cursor.number(2) + 1;
             if (size > kMaxName || left < kEntry + size) damaged("a directory ends early, or a name is too long");
             left -= kEntry + size;
-            names.push_back({cursor.text(size), block << 16 | offset});
-            const std::string& name = names.back().name;
+            std::string name = cursor.text(size);
             const bool bad = name == "." || name == ".." || name.find('/') != std::string::npos || name.find('\0') != std::string::npos;
             if (bad) damaged("a file named " + base::quote(name));
-            if (names.size() > 1 && names[names.size() - 2].name >= name)
-                damaged("a directory that is not sorted, at " + base::quote(name));
+            if (last >= name) damaged("a directory that is not sorted, at " + base::quote(name));
+            last = name;
+            if (!take({std::move(name), block << 16 | offset})) return;
         }
     }
+}
+
+std::vector<Name> SquashfsReader::list(const File& directory) {
+    std::vector<Name> names;
+    read_names(directory, [&names](Name name) {
+        names.push_back(std::move(name));
+        return true;
+    });
     return names;
+}
+
+std::optional<uint64_t> SquashfsReader::position_of(const File& directory, std::string_view name) {
+    std::optional<uint64_t> position;
+    read_names(directory, [&](const Name& other) {
+        if (other.name == name) position = other.position;
+        return other.name < name;
+    });
+    return position;
 }
 
 std::vector<SquashfsReader::Piece> SquashfsReader::pieces(const File& directory) {

@@ -3,9 +3,11 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gvmi/squashfs_metadata.h"
@@ -51,6 +53,8 @@ public:
     // Sorted by bytes, each name once, none with a slash or zero in it, neither "." nor "..". All listings that are read, each time, may
     // have 1 GiB together.
     std::vector<Name> list(const File& directory);
+    // The position of one name in a directory, for file(); nothing where it is not there. Takes no memory, whatever the directory's size.
+    std::optional<uint64_t> position_of(const File& directory, std::string_view name);
     // Where a directory's listing is: the metadata blocks, and how many bytes of each.
     struct Piece {
         uint64_t block = 0;  // its position in the file
@@ -66,6 +70,8 @@ private:
     friend class FileData;
     MetadataCursor lookup(uint64_t table, uint64_t index, size_t entry_size);
     uint32_t id(uint64_t index);
+    // Gives each name in turn to `take`, until that returns false. Throws like list().
+    void read_names(const File& directory, const std::function<bool(Name name)>& take);
     void read_regular(File& file, MetadataCursor& cursor, bool extended) const;
     void read_directory(File& file, MetadataCursor& cursor, bool extended) const;
     void read_special(File& file, MetadataCursor& cursor, unsigned type);

@@ -101,10 +101,9 @@ std::optional<File> find(SquashfsReader& reader, const std::string& path, bool f
             continue;
         }
         if (!S_ISDIR(way.back().mode) || way.size() > kMaxDepth) return std::nullopt;
-        const std::vector<Name> list = reader.list(way.back());
-        const auto found = std::lower_bound(list.begin(), list.end(), name, [](const Name& a, const std::string& b) { return a.name < b; });
-        if (found == list.end() || found->name != name) return std::nullopt;
-        File file = reader.file(found->position);
+        const std::optional<uint64_t> position = reader.position_of(way.back(), name);
+        if (!position) return std::nullopt;
+        File file = reader.file(*position);
         if (S_ISLNK(file.mode) && (!names.empty() || follow_last)) {
             if (++symlinks > kMaxSymlinks) return std::nullopt;
             const std::deque<std::string> target = base::path_names(file.target);

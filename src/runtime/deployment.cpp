@@ -95,6 +95,7 @@ Deployment deploy(const Options& options) {
     deployment.volumes = plan_volumes(read_config(deployment).volumes, options.volume_override, options.storage_bytes);
 
     check_disks(deployment);
+    check_volume_paths(deployment.volumes, deployment.images.at(0));
 
     std::error_code error;
     std::filesystem::create_directories(options.workdir, error);

@@ -1,6 +1,7 @@
 #include "runtime/volumes/volume_plan.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include <algorithm>
@@ -13,8 +14,11 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/size.h"
+#include "base/untrusted_text.h"
 #include "gvmi/image.h"
+#include "gvmi/squashfs_tree.h"
 #include "runtime/volumes/disk_image.h"
 
 namespace runtime {
@@ -126,6 +130,19 @@ void check_xattrs(const std::filesystem::path& folder, const std::filesystem::pa
     base::throw_errno("cannot set an extended attribute of ", folder);
 }
 
+// The outermost file on the way to a volume that is no folder; empty where there is none. Symbolic links are followed as in the guest. What
+// lies below another volume is not looked at: that one hides the image's files.
+std::string file_on_the_way(gvmi::SquashfsReader& squashfs, const VolumePlan& plan, const std::string& volume) {
+    for (size_t slash = volume.find('/', 1);; slash = volume.find('/', slash + 1)) {
+        const std::string path = volume.substr(0, slash);
+        const auto file = gvmi::find(squashfs, path);
+        if (!file) return {};
+        if (!S_ISDIR(file->mode)) return path;
+        const auto is_here = [&path](const Volume& other) { return other.path == path; };
+        if (slash == std::string::npos || std::any_of(plan.volumes.begin(), plan.volumes.end(), is_here)) return {};
+    }
+}
+
 // Gives the root's disk what the storage volumes leave of the budget, and refuses what does not fit.
 void share_out(VolumePlan& plan, uint64_t budget) {
     uint64_t taken = 0;
@@ -172,6 +189,23 @@ VolumePlan plan_volumes(const std::vector<std::string>& image_volumes, std::stri
 
 bool has_host_volume(const VolumePlan& plan) {
     return std::any_of(plan.volumes.begin(), plan.volumes.end(), [](const Volume& volume) { return volume.kind == Volume::Kind::host; });
+}
+
+void check_volume_paths(const VolumePlan& plan, const std::filesystem::path& image) {
+    const base::UniqueFd file = base::open_file(image, O_RDONLY | O_NONBLOCK);
+    for (const Volume& volume : plan.volumes) {
+        std::string obstacle;
+        try {
+            gvmi::SquashfsReader squashfs(file.get());
+            obstacle = file_on_the_way(squashfs, plan, volume.path);
+        } catch (const base::Error& e) {
+            spdlog::debug("cannot look for {} in {}: {}", base::quote(volume.path), image.string(), e.what());
+            return;
+        }
+        if (obstacle.empty()) continue;
+        const std::string name = obstacle == volume.path ? "it" : base::quote(obstacle);
+        throw base::Error("cannot mount the volume " + base::quote(volume.path) + ": " + name + " is a file of the image, not a folder");
+    }
 }
 
 void make_volumes(const VolumePlan& plan, const std::filesystem::path& workdir) {

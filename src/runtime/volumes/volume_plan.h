@@ -43,6 +43,11 @@ bool has_host_volume(const VolumePlan& plan);
 VolumePlan plan_volumes(const std::vector<std::string>& image_volumes, std::string_view override_json, uint64_t storage_bytes);
 constexpr uint64_t kSmallestRoot = 16 << 20;
 
+// Refuses a volume in the place of a file of the image, or below one: it could not be mounted. `image` is the topmost; what only images
+// below it hold is left to the start, and so is a squashfs that only the guest can read. Throws base::Error that names the volume and the
+// file.
+void check_volume_paths(const VolumePlan& plan, const std::filesystem::path& image);
+
 // Makes the folders and disk images of the plan below `workdir`. Throws base::Error, also where there are host volumes and the file system
 // has no user xattrs, in which the share keeps the owners and modes that the guest sees.
 void make_volumes(const VolumePlan& plan, const std::filesystem::path& workdir);
