@@ -1,5 +1,7 @@
 #include "runtime/network/frame_relay.h"
 
+#include <unistd.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
@@ -9,12 +11,14 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "base/log.h"
 #include "runtime/network/frame_filter.h"
+#include "runtime/network/peer_owner.h"
 
 namespace runtime {
 namespace asio = boost::asio;
@@ -76,15 +80,29 @@ awaitable<void> pump_to_machine(std::shared_ptr<Relay> relay) {
     close(*relay);
 }
 
+// The protocol has no secret that the peer could show, and every user of the host can connect to a port on the loopback.
+bool may_be_supervisor(const tcp::socket& peer) {
+    const std::optional<uid_t> owner = owner_of_peer(peer);
+    return owner == ::geteuid() || owner == 0;
+}
+
 awaitable<void> listen(tcp::acceptor acceptor, std::string card, base::UniqueFd machine) {
-    auto [error, peer] = co_await acceptor.async_accept(kQuietly);
-    boost::system::error_code ignored;
-    acceptor.close(ignored);
-    if (error) {
-        spdlog::error("{}: the other end could not connect: {}", card, error.message());
-        co_return;
+    bool warned = false;
+    for (;;) {
+        auto [error, peer] = co_await acceptor.async_accept(kQuietly);
+        if (error) {
+            spdlog::error("{}: the other end could not connect: {}", card, error.message());
+            co_return;
+        }
+        if (may_be_supervisor(peer)) {
+            boost::system::error_code ignored;
+            acceptor.close(ignored);
+            start_relay(std::move(card), std::move(peer), std::move(machine));
+            co_return;
+        }
+        if (!warned) spdlog::warn("{}: refused a connection that belongs to another user or has ended", card);
+        warned = true;
     }
-    start_relay(std::move(card), std::move(peer), std::move(machine));
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
 #include "runtime/network/frame_relay.h"
 
 #include <gtest/gtest.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -44,6 +46,18 @@ protected:
         peer_.connect(acceptor.local_endpoint());
         set_deadline(peer_.native_handle());
         runtime::start_relay("eth0", acceptor.accept(), std::move(theirs));
+    }
+
+    // Starts a relay that waits for its peer; the machine sends `early` at once. Returns where the relay listens.
+    tcp::endpoint listen(const std::string& early) {
+        auto [ours, theirs] = base::socket_pair();
+        machine_ = std::move(ours);
+        set_deadline(machine());
+        tcp::acceptor acceptor(io_, {asio::ip::address_v4::loopback(), 0});
+        tcp::endpoint address = acceptor.local_endpoint();
+        send(machine(), early);
+        runtime::start_relay("eth0", std::move(acceptor), std::move(theirs));
+        return address;
     }
 
     // A read ends after a minute, so that a test fails instead of hanging.
@@ -106,14 +120,8 @@ TEST_F(FrameRelay, TheEndOfTheMachineIsThePeersEnd) {
 }
 
 TEST_F(FrameRelay, TheFirstToConnectIsThePeerAndMissesNothing) {
-    auto [ours, theirs] = base::socket_pair();
-    machine_ = std::move(ours);
-    set_deadline(machine());
-    tcp::acceptor acceptor(io_, {asio::ip::address_v4::loopback(), 0});
-    const tcp::endpoint address = acceptor.local_endpoint();
     const std::string early = framed(std::string(20, 'e'));
-    send(machine(), early);
-    runtime::start_relay("eth0", std::move(acceptor), std::move(theirs));
+    const tcp::endpoint address = listen(early);
     peer_.connect(address);
     set_deadline(peer());
     EXPECT_EQ(receive(peer(), early.size()), early);
@@ -123,6 +131,22 @@ TEST_F(FrameRelay, TheFirstToConnectIsThePeerAndMissesNothing) {
     boost::system::error_code error;
     second.connect(address, error);
     EXPECT_TRUE(error) << "a second peer could connect";
+}
+
+TEST_F(FrameRelay, AnotherUserIsNotThePeer) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can make a socket of another user";
+    const std::string early = framed(std::string(20, 'e'));
+    const tcp::endpoint address = listen(early);
+    tcp::socket stranger(io_);
+    ::setfsuid(65534);  // of this thread; the kernel gives a new socket to this user
+    stranger.open(tcp::v4());
+    ::setfsuid(0);
+    stranger.connect(address);
+    set_deadline(stranger.native_handle());
+    EXPECT_EQ(receive(stranger.native_handle(), 1), "");
+    peer_.connect(address);
+    set_deadline(peer());
+    EXPECT_EQ(receive(peer(), early.size()), early);
 }
 
 }  // namespace
