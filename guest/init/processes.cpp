@@ -7,6 +7,8 @@
 
 #include <cerrno>
 #include <csignal>
+#include <utility>
+#include <vector>
 
 #include "init/output.h"
 
@@ -95,19 +97,34 @@ void Processes::ready(uint64_t token) {
 }
 
 bool Processes::reap() {
+    std::vector<std::pair<uint64_t, int>> exits;
+    bool children_left = true;
     for (;;) {
         int status = 0;
         const pid_t pid = ::waitpid(-1, &status, WNOHANG | __WALL);
-        if (pid == 0) return true;
         if (pid < 0 && errno == EINTR) continue;
-        if (pid < 0) return false;
+        if (pid < 0) children_left = false;
+        if (pid <= 0) break;
         const auto found = by_pid_.find(pid);
         if (found == by_pid_.end()) continue;
-        const uint64_t id = found->second;
+        exits.emplace_back(found->second, status);
         by_pid_.erase(found);
+    }
+    // Every process is a child of init, or has an ancestor that is one. The host wants to know before it learns of an exit.
+    report_living(children_left);
+    for (const auto& [id, status] : exits) {
         if (processes_.at(id).launch) launched(id);
         if (processes_.contains(id)) ended(id, status);
     }
+    return children_left;
+}
+
+void Processes::report_living(bool any) {
+    if (any == living_) return;
+    living_ = any;
+    agent::Message message;
+    message.mutable_living()->set_any(any);
+    port_.send(message);
 }
 
 void Processes::ended(uint64_t id, int wait_status) {

@@ -27,7 +27,7 @@ public:
 
     // One of their descriptors has become readable.
     void ready(uint64_t token);
-    // Reaps every child that has exited, orphans too. Returns false when no children are left.
+    // Reaps every child that has exited, orphans too, and tells the host whether others live. Returns false when no children are left.
     bool reap();
     // Moves output: at most one piece of each stream, so that requests are read in between. Returns whether more can be moved at once.
     bool pump();
@@ -52,6 +52,7 @@ private:
     };
 
     void watch(int fd, uint64_t token);
+    void report_living(bool any);
     void launched(uint64_t id);
     void ended(uint64_t id, int wait_status);
     void finish(uint64_t id);
@@ -64,6 +65,7 @@ private:
     Port& port_;
     Memory& memory_;
     uint64_t last_token_ = kFirstToken;
+    bool living_ = false;  // as the host was told
     std::map<uint64_t, Process> processes_;
     std::unordered_map<pid_t, uint64_t> by_pid_;        // those not yet reaped
     std::unordered_map<uint64_t, Stream> streams_;      // by token

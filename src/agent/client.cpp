@@ -129,6 +129,9 @@ Client::State::Violation Client::State::take(const Message& message) {
         case Message::kLog:
             if (const auto line = log_filter_.pass(message.log().text(), LogFilter::Clock::now()); line && events_.log) events_.log(*line);
             return std::nullopt;
+        case Message::kLiving:
+            if (events_.living) events_.living(message.living().any());
+            return std::nullopt;
         default:
             return "sent a message of an unknown kind";
     }

@@ -39,6 +39,7 @@ struct Events {
     std::function<void(const Output&)> output;
     std::function<void(const Exited&)> exited;
     std::function<void(const std::string&)> log;
+    std::function<void(bool any)> living = {};              // whether any process besides init lives in the guest: false at first
     std::function<void(const std::string& reason)> closed;  // once; all pending requests fail with ChannelError
 };
 

@@ -45,6 +45,9 @@ public:
             if (events_.exited) events_.exited(exited);
         };
         events.log = [](const std::string& line) { spdlog::info("guest: {}", line); };
+        events.living = [this](bool any) {
+            if (events_.living) events_.living(any);
+        };
         events.closed = [this](const std::string& reason) { channel_closed(reason); };
         qemu_->watch_console([this](std::string_view text) {
             if (events_.console) events_.console(text);

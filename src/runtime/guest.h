@@ -19,6 +19,7 @@ namespace runtime {
 struct GuestEvents {
     std::function<void(const agent::Output&)> output;
     std::function<void(const agent::Exited&)> exited;
+    std::function<void(bool any)> living;                // see agent::Events
     std::function<void(std::string_view text)> console;  // what the guest's console prints, as plain text
     std::function<void(const std::string& reason)>
         died;  // once, unless `end` was called first; everything that the VM had sent has been delivered

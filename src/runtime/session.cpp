@@ -40,9 +40,13 @@ GuestEvents Session::guest_events() {
     events.exited = [this](const agent::Exited& exited) {
         if (processes_) processes_->on_exited(exited);
     };
+    events.living = [this](bool any) {
+        if (share_) share_->set_living(any);
+    };
     events.console = events_.console;
     events.died = [this](const std::string& reason) {
         running_ = false;
+        if (share_) share_->set_living(false);
         if (processes_) processes_->on_death(reason);
         if (events_.died) events_.died(reason);
     };
@@ -65,6 +69,13 @@ ProcessEvents Session::process_events() {
 awaitable<void> Session::finish(ProcessEnd process) {
     co_await release_share();
     events_.ended(std::move(process));
+    if (--finishing_ == 0) finished_.notify();
+}
+
+// No process has to end with the VM where all that lived were children in the background.
+awaitable<void> Session::rest_share() {
+    share_->set_living(false);
+    co_await share_->sync();
     if (--finishing_ == 0) finished_.notify();
 }
 
@@ -102,6 +113,10 @@ awaitable<void> Session::stop(std::chrono::milliseconds grace, std::chrono::mill
         co_await end();
     }
     if (processes_) processes_->on_death({});
+    if (share_) {
+        finishing_++;
+        asio::co_spawn(executor_, rest_share(), asio::detached);
+    }
     const auto deadline = std::chrono::steady_clock::now() + kFinishLimit;
     while (finishing_ > 0 && std::chrono::steady_clock::now() < deadline)
         co_await finished_.wait(deadline - std::chrono::steady_clock::now());

@@ -63,6 +63,7 @@ private:
     ProcessEvents process_events();
     boost::asio::awaitable<void> finish(ProcessEnd process);
     boost::asio::awaitable<void> release_share();
+    boost::asio::awaitable<void> rest_share();
 
     boost::asio::any_io_executor executor_;
     SessionEvents events_;
@@ -72,7 +73,7 @@ private:
     std::unique_ptr<Processes> processes_;  // once the VM is up
     std::unique_ptr<ShareSync> share_;      // none without host volumes
     bool running_ = false;                  // the VM is up and has not died
-    int finishing_ = 0;                     // ended processes whose end has not been reported
+    int finishing_ = 0;                     // ended processes whose end has not been reported, and the last sync
     base::Event finished_;                  // finishing_ is 0
 };
 

@@ -167,6 +167,29 @@ TEST_P(Transfers, AProcessThatRunsOnSeesAndShowsToo) {
     vm->finish(service);
 }
 
+// QEMU is an ordinary user on most hosts, and cannot open what its own mode forbids.
+TEST_P(Transfers, AChildInTheBackgroundFindsItsFilesOpen) {
+    const auto mode_of = [this](const char* name) {
+        struct stat st {};
+        return ::stat((folder / name).c_str(), &st) == 0 ? st.st_mode & 0777 : 0;
+    };
+    says(R"sh(
+        cd /work
+        echo early > log; chmod 444 log
+        echo tool > tool; chmod 555 tool
+        (while ! test -e go; do sleep 0.1; done; chmod 644 log && echo late >> log; : > done
+         while ! test -e end; do sleep 0.1; done) > /dev/null 2>&1 &
+    )sh");
+    EXPECT_EQ(mode_of("tool"), 0755U);
+    host_puts("go");
+    vm->until([this] { return fs::exists(folder / "done"); });
+    EXPECT_EQ(text_of(folder / "log"), "early\nlate\n");
+    EXPECT_EQ(mode_of("tool"), 0755U);
+    host_puts("end");
+    // Nothing lives any more: the host has the guest's own modes.
+    vm->until([&] { return mode_of("tool") == 0555; });
+}
+
 INSTANTIATE_TEST_SUITE_P(Users, Transfers, testing::Values("plain", "configured", "user-unknown-uid"), [](const auto& info) {
     return std::string(info.param).substr(0, info.param == std::string("user-unknown-uid") ? 4 : 10);
 });

@@ -1,5 +1,6 @@
 #include "runtime/volumes/share_sync.h"
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -8,6 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <utility>
 
 #include "base/error.h"
 #include "base/event.h"
@@ -27,7 +29,7 @@ constexpr auto kPause = std::chrono::milliseconds(50);
 class ShareSync::State : public std::enable_shared_from_this<State> {
 public:
     State(const asio::any_io_executor& executor, const std::filesystem::path& share, const std::filesystem::path& staging, GuestOwner owner)
-        : executor_(executor), tree_(share, staging, owner), changes_(executor), pause_(executor) {
+        : executor_(executor), tree_(share, staging, owner), changes_(executor), pause_(executor), living_pause_(executor) {
         if (tree_.events()) changes_.assign(base::copy_of(tree_.events()).release());
     }
 
@@ -39,6 +41,7 @@ public:
         boost::system::error_code ignored;
         changes_.cancel(ignored);
         pause_.cancel(ignored);
+        living_pause_.cancel(ignored);
         thread_.join();
     }
 
@@ -58,10 +61,24 @@ public:
             co_await finished->wait();
     }
 
+    // The guest may say this as often as it likes.
+    void set_living(const std::shared_ptr<State>& self, bool any) {
+        living_ = any;
+        if (!std::exchange(syncing_soon_, true)) asio::co_spawn(executor_, sync_soon(self), asio::detached);
+    }
+
 private:
+    static awaitable<void> sync_soon(std::shared_ptr<State> self) {
+        boost::system::error_code ignored;
+        self->living_pause_.expires_after(kPause);
+        co_await self->living_pause_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+        self->syncing_soon_ = false;
+        if (!self->stopped_) co_await sync(self, 0);
+    }
+
     void sync_now() {
         try {
-            tree_.sync(running_ > 0);
+            tree_.sync(running_ > 0 || living_);
         } catch (const std::exception& e) {
             spdlog::error("cannot sync the volumes: {}", e.what());
         }
@@ -86,6 +103,9 @@ private:
     int running_ = 0;                         // the thread's
     asio::posix::stream_descriptor changes_;  // tree_'s events
     asio::steady_timer pause_;
+    asio::steady_timer living_pause_;
+    std::atomic<bool> living_ = false;
+    bool syncing_soon_ = false;
     bool stopped_ = false;
     asio::thread_pool thread_{1};
 };
@@ -106,6 +126,14 @@ awaitable<void> ShareSync::process_starts() {
 
 awaitable<void> ShareSync::process_ended() {
     return State::sync(state_, -1);
+}
+
+void ShareSync::set_living(bool any) {
+    state_->set_living(state_, any);
+}
+
+awaitable<void> ShareSync::sync() {
+    return State::sync(state_, 0);
 }
 
 }  // namespace runtime

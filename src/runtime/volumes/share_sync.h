@@ -11,7 +11,8 @@ namespace runtime {
 
 // Keeps the guest's and the host's view of the host volumes in agreement (docs/spec/exe-unit.md, "TRANSFER and the volume";
 // share_watcher.h), on its own thread, so that a long sync delays nothing else. It syncs before and after each process, and in between a
-// moment after a change, for the entrypoint and for children that outlive their process.
+// moment after a change, for the entrypoint and for children that outlive their process. Modes that would keep QEMU from opening a file
+// reach the host once nothing lives in the guest.
 class ShareSync {
 public:
     // `share` is the folder of all host volumes, `staging` one on the same file system that the guest does not see. Throws base::Error.
@@ -25,6 +26,11 @@ public:
     boost::asio::awaitable<void> process_starts();
     // Await it when the process has ended, or was not started after all: what it wrote is visible to the host.
     boost::asio::awaitable<void> process_ended();
+    // Whether any process lives in the guest, a child that outlives its process for one. Counts beside the processes above; false at first.
+    // A sync follows in a moment.
+    void set_living(bool any);
+    // Await it when all that changed before must be visible to both sides.
+    boost::asio::awaitable<void> sync();
 
 private:
     class State;

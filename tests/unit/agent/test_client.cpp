@@ -29,6 +29,7 @@ protected:
         events.output = [this](const agent::Output& output) { said_.push_back("output " + output.data()); };
         events.exited = [this](const agent::Exited& exited) { said_.push_back("exited " + std::to_string(exited.code())); };
         events.log = [this](const std::string& line) { said_.push_back("log " + line); };
+        events.living = [this](bool any) { said_.push_back(any ? "some live" : "none live"); };
         events.closed = [this](const std::string& reason) {
             EXPECT_FALSE(closed_);
             closed_ = reason;
@@ -253,6 +254,17 @@ TEST_F(Client, LogLinesAreMadePrintable) {
     until([&] { return said_.size() == 1; });
     EXPECT_EQ(said_[0].substr(0, 16), "log line?]0;titl");
     EXPECT_EQ(said_[0].size(), 4U + 1024U);
+}
+
+TEST_F(Client, TellsWhetherAnythingLives) {
+    say_ready();
+    agent::Message message;
+    message.mutable_living()->set_any(true);
+    say(message);
+    message.mutable_living()->set_any(false);
+    say(message);
+    until([&] { return said_.size() == 2; });
+    EXPECT_THAT(said_, testing::ElementsAre("some live", "none live"));
 }
 
 TEST_F(Client, AClosedChannelFailsWhoeverWaits) {

@@ -67,6 +67,31 @@ TEST_F(ShareSync, ModesStayWideWhileAnyProcessRuns) {
     EXPECT_EQ(mode(volume / "tool"), S_IFREG | 0550U);
 }
 
+TEST_F(ShareSync, ModesStayWideWhileAnythingLives) {
+    start();
+    wait(sync_->process_starts());
+    guest_makes(volume / "tool", S_IFREG | 0550, "tool");
+    sync_->set_living(true);
+    wait(sync_->process_ended());
+    EXPECT_EQ(mode(volume / "tool"), S_IFREG | 0750U);
+    sync_->set_living(false);
+    until([&] { return mode(volume / "tool") == (S_IFREG | 0550U); });
+}
+
+// The guest may say so as often as it likes.
+TEST_F(ShareSync, AFloodOfChangesEndsWithTheLastOne) {
+    start();
+    wait(sync_->process_starts());
+    guest_makes(volume / "tool", S_IFREG | 0550, "tool");
+    for (int i = 0; i < 100'001; i++)
+        sync_->set_living(i % 2 == 0);
+    wait(sync_->process_ended());
+    EXPECT_EQ(mode(volume / "tool"), S_IFREG | 0750U);
+    sync_->set_living(false);
+    wait(sync_->sync());
+    EXPECT_EQ(mode(volume / "tool"), S_IFREG | 0550U);
+}
+
 // An entrypoint, or a child that outlives its process, ends no process that the supervisor hears of.
 TEST_F(ShareSync, TakesChangesOverBetweenProcesses) {
     start();
