@@ -40,6 +40,7 @@ struct CommandLine {
     Options options;
     double memory_gib = 0.25;
     double storage_gib = 0.25;
+    std::optional<double> storage_limit_gib;
     std::vector<std::string> arguments;  // after the sub-command
     std::string accelerator = "auto";
     std::string confinement = "best";
@@ -62,6 +63,12 @@ std::string check_gib(const std::string& text) {
     }
 }
 
+// Like check_gib, with 0 for no limit.
+std::string check_limit_gib(const std::string& text) {
+    double gib = -1;
+    return CLI::detail::lexical_cast(text, gib) && gib == 0 ? std::string() : check_gib(text);
+}
+
 void add_options(CLI::App& app, CommandLine& line) {
     Options& options = line.options;
     app.add_option("-w,--workdir", options.workdir, "The activity's folder")->default_str("the current one");
@@ -71,6 +78,11 @@ void add_options(CLI::App& app, CommandLine& line) {
     app.add_option("--storage-gib", line.storage_gib, "Space in GiB for the VM's writes to its root and storage volumes")
         ->check(check_gib)
         ->capture_default_str();
+    app.add_option("--storage-limit-gib", line.storage_limit_gib,
+                   "End the VM once its root and all its volumes hold more GiB of the host's disk; 0: never")
+        ->envname("YA_RUNTIME_VM_STORAGE_LIMIT_GIB")
+        ->check(check_limit_gib)
+        ->default_str("a twentieth above --storage-gib");
     app.add_option("--volume-override", options.volume_override, "JSON: which paths are volumes, and of what kind")
         ->envname("YA_RUNTIME_VOLUME_OVERRIDE");
     app.add_option("--hostname", options.hostname, "The VM's host name")->envname("YA_RUNTIME_HOSTNAME")->capture_default_str();
@@ -122,6 +134,8 @@ void finish_options(CommandLine& line) {
     Options& options = line.options;
     options.memory_bytes = base::gib_to_bytes(line.memory_gib);
     options.storage_bytes = base::gib_to_bytes(line.storage_gib);
+    if (line.storage_limit_gib)
+        options.storage_limit_bytes = *line.storage_limit_gib == 0 ? 0 : base::gib_to_bytes(*line.storage_limit_gib);
     if (options.workdir.empty()) options.workdir = std::filesystem::current_path();
     options.workdir = std::filesystem::absolute(options.workdir);
     if (options.cache_dir.empty()) options.cache_dir = runtime::default_cache_dir();

@@ -105,6 +105,12 @@ public:
     void grant(uint64_t process, agent::Stream stream, uint32_t bytes) { agent_->grant(process, stream, bytes); }
 
     bool restored() const { return qemu_->restored(); }
+    pid_t pid() const { return qemu_->pid(); }
+
+    void kill_for(const std::string& reason) {
+        if (killed_for_.empty()) killed_for_ = reason;
+        qemu_->kill();
+    }
 
     awaitable<vm::SavedVm> save() {
         ending_ = true;
@@ -120,11 +126,6 @@ public:
     }
 
 private:
-    void kill_for(const std::string& reason) {
-        if (killed_for_.empty()) killed_for_ = reason;
-        qemu_->kill();
-    }
-
     void channel_closed(const std::string& reason) {
         channel_closed_ = true;
         channel_end_.notify();
@@ -203,6 +204,14 @@ void Guest::grant(uint64_t process, agent::Stream stream, uint32_t bytes) {
 
 bool Guest::restored() const {
     return state_->restored();
+}
+
+pid_t Guest::pid() const {
+    return state_->pid();
+}
+
+void Guest::kill(const std::string& reason) {
+    state_->kill_for(reason);
 }
 
 awaitable<vm::SavedVm> Guest::save() {

@@ -68,6 +68,12 @@ public:
     // Ends the VM and returns its state. Throws base::Error.
     boost::asio::awaitable<vm::SavedVm> save();
 
+    // QEMU's.
+    pid_t pid() const;
+
+    // Kills the VM, which then has died of `reason`.
+    void kill(const std::string& reason);
+
     // Kills the VM and waits for its end.
     boost::asio::awaitable<void> end();
 

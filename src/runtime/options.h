@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,9 +17,10 @@ struct Options {
     std::filesystem::path workdir;              // W; by default the current directory
     std::vector<std::filesystem::path> images;  // --task-package, the topmost layer first
     unsigned cores = 1;
-    uint64_t memory_bytes = 256 << 20;   // whole MiB
-    uint64_t storage_bytes = 256 << 20;  // of the root's writable layer
-    std::string volume_override;         // JSON; empty: none
+    uint64_t memory_bytes = 256 << 20;            // whole MiB
+    uint64_t storage_bytes = 256 << 20;           // of the root's writable layer
+    std::optional<uint64_t> storage_limit_bytes;  // that root and all volumes may hold on the host; 0: any; none: what was agreed on
+    std::string volume_override;                  // JSON; empty: none
     std::string hostname = "golem";
     std::string vpn_endpoint;              // URL; empty: no card
     std::string inet_endpoint;             // URL; empty: no card

@@ -192,7 +192,7 @@ awaitable<void> start_sandbox(asio::any_io_executor executor, const SandboxPlan&
     vm::Machine machine = bare_machine(plan.options, plan.accelerator);
     add_disks(machine, plan.deployment, plan.options.workdir);
     for (const vm::Disk& disk : machine.disks) {
-        if (plan.options.counters_s > 0 && !disk.read_only) sandbox.disks.push_back(base::copy_of(disk.file));
+        if (!disk.read_only) sandbox.disks.push_back(base::copy_of(disk.file));
     }
     add_pci_devices(machine, plan.options);
     for (const Link& link : plan.links)

@@ -29,7 +29,7 @@ struct Sandbox {
     gvmi::Config config;                // of the topmost image
     bool restored = false;              // from a template
     std::vector<agent::Step> steps;     // of the guest's setup
-    std::vector<base::UniqueFd> disks;  // with counters: those that the VM writes to
+    std::vector<base::UniqueFd> disks;  // those that the VM writes to
     GuestOwner user;                    // the image's User
 };
 

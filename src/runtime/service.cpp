@@ -197,8 +197,8 @@ awaitable<void> Service::start_entrypoint() {
 }
 
 void Service::start_counters() {
-    counters_ = std::make_unique<Counters>(executor_, std::move(session_.sandbox().disks), plan_.options.workdir / kVolumesFolder,
-                                           [this](const api::Response& response) { server_->send(response); });
+    counters_ = std::make_unique<Counters>(
+        executor_, [this] { return session_.storage_used(); }, [this](const api::Response& response) { server_->send(response); });
     counters_->state("up");
     asio::co_spawn(executor_, counters_->run(session_.guest(), std::chrono::seconds(plan_.options.counters_s)), asio::detached);
 }

@@ -1,5 +1,8 @@
 #include "runtime/session.h"
 
+#include <fcntl.h>
+
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <utility>
@@ -16,6 +19,17 @@ namespace {
 // After the VM's end, for the last look at the host volumes.
 constexpr auto kFinishLimit = 500ms;
 
+// A twentieth above what was agreed on, or what deploy has given the disks: their sizes may be as much over it, too.
+uint64_t storage_limit(const SandboxPlan& plan) {
+    if (plan.options.storage_limit_bytes) return *plan.options.storage_limit_bytes;
+    const VolumePlan& volumes = plan.deployment.volumes;
+    uint64_t disks = volumes.root.kind == Volume::Kind::storage ? volumes.root.bytes : 0;
+    for (const Volume& volume : volumes.volumes)
+        disks += volume.kind == Volume::Kind::storage ? volume.bytes : 0;
+    const uint64_t agreed = std::max(plan.options.storage_bytes, disks);
+    return agreed + agreed / 20;
+}
+
 }  // namespace
 
 Session::Session(const asio::any_io_executor& executor, SessionEvents events)
@@ -30,6 +44,15 @@ awaitable<void> Session::start(const SandboxPlan& plan) {
     if (has_host_volume(plan.deployment.volumes))
         share_ = std::make_unique<ShareSync>(executor_, workdir / kVolumesFolder, workdir, sandbox_.user);
     running_ = true;
+    watch_storage(plan);
+}
+
+void Session::watch_storage(const SandboxPlan& plan) {
+    WatchedStorage storage{.disks = std::move(sandbox_.disks), .volumes = {}, .qemu = sandbox_.guest->pid(), .limit = storage_limit(plan)};
+    if (share_) storage.volumes = base::open_file(plan.options.workdir / kVolumesFolder, O_RDONLY | O_DIRECTORY);
+    storage_ = std::make_unique<StorageWatch>(executor_, std::move(storage), [this](const std::string& reason) {
+        if (running_) sandbox_.guest->kill(reason);
+    });
 }
 
 GuestEvents Session::guest_events() {
@@ -47,6 +70,7 @@ GuestEvents Session::guest_events() {
     events.died = [this](const std::string& reason) {
         running_ = false;
         if (share_) share_->set_living(false);
+        storage_.reset();  // the root's disk goes with the VM
         if (processes_) processes_->on_death(reason);
         if (events_.died) events_.died(reason);
     };
@@ -72,10 +96,9 @@ awaitable<void> Session::finish(ProcessEnd process) {
     if (--finishing_ == 0) finished_.notify();
 }
 
-// No process has to end with the VM where all that lived were children in the background.
-awaitable<void> Session::rest_share() {
-    share_->set_living(false);
-    co_await share_->sync();
+// Takes over what children in the background wrote last: no process has to end with the VM.
+awaitable<void> Session::hand_over_share() {
+    co_await share_->vm_ended();
     if (--finishing_ == 0) finished_.notify();
 }
 
@@ -112,10 +135,11 @@ awaitable<void> Session::stop(std::chrono::milliseconds grace, std::chrono::mill
     } else {
         co_await end();
     }
+    storage_.reset();
     if (processes_) processes_->on_death({});
     if (share_) {
         finishing_++;
-        asio::co_spawn(executor_, rest_share(), asio::detached);
+        asio::co_spawn(executor_, hand_over_share(), asio::detached);
     }
     const auto deadline = std::chrono::steady_clock::now() + kFinishLimit;
     while (finishing_ > 0 && std::chrono::steady_clock::now() < deadline)
@@ -124,6 +148,7 @@ awaitable<void> Session::stop(std::chrono::milliseconds grace, std::chrono::mill
 
 awaitable<void> Session::end() {
     running_ = false;
+    storage_.reset();
     if (sandbox_.guest) co_await sandbox_.guest->end();
 }
 

@@ -14,6 +14,7 @@
 #include "runtime/processes.h"
 #include "runtime/sandbox.h"
 #include "runtime/volumes/share_sync.h"
+#include "runtime/volumes/storage_watch.h"
 
 namespace runtime {
 
@@ -54,6 +55,9 @@ public:
     // Kills the VM, if there is one, and waits for its end. May be called while `start` waits, which then fails.
     boost::asio::awaitable<void> end();
 
+    // Bytes that the VM holds of the host's disk (StorageWatch::used); 0 where it does not run.
+    uint64_t storage_used() const { return storage_ ? storage_->used() : 0; }
+
     // Of a VM that was started.
     GuestChannel& guest() { return *sandbox_.guest; }
     Sandbox& sandbox() { return sandbox_; }
@@ -63,18 +67,20 @@ private:
     ProcessEvents process_events();
     boost::asio::awaitable<void> finish(ProcessEnd process);
     boost::asio::awaitable<void> release_share();
-    boost::asio::awaitable<void> rest_share();
+    boost::asio::awaitable<void> hand_over_share();
+    void watch_storage(const SandboxPlan& plan);
 
     boost::asio::any_io_executor executor_;
     SessionEvents events_;
     Options options_;  // set by `start`, like accelerator_: a template's basis
     vm::Accelerator accelerator_ = vm::Accelerator::kvm;
     Sandbox sandbox_;
-    std::unique_ptr<Processes> processes_;  // once the VM is up
-    std::unique_ptr<ShareSync> share_;      // none without host volumes
-    bool running_ = false;                  // the VM is up and has not died
-    int finishing_ = 0;                     // ended processes whose end has not been reported, and the last sync
-    base::Event finished_;                  // finishing_ is 0
+    std::unique_ptr<Processes> processes_;   // once the VM is up
+    std::unique_ptr<ShareSync> share_;       // none without host volumes
+    std::unique_ptr<StorageWatch> storage_;  // while the VM runs
+    bool running_ = false;                   // the VM is up and has not died
+    int finishing_ = 0;                      // ended processes whose end has not been reported, and the last look at the volumes
+    base::Event finished_;                   // finishing_ is 0
 };
 
 }  // namespace runtime

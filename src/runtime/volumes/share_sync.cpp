@@ -1,5 +1,7 @@
 #include "runtime/volumes/share_sync.h"
 
+#include <fcntl.h>
+
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -9,12 +11,14 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <functional>
 #include <utility>
 
 #include "base/error.h"
 #include "base/event.h"
 #include "base/log.h"
 #include "runtime/volumes/share_watcher.h"
+#include "runtime/volumes/storage_use.h"
 
 namespace runtime {
 namespace asio = boost::asio;
@@ -29,7 +33,12 @@ constexpr auto kPause = std::chrono::milliseconds(50);
 class ShareSync::State : public std::enable_shared_from_this<State> {
 public:
     State(const asio::any_io_executor& executor, const std::filesystem::path& share, const std::filesystem::path& staging, GuestOwner owner)
-        : executor_(executor), tree_(share, staging, owner), changes_(executor), pause_(executor), living_pause_(executor) {
+        : executor_(executor),
+          tree_(share, staging, owner),
+          changes_(executor),
+          pause_(executor),
+          living_pause_(executor),
+          share_(base::open_file(share, O_RDONLY | O_DIRECTORY)) {
         if (tree_.events()) changes_.assign(base::copy_of(tree_.events()).release());
     }
 
@@ -47,18 +56,16 @@ public:
 
     // Syncs on the thread, after everything requested before. From then on `more_running` more (or fewer) processes run.
     static awaitable<void> sync(std::shared_ptr<State> self, int more_running) {
-        const auto done = std::make_shared<bool>(false);
-        const auto finished = std::make_shared<base::Event>(self->executor_);
-        asio::post(self->thread_, [self, more_running, done, finished] {
+        return on_thread(self, [self, more_running] {
             self->running_ += more_running;
             self->sync_now();
-            asio::post(self->executor_, [done, finished] {
-                *done = true;
-                finished->notify();
-            });
         });
-        while (!*done)
-            co_await finished->wait();
+    }
+
+    static awaitable<void> vm_ended(std::shared_ptr<State> self) {
+        self->living_ = false;
+        co_await sync(self, 0);
+        co_await on_thread(self, [self] { make_removable(self->share_.get(), self->stopped_); });
     }
 
     // The guest may say this as often as it likes.
@@ -68,6 +75,20 @@ public:
     }
 
 private:
+    static awaitable<void> on_thread(std::shared_ptr<State> self, std::function<void()> work) {
+        const auto done = std::make_shared<bool>(false);
+        const auto finished = std::make_shared<base::Event>(self->executor_);
+        asio::post(self->thread_, [self, work = std::move(work), done, finished] {
+            work();
+            asio::post(self->executor_, [done, finished] {
+                *done = true;
+                finished->notify();
+            });
+        });
+        while (!*done)
+            co_await finished->wait();
+    }
+
     static awaitable<void> sync_soon(std::shared_ptr<State> self) {
         boost::system::error_code ignored;
         self->living_pause_.expires_after(kPause);
@@ -106,7 +127,8 @@ private:
     asio::steady_timer living_pause_;
     std::atomic<bool> living_ = false;
     bool syncing_soon_ = false;
-    bool stopped_ = false;
+    base::UniqueFd share_;
+    std::atomic<bool> stopped_ = false;
     asio::thread_pool thread_{1};
 };
 
@@ -132,8 +154,8 @@ void ShareSync::set_living(bool any) {
     state_->set_living(state_, any);
 }
 
-awaitable<void> ShareSync::sync() {
-    return State::sync(state_, 0);
+awaitable<void> ShareSync::vm_ended() {
+    return State::vm_ended(state_);
 }
 
 }  // namespace runtime

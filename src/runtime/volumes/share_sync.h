@@ -29,8 +29,8 @@ public:
     // Whether any process lives in the guest, a child that outlives its process for one. Counts beside the processes above; false at first.
     // A sync follows in a moment.
     void set_living(bool any);
-    // Await it when all that changed before must be visible to both sides.
-    boost::asio::awaitable<void> sync();
+    // Await it when the VM has ended: all that it wrote is visible to the host, and the host's user can remove it (make_removable).
+    boost::asio::awaitable<void> vm_ended();
 
 private:
     class State;

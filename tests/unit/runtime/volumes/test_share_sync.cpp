@@ -87,9 +87,22 @@ TEST_F(ShareSync, AFloodOfChangesEndsWithTheLastOne) {
         sync_->set_living(i % 2 == 0);
     wait(sync_->process_ended());
     EXPECT_EQ(mode(volume / "tool"), S_IFREG | 0750U);
-    sync_->set_living(false);
-    wait(sync_->sync());
+    wait(sync_->vm_ended());
     EXPECT_EQ(mode(volume / "tool"), S_IFREG | 0550U);
+}
+
+TEST_F(ShareSync, TheVolumesAreTheirOwnersWhenTheVmHasEnded) {
+    start();
+    wait(sync_->process_starts());
+    guest_makes(volume / "closed", S_IFDIR | 0700);
+    guest_makes(volume / "closed/file", S_IFREG | 0444, "file");
+    guest_changes(volume / "closed", S_IFDIR | 0555);
+    wait(sync_->process_ended());
+    EXPECT_EQ(mode(volume / "closed"), S_IFDIR | 0555U);
+    wait(sync_->vm_ended());
+    EXPECT_EQ(mode(volume / "closed"), S_IFDIR | 0755U);
+    EXPECT_EQ(mode(volume / "closed/file"), S_IFREG | 0444U);
+    EXPECT_NO_THROW(share_test::fs::remove_all(volume));
 }
 
 // An entrypoint, or a child that outlives its process, ends no process that the supervisor hears of.

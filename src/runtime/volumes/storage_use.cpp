@@ -1,0 +1,123 @@
+#include "runtime/volumes/storage_use.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include "base/folders.h"
+
+namespace runtime {
+namespace {
+
+constexpr uint64_t kBlock = 512;  // of st_blocks: stat(2)
+
+base::UniqueFd open_folder(int parent, const char* name, int flags) {
+    return base::UniqueFd(::openat(parent, name, flags | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
+// The next entry that is neither "." nor ".."; nullptr at the end, and once `stopped` is set.
+const dirent* next_entry(DIR* folder, const std::atomic<bool>& stopped) {
+    while (!stopped) {
+        const dirent* entry = ::readdir(folder);
+        if (entry == nullptr || (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0)) return entry;
+    }
+    return nullptr;
+}
+
+// Recursive, and holds a descriptor for each level: kMaxNesting bounds both.
+void add_below(base::UniqueFd fd, size_t level, StorageUse& use, const std::atomic<bool>& stopped) {
+    const base::Folder folder = base::read_folder(std::move(fd));
+    if (!folder) return;
+    while (const dirent* entry = next_entry(folder.get(), stopped)) {
+        struct stat status {};
+        if (::fstatat(::dirfd(folder.get()), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0) continue;
+        // The names of one file share its cost; a table of those seen could be made long.
+        const auto names = S_ISDIR(status.st_mode) ? uint64_t{1} : std::max<uint64_t>(status.st_nlink, 1);
+        use.bytes += allocated(status) / names;
+        use.inodes += kInodeBytes / names;
+        if (!S_ISDIR(status.st_mode)) continue;
+        if (level == kMaxNesting) {
+            use.too_deep = true;
+        } else if (base::UniqueFd below = open_folder(::dirfd(folder.get()), entry->d_name, O_RDONLY)) {
+            add_below(std::move(below), level + 1, use, stopped);
+        }
+    }
+}
+
+// Moves a folder up into `top` under a name that is free there.
+bool move_up(int parent, const char* name, int top, unsigned& counter) {
+    for (;;) {
+        const std::string free_name = "nested-" + std::to_string(counter++);
+        if (::renameat2(parent, name, top, free_name.c_str(), RENAME_NOREPLACE) == 0) return true;
+        if (errno != EEXIST) return false;
+    }
+}
+
+// Returns whether anything was moved up.
+bool open_up(int top, base::UniqueFd fd, size_t level, unsigned& counter, const std::atomic<bool>& stopped) {
+    const base::Folder folder = base::read_folder(std::move(fd));
+    bool moved = false;
+    while (const dirent* entry = folder ? next_entry(folder.get(), stopped) : nullptr) {
+        if (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN) continue;
+        const int parent = ::dirfd(folder.get());
+        const base::UniqueFd below = open_folder(parent, entry->d_name, O_PATH);
+        struct stat status {};
+        if (!below || ::fstat(below.get(), &status) < 0) continue;
+        // By its descriptor: O_PATH needs no permission, and nothing can take the name's place.
+        if ((status.st_mode & S_IRWXU) != S_IRWXU)
+            (void)::chmod(("/proc/self/fd/" + std::to_string(below.get())).c_str(), (status.st_mode & 0777) | S_IRWXU);
+        if (level == kMaxNesting) {
+            moved |= move_up(parent, entry->d_name, top, counter);
+        } else if (base::UniqueFd readable = open_folder(below.get(), ".", O_RDONLY)) {
+            moved |= open_up(top, std::move(readable), level + 1, counter, stopped);
+        }
+    }
+    return moved;
+}
+
+}  // namespace
+
+uint64_t allocated(const struct stat& status) {
+    return static_cast<uint64_t>(status.st_blocks) * kBlock;
+}
+
+StorageUse storage_below(int folder, const std::atomic<bool>& stopped) {
+    StorageUse use;
+    add_below(open_folder(folder, ".", O_RDONLY), 0, use, stopped);
+    return use;
+}
+
+uint64_t unnamed_bytes(pid_t process, int folder, std::span<const base::UniqueFd> known) {
+    struct stat top {};
+    const std::string path = "/proc/" + std::to_string(process) + "/fd";
+    const base::Folder descriptors = base::read_folder(open_folder(AT_FDCWD, path.c_str(), O_RDONLY));
+    if (!descriptors || ::fstat(folder, &top) < 0) return 0;
+    const auto is_known = [known](const struct stat& file) {
+        return std::any_of(known.begin(), known.end(), [&file](const base::UniqueFd& fd) {
+            struct stat other {};
+            return ::fstat(fd.get(), &other) == 0 && other.st_dev == file.st_dev && other.st_ino == file.st_ino;
+        });
+    };
+    uint64_t bytes = 0;
+    while (const dirent* entry = ::readdir(descriptors.get())) {
+        struct stat file {};
+        if (::fstatat(::dirfd(descriptors.get()), entry->d_name, &file, 0) < 0) continue;
+        if (S_ISREG(file.st_mode) && file.st_nlink == 0 && file.st_dev == top.st_dev && !is_known(file)) bytes += allocated(file);
+    }
+    return bytes;
+}
+
+void make_removable(int folder, const std::atomic<bool>& stopped) {
+    unsigned counter = 0;
+    // What was moved up may itself be too deep.
+    while (open_up(folder, open_folder(folder, ".", O_RDONLY), 0, counter, stopped)) {
+    }
+}
+
+}  // namespace runtime

@@ -1,0 +1,145 @@
+#include "runtime/volumes/storage_use.h"
+
+#include <fcntl.h>
+
+#include <string>
+#include <vector>
+
+#include "share_fixture.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using share_test::Share;
+
+const std::atomic<bool> kNotStopped = false;
+
+class StorageUse : public Share {
+protected:
+    static base::UniqueFd opened(const fs::path& folder) { return base::open_file(folder, O_RDONLY | O_DIRECTORY); }
+    runtime::StorageUse use() const { return runtime::storage_below(opened(volume).get(), kNotStopped); }
+
+    // A file of that many bytes, which have their blocks.
+    static void fill(const fs::path& path, size_t size) {
+        std::ofstream(path) << std::string(size, 'x');
+        const base::UniqueFd file = base::open_file(path, O_RDWR);
+        ASSERT_EQ(::fsync(file.get()), 0);
+    }
+
+    // `levels` folders, one in the other, whatever the length of their path; returns the innermost.
+    static base::UniqueFd nest(const fs::path& top, size_t levels) {
+        base::UniqueFd at = opened(top);
+        for (size_t i = 0; i < levels; i++) {
+            EXPECT_EQ(::mkdirat(at.get(), "d", 0700), 0);
+            at.reset(::openat(at.get(), "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        }
+        return at;
+    }
+};
+
+TEST_F(StorageUse, OfAnEmptyFolderIsNothing) {
+    EXPECT_EQ(use().bytes, 0U);
+    EXPECT_EQ(use().inodes, 0U);
+    EXPECT_EQ(runtime::storage_below(-1, kNotStopped).inodes, 0U);
+}
+
+TEST_F(StorageUse, IsTheBlocksOfFilesAndFolders) {
+    fs::create_directories(volume / "a/b");
+    for (int i = 0; i < 100; i++)
+        fill(volume / "a/b" / std::to_string(i), 4096);
+    EXPECT_GE(use().bytes, 100U * 4096);
+    EXPECT_LT(use().bytes, 110U * 4096 + 2 * 65536);  // the folders
+    EXPECT_EQ(use().inodes, 102 * runtime::kInodeBytes);
+}
+
+TEST_F(StorageUse, IsNotTheSizeOfASparseFile) {
+    std::ofstream(volume / "sparse") << "";
+    fs::resize_file(volume / "sparse", uint64_t{1} << 40);
+    EXPECT_LT(use().bytes, 65536U);
+}
+
+TEST_F(StorageUse, CountsEmptyFiles) {
+    for (int i = 0; i < 1000; i++)
+        std::ofstream(volume / std::to_string(i)) << "";
+    EXPECT_EQ(use().inodes, 1000 * runtime::kInodeBytes);
+}
+
+TEST_F(StorageUse, CountsAFileOfManyNamesOnce) {
+    fill(volume / "0", 1 << 20);
+    for (int i = 1; i < 16; i++)
+        fs::create_hard_link(volume / "0", volume / std::to_string(i));
+    EXPECT_GE(use().bytes, uint64_t{1} << 20);
+    EXPECT_LT(use().bytes, (uint64_t{1} << 20) + 65536);
+    EXPECT_EQ(use().inodes, runtime::kInodeBytes);
+}
+
+TEST_F(StorageUse, FollowsNoLinks) {
+    fill(top() / "outside", 1 << 20);
+    fs::create_symlink(top(), volume / "folder");
+    fs::create_symlink(top() / "outside", volume / "file");
+    EXPECT_LT(use().bytes, 65536U);
+}
+
+TEST_F(StorageUse, KnowsATreeThatIsTooDeep) {
+    (void)nest(volume, runtime::kMaxNesting);
+    EXPECT_FALSE(use().too_deep);
+    fs::create_directory(volume / "second");
+    (void)nest(volume / "second", runtime::kMaxNesting + 1);
+    EXPECT_TRUE(use().too_deep);
+}
+
+// Not a Share: a process that has changed its user may not look into itself.
+TEST(UnnamedBytes, AreOfFilesThatAProcessHoldsAndNothingElseNames) {
+    const base::TemporaryFolder folder;
+    std::vector<base::UniqueFd> files;
+    for (const char* name : {"known", "removed", "named"}) {
+        std::ofstream(folder.path() / name) << std::string(2 << 20, 'x');
+        files.push_back(base::open_file(folder.path() / name, O_RDWR));
+        ASSERT_EQ(::fsync(files.back().get()), 0);
+    }
+    fs::remove(folder.path() / "removed");
+    fs::remove(folder.path() / "known");
+    const base::UniqueFd opened = base::open_file(folder.path(), O_RDONLY | O_DIRECTORY);
+    const uint64_t bytes = runtime::unnamed_bytes(::getpid(), opened.get(), std::span(files).first(1));
+    EXPECT_GE(bytes, 2U << 20);
+    EXPECT_LT(bytes, 3U << 20);
+    EXPECT_EQ(runtime::unnamed_bytes(-1, opened.get(), {}), 0U);
+}
+
+TEST_F(StorageUse, AnOwnerCanRemoveWhatWasMadeRemovable) {
+    fs::create_directories(volume / "a/b/c");
+    fill(volume / "a/b/c/file", 10);
+    ASSERT_EQ(::chmod((volume / "a/b/c/file").c_str(), 0444), 0);
+    for (const char* name : {"a/b/c", "a/b", "a"})
+        ASSERT_EQ(::chmod((volume / name).c_str(), name == std::string("a/b") ? 0 : 0555), 0);
+    ASSERT_THROW(fs::remove_all(volume / "a"), fs::filesystem_error);
+    runtime::make_removable(opened(volume).get(), kNotStopped);
+    EXPECT_EQ(mode(volume / "a"), S_IFDIR | 0755U);
+    EXPECT_EQ(mode(volume / "a/b"), S_IFDIR | 0700U);
+    EXPECT_EQ(mode(volume / "a/b/c/file"), S_IFREG | 0444U);
+    EXPECT_NO_THROW(fs::remove_all(volume / "a"));
+}
+
+TEST_F(StorageUse, DeepFoldersAreMovedUp) {
+    constexpr size_t kLevels = 1200;
+    {
+        const base::UniqueFd innermost = nest(volume, kLevels);
+        const base::UniqueFd file(::openat(innermost.get(), "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+        base::write_all(file.get(), std::string_view("still here"), "file");
+    }
+    fs::create_directory(volume / "nested-0");  // the name is taken
+    runtime::make_removable(opened(volume).get(), kNotStopped);
+    EXPECT_FALSE(use().too_deep);
+    size_t folders = 0;
+    size_t files = 0;
+    for (const auto& entry : fs::recursive_directory_iterator(volume)) {
+        folders += entry.is_directory() ? 1U : 0U;
+        files += entry.is_regular_file() ? 1U : 0U;
+    }
+    EXPECT_EQ(folders, kLevels + 1);
+    EXPECT_EQ(files, 1U);
+    fs::remove_all(volume);
+    EXPECT_FALSE(fs::exists(volume));
+}
+
+}  // namespace
