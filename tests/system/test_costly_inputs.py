@@ -16,10 +16,11 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import costly_inputs  # noqa: E402
 from costly_inputs import KINDS, MIB  # noqa: E402
+from sanitized import memory_limit  # noqa: E402
 
 SLACK = 3  # how much faster than the size a cost may grow: machines are busy, and memory comes in steps
 SECONDS, MEMORY, OUTPUT = 1.0, 32 * MIB, 1 * MIB  # that a program may take in any case
-MOST_CPU, MOST_MEMORY, MOST_OUTPUT = 240, 1 << 30, 1 << 30  # of any input
+MOST_CPU, MOST_MEMORY, MOST_OUTPUT = 240, memory_limit(1 << 30), 1 << 30  # of any input
 
 
 class Run:

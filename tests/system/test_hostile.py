@@ -10,6 +10,7 @@ import sys
 import time
 
 import initramfs
+from sanitized import memory_limit
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "exeunit"))
 from bench import Bench, equal, expect, holds, refused  # noqa: E402  pylint: disable=wrong-import-position
@@ -17,7 +18,7 @@ from messages import encode  # noqa: E402  pylint: disable=wrong-import-position
 from supervisor import Failure  # noqa: E402  pylint: disable=wrong-import-position
 
 MIB = 1 << 20
-MEMORY_LIMIT = 48 * MIB  # of the runtime at its highest, libraries that others use too among it
+MEMORY_LIMIT = memory_limit(48 * MIB)  # of the runtime at its highest, libraries that others use too among it
 
 # src/agent/agent.proto
 MESSAGE = {

@@ -10,7 +10,12 @@
 namespace system_test {
 namespace {
 
+// A sanitizer keeps what was freed, 256 MiB of it, and puts red zones around each block.
+#ifdef __SANITIZE_ADDRESS__
+constexpr uint64_t kMemoryLimit = 800 << 20;
+#else
 constexpr uint64_t kMemoryLimit = 100 << 20;
+#endif
 constexpr size_t kMaxEvent = 32 << 10;
 
 // The highest memory of the runtime itself, looked at ten times a second while the pipe is served.
