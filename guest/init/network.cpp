@@ -125,6 +125,7 @@ Status add_route(unsigned index, const std::string& card, const agent::Route& ro
     if (route.prefix() > 0) request.add(RTA_DST, route.destination());
     if (!route.gateway().empty()) request.add(RTA_GATEWAY, route.gateway());
     request.add(RTA_OIF, index);
+    if (route.metric() > 0) request.add(RTA_PRIORITY, route.metric());
     if (const int error = request.send())
         return failure(error, {"cannot route ", text_of(route.destination()), "/", std::to_string(route.prefix()), " through ", card});
     return {};

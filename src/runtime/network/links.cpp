@@ -30,6 +30,8 @@ constexpr uint32_t kInetMtu = 65280;
 constexpr int kSocketBuffer = 1 << 20;  // a burst of frames must not be dropped while the other end is not scheduled
 constexpr time_t kConnectLimitS = 2;
 constexpr size_t kMaxHostName = 253;
+constexpr size_t kIpv4Bytes = 4;
+constexpr uint32_t kGatewayMetric = 101;  // docs/spec/exe-unit.md, Networking
 
 std::string text_of(const asio::ip::address& address, uint16_t port) {
     return (address.is_v6() ? "[" + address.to_string() + "]" : address.to_string()) + ":" + std::to_string(port);
@@ -147,6 +149,8 @@ void add_network(agent::Network& result, const api::Network& network, api::Netwo
     const bool own_network = network_of(destination, prefix) == network_of(own, prefix);
     const bool through_gateway = !network.gateway().empty() && parse_address(network.gateway()) != own;
     if (through_gateway || !own_network) add_route(result, destination, prefix, through_gateway ? network.gateway() : "");
+    // Beside the card's own route, which it must not replace. IPv6 prefers the card's own without our help.
+    if (through_gateway && own.size() == kIpv4Bytes) result.mutable_routes(result.routes_size() - 1)->set_metric(kGatewayMetric);
 }
 
 }  // namespace

@@ -147,6 +147,17 @@ def configured(t):
     holds(routes, "default via 10.42.42.1 dev eth1", "the routes")  # gateway 2
 
 
+@case("N11", "a VPN's gateway is a less preferred route; the card's own stays, so members of the network reach each other")
+def gateway(t):
+    vm, _, _ = two_cards(t)
+    vm.request(network={"networks": [{**VPN_NETWORK, "gateway": "192.168.8.1"}], "interface": VPN})
+    routes = vm.says("ip route")
+    holds(routes, "192.168.8.0/24 dev eth0 scope link", "the routes")
+    holds(routes, "192.168.8.0/24 via 192.168.8.1 dev eth0  metric 101", "the routes")
+    vm.request(network={"networks": [{"addr": "fd00:8::", "mask": "64", "if_addr": "fd00:8::7", "gateway": "fd00:8::1"}]})
+    holds(vm.says("ip -6 route get fd00:8::9"), "fd00:8::9 dev eth0", "the route to a member")
+
+
 @case("N6", "several networks, in one request and over time, and IPv6")
 def several(t):
     vm, _, _ = two_cards(t)

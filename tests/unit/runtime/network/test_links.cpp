@@ -76,10 +76,12 @@ TEST(NetworkRequest, VpnRouteWithHostBitsAndGateway) {
     EXPECT_EQ(through.routes(0).destination(), parse_address("192.168.0.0"));
     EXPECT_EQ(through.routes(0).prefix(), 16U);
     EXPECT_EQ(through.routes(0).gateway(), parse_address("192.168.3.1"));
+    EXPECT_EQ(through.routes(0).metric(), 101U);
     const agent::Network other = network_request(request_for("10.1.2.3", "16", "192.168.3.3"), link(api::VPN));
     ASSERT_EQ(other.routes_size(), 1);
     EXPECT_EQ(other.routes(0).destination(), parse_address("10.1.0.0"));
     EXPECT_TRUE(other.routes(0).gateway().empty());
+    EXPECT_EQ(other.routes(0).metric(), 0U);
 }
 
 TEST(NetworkRequest, InetHasTheDefaultRouteAlone) {
