@@ -87,7 +87,6 @@ void add_serve(CLI::App& app, Action& action) {
             set_size(options.limits.min_free, arguments->min_free);
             set_size(options.limits.anonymous_quota, arguments->anonymous_quota);
             set_size(options.limits.min_chunk, arguments->min_chunk);
-            base::log_to_stderr("gvmkit-registry");
             registry::server::serve(options);
             return 0;
         };
@@ -108,5 +107,8 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     cli::add_block(app, action);
     cli::add_gc(app, action);
     cli::add_fsck(app, action);
-    return cli::run(app, argc, argv, [&] { return action(); });
+    return cli::run(app, argc, argv, [&] {
+        base::log_to_stderr("gvmkit-registry");  // standard output is for what was asked, such as a token
+        return action();
+    });
 }

@@ -36,7 +36,7 @@ std::string to_hex(std::span<const std::byte> bytes) {
 }
 
 void append_bytes(std::string& out, std::string_view hex, size_t size) {
-    if (!is_hex(hex, size * 2)) throw base::Error("bad descriptor: a hash is not " + std::to_string(size * 2) + " hex digits");
+    if (!is_hex(hex, size * 2)) throw base::Error("a hash is not " + std::to_string(size * 2) + " hex digits");
     const auto value = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
     for (size_t i = 0; i < hex.size(); i += 2)
         out += static_cast<char>(value(hex[i]) << 4 | value(hex[i + 1]));
@@ -106,6 +106,12 @@ uint64_t chunk_size_for(uint64_t image_size) {
     while (chunk_size * kMaxChunks < image_size)
         chunk_size *= 2;
     return chunk_size;
+}
+
+std::string from_hex(std::string_view sha256) {
+    std::string bytes;
+    append_bytes(bytes, sha256, kSha256Bytes);
+    return bytes;
 }
 
 bool is_hex(std::string_view text, size_t digits) {

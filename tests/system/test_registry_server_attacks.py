@@ -9,7 +9,6 @@ import json
 import os
 import random
 import socket
-import threading
 import time
 import urllib.parse
 
@@ -333,24 +332,6 @@ class Costly(registry.Case):
         code, _, body = client.post_form("/v1/image/push/chunk", fields, b"x" * 100_000)
         self.assertEqual((code, body), (507, b"the registry's disk is full\n"))
         self.assertEqual(os.listdir(server.data + "/incoming"), [])
-
-    def test_a_collection_lets_others_in(self):
-        """While `gc` removes the descriptors of a stranger, each answer comes soon."""
-        for number in range(300):
-            chunks = [hashlib.sha256(b"%d %d" % (number, each)).hexdigest() for each in range(1000)]
-            descriptor = registry.describe(1000 << 16, 1 << 16, "0" * 56, chunks)
-            self.assertEqual(self.client.push_descriptor(descriptor)[0], 200)
-        image = self.tagged(self.server.user("alice"))
-        answers = 0
-        collector = threading.Thread(target=self.server.run, args=("gc", "--keep-anonymous", "0"))
-        collector.start()
-        while collector.is_alive():
-            self.assertEqual(self.client.get("/v1/image/info?tag=alice/tools:1.0")[0], 200)
-            answers += 1
-        collector.join()
-        # 300 uploads are thirty batches; between two of them an answer comes through.
-        self.assertGreater(answers, 10)
-        self.assertEqual(self.client.status(image.id)["status"], "full")
 
 
 class SlowConnections(registry.Case):

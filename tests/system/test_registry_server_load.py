@@ -4,6 +4,7 @@
 test_registry_server_load.py BIN
 """
 
+import hashlib
 import os
 import random
 import threading
@@ -125,6 +126,45 @@ class Load(Case):
         memory = self.server.memory()
         print(f"memory of the server: {memory >> 20} MiB")
         self.assertLess(memory, self.LIMIT)
+
+
+class Collections(registry.Case):
+    def flood(self, descriptors):
+        """Descriptors of a stranger, each of 1,000 chunks that nobody else has."""
+        for number in range(descriptors):
+            chunks = [hashlib.sha256(b"%d %d" % (number, each)).hexdigest() for each in range(1000)]
+            descriptor = registry.describe(1000 << 16, 1 << 16, "0" * 56, chunks)
+            self.assertEqual(self.client.push_descriptor(descriptor)[0], 200)
+
+    def test_a_collection_lets_others_in(self):
+        """While `gc` removes the descriptors of a stranger, others read and write."""
+        self.flood(150)
+        image = self.tagged(self.server.user("alice"))
+        reads, pushed = 0, []
+        collector = threading.Thread(target=self.server.run, args=("gc", "--keep-anonymous", "0"))
+        collector.start()
+        while collector.is_alive():
+            self.assertEqual(self.client.get("/v1/image/info?tag=alice/tools:1.0")[0], 200)
+            reads += 1
+            if reads % 10 == 0:
+                pushed.append(self.client.push_descriptor(registry.describe(1, 1, os.urandom(28).hex(), ["0" * 64]))[0])
+        collector.join()
+        self.assertGreater(reads, 100)
+        self.assertEqual(set(pushed), {200})
+        self.assertEqual(self.client.status(image.id)["status"], "full")
+
+    def test_the_servers_own_collection_lets_others_in(self):
+        """Reading waits for none of its batches: there are a hundred, and many more answers."""
+        self.flood(100)
+        self.tagged(self.server.user("alice"))
+        self.assertEqual(self.server.stop(), 0)
+        self.server.options = ("--keep-anonymous", "0")
+        self.client = self.server.start().client()
+        answers = 0
+        while b'gvmkit_registry_uploads{state="partial"} 0' not in self.client.get("/metrics")[2]:
+            self.assertEqual(self.client.get("/v1/image/info?tag=alice/tools:1.0")[0], 200)
+            answers += 1
+        self.assertGreater(answers, 100)
 
 
 registry.main()

@@ -14,8 +14,21 @@ namespace registry::server {
 namespace {
 
 constexpr size_t kBlock = 256 << 10;
-constexpr size_t kBatch = 100;         // files that are removed while the database is locked
-constexpr uint64_t kUploadBatch = 10;  // uploads, each with up to 1,000 rows of chunks
+constexpr size_t kBatch = 100;        // files that are removed while the database is locked
+constexpr uint64_t kUploadBatch = 1;  // uploads, each with up to 1,000 rows of chunks
+
+// Its end lets others have the database for as long as it was locked: who waits for it only looks at it now and then.
+class Turn {
+public:
+    Turn() = default;
+    ~Turn() { std::this_thread::sleep_for(Clock::now() - start_); }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+private:
+    using Clock = std::chrono::steady_clock;
+    Clock::time_point start_ = Clock::now();
+};
 
 uint64_t hash_chunk(const Storage& storage, const std::string& sha256, base::Hasher& hasher) {
     const std::unique_ptr<ChunkReader> reader = storage.open(sha256);
@@ -79,15 +92,15 @@ std::optional<std::string> image_problem(const Upload& upload, const Storage& st
 
 Collected collect_garbage(Metadata& metadata, Storage& storage, Time before) {
     Collected collected;
-    // Between two batches whoever waits for the database gets it.
-    while (const uint64_t expired = metadata.expire(before, kUploadBatch)) {
-        collected.uploads += expired;
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    for (uint64_t expired = kUploadBatch; expired > 0; collected.uploads += expired) {
+        const Turn turn;
+        expired = metadata.expire(before, kUploadBatch);
     }
     std::map<std::string, uint64_t> lengths;
     storage.list([&lengths](const std::string& sha256, uint64_t length) { lengths.emplace(sha256, length); });
     std::vector<std::string> batch;
     const auto remove_batch = [&] {
+        const Turn turn;
         metadata.for_unused(batch, [&](const std::string& sha256) {
             storage.remove(sha256);
             collected.chunks++;
@@ -97,9 +110,7 @@ Collected collect_garbage(Metadata& metadata, Storage& storage, Time before) {
     };
     for (const auto& [sha256, length] : lengths) {
         batch.push_back(sha256);
-        if (batch.size() < kBatch) continue;
-        remove_batch();
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        if (batch.size() == kBatch) remove_batch();
     }
     remove_batch();
     return collected;

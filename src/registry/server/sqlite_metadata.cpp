@@ -1,118 +1,14 @@
 #include "registry/server/sqlite_metadata.h"
 
-#include <limits>
-
 #include "base/error.h"
 #include "registry/server/errors.h"
+#include "registry/server/schema.h"
+#include "registry/server/sqlite_query.h"
 
 namespace registry::server {
 namespace {
 
 constexpr int kBusyTimeoutMs = 20'000;  // gc holds the write lock while it removes a few hundred files
-
-constexpr const char* kSchema = R"(
-CREATE TABLE IF NOT EXISTS users (
-    name TEXT PRIMARY KEY,
-    quota INTEGER,
-    created INTEGER NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS tokens (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    user TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
-    hash TEXT NOT NULL,
-    note TEXT NOT NULL,
-    created INTEGER NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS tokens_user ON tokens (user);
-CREATE TABLE IF NOT EXISTS uploads (
-    id TEXT PRIMARY KEY,
-    descriptor BLOB NOT NULL,
-    sha3 TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    state INTEGER NOT NULL DEFAULT 0,
-    uses INTEGER NOT NULL DEFAULT 0,
-    touched INTEGER NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS uploads_sha3 ON uploads (sha3);
-CREATE TABLE IF NOT EXISTS upload_chunks (
-    chunk TEXT NOT NULL,
-    upload TEXT NOT NULL REFERENCES uploads ON DELETE CASCADE,
-    PRIMARY KEY (chunk, upload)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS upload_chunks_upload ON upload_chunks (upload);
-CREATE TABLE IF NOT EXISTS repositories (
-    id INTEGER PRIMARY KEY,
-    user TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
-    name TEXT NOT NULL,
-    UNIQUE (user, name)
-) STRICT;
-CREATE TABLE IF NOT EXISTS tags (
-    repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE,
-    name TEXT NOT NULL,
-    upload TEXT NOT NULL REFERENCES uploads,
-    changed INTEGER NOT NULL,
-    PRIMARY KEY (repository, name)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS tags_upload ON tags (upload);
-CREATE TABLE IF NOT EXISTS blocked (
-    hash TEXT PRIMARY KEY,
-    reason TEXT NOT NULL
-) STRICT;
-)";
-
-// Step N brings a database of version N (PRAGMA user_version) to the next one.
-constexpr const char* kMigrations[] = {
-    R"(ALTER TABLE uploads ADD COLUMN known INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE uploads ADD COLUMN stored INTEGER NOT NULL DEFAULT 0;
-UPDATE uploads SET known = EXISTS (SELECT 1 FROM tags WHERE upload = uploads.id), stored = CASE state WHEN 1 THEN size ELSE 0 END;
-CREATE INDEX uploads_anonymous ON uploads (stored) WHERE known = 0;
-CREATE INDEX uploads_touched ON uploads (touched);)"};
-
-void migrate(SQLite::Database& db) {
-    SQLite::Transaction transaction(db, SQLite::TransactionBehavior::IMMEDIATE);
-    int version = db.execAndGet("PRAGMA user_version").getInt();
-    const int newest = static_cast<int>(std::size(kMigrations));
-    if (version > newest) throw base::Error("the registry's data base is of a newer gvmkit-registry: version " + std::to_string(version));
-    for (; version < newest; version++)
-        db.exec(kMigrations[version]);
-    db.exec("PRAGMA user_version = " + std::to_string(version));
-    transaction.commit();
-}
-
-int64_t number(uint64_t value) {
-    if (value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) throw base::Error("a number is too large");
-    return static_cast<int64_t>(value);
-}
-
-uint64_t unsigned_at(SQLite::Statement& row, int column) {
-    return static_cast<uint64_t>(row.getColumn(column).getInt64());
-}
-
-// A prepared statement with its values bound in order.
-template <typename... Values>
-SQLite::Statement query(SQLite::Database& db, const char* sql, const Values&... values) {
-    SQLite::Statement statement(db, sql);
-    int index = 0;
-    (statement.bind(++index, values), ...);
-    return statement;
-}
-
-template <typename... Values>
-uint64_t change(SQLite::Database& db, const char* sql, const Values&... values) {
-    return static_cast<uint64_t>(query(db, sql, values...).exec());
-}
-
-std::vector<std::string> texts(SQLite::Statement rows) {
-    std::vector<std::string> all;
-    while (rows.executeStep())
-        all.push_back(rows.getColumn(0).getString());
-    return all;
-}
-
-std::optional<std::string> first_text(SQLite::Statement rows) {
-    if (!rows.executeStep()) return std::nullopt;
-    return rows.getColumn(0).getString();
-}
 
 // The bytes of the images that a user's tags name, including `id`.
 uint64_t used_with(SQLite::Database& db, const std::string& user, const std::string& id) {
@@ -127,10 +23,20 @@ uint64_t used_with(SQLite::Database& db, const std::string& user, const std::str
 
 }  // namespace
 
-// One connection, one thread at a time: each of these takes microseconds.
+namespace {
+
+SQLite::Database open_database(const std::filesystem::path& file) {
+    try {
+        return {file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeoutMs};
+    } catch (const SQLite::Exception& e) {
+        throw base::Error("cannot open " + file.string() + ": " + e.what());
+    }
+}
+
+// One thread at a time.
 template <typename F>
-auto SqliteMetadata::locked(F f) {
-    const std::lock_guard lock(mutex_);
+auto with_database(std::mutex& mutex, F f) {
+    const std::lock_guard lock(mutex);
     try {
         return f();
     } catch (const SQLite::Exception& e) {
@@ -138,18 +44,24 @@ auto SqliteMetadata::locked(F f) {
     }
 }
 
-SqliteMetadata::SqliteMetadata(const std::filesystem::path& file)
-    : db_([&file] {
-          try {
-              return SQLite::Database(file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeoutMs);
-          } catch (const SQLite::Exception& e) {
-              throw base::Error("cannot open " + file.string() + ": " + e.what());
-          }
-      }()) {
+}  // namespace
+
+template <typename F>
+auto SqliteMetadata::locked(F f) {
+    return with_database(mutex_, f);
+}
+
+// What only reads takes microseconds, and does not wait for a commit or a collection.
+template <typename F>
+auto SqliteMetadata::reading(F f) {
+    return with_database(reader_mutex_, [&] { return f(reader_); });
+}
+
+SqliteMetadata::SqliteMetadata(const std::filesystem::path& file) : db_(open_database(file)), reader_(open_database(file)) {
     locked([&] {
         db_.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
-        db_.exec(kSchema);
-        migrate(db_);
+        prepare_schema(db_);
+        reader_.exec("PRAGMA query_only = ON");
     });
 }
 
@@ -157,28 +69,36 @@ void SqliteMetadata::add_upload(const std::string& id, const Descriptor& descrip
     const std::string bytes = serialize(descriptor);
     locked([&] {
         SQLite::Transaction transaction(db_, SQLite::TransactionBehavior::IMMEDIATE);
-        SQLite::Statement add(
-            db_, "INSERT INTO uploads (id, descriptor, sha3, size, touched) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING");
+        // The number is the ties' only: it is small, and an id has 64 bytes.
+        SQLite::Statement add(db_,
+                              "INSERT INTO uploads (id, descriptor, sha3, size, touched, number) VALUES (?, ?, ?, ?, ?, "
+                              "(SELECT COALESCE(MAX(number), 0) + 1 FROM uploads)) ON CONFLICT (id) DO NOTHING RETURNING number");
         add.bind(1, id);
         add.bind(2, bytes.data(), static_cast<int>(bytes.size()));
         add.bind(3, descriptor.sha3);
         add.bind(4, number(descriptor.size));
         add.bind(5, now);
-        if (add.exec() == 0) return;
-        SQLite::Statement chunk(db_, "INSERT OR IGNORE INTO upload_chunks (chunk, upload) VALUES (?, ?)");
+        if (!add.executeStep()) return;
+        const int64_t upload = add.getColumn(0).getInt64();
+        add.reset();
+        SQLite::Statement chunk(db_, "INSERT INTO chunks (sha256) VALUES (?) ON CONFLICT DO NOTHING");
+        SQLite::Statement tie(db_, "INSERT OR IGNORE INTO upload_chunks (chunk, upload) SELECT id, ? FROM chunks WHERE sha256 = ?");
+        tie.bind(1, upload);
         for (const std::string& sha256 : descriptor.chunks) {
-            chunk.bind(1, sha256);
-            chunk.bind(2, id);
-            chunk.exec();
-            chunk.reset();
+            const std::string hash = from_hex(sha256);
+            for (auto [statement, index] : {std::pair{&chunk, 1}, {&tie, 2}}) {
+                statement->bindNoCopy(index, hash.data(), static_cast<int>(hash.size()));
+                statement->exec();
+                statement->reset();
+            }
         }
         transaction.commit();
     });
 }
 
 std::optional<Upload> SqliteMetadata::find_upload(const std::string& id) {
-    return locked([&]() -> std::optional<Upload> {
-        SQLite::Statement row = query(db_, "SELECT descriptor, state, uses, known, stored FROM uploads WHERE id = ?", id);
+    return reading([&](SQLite::Database& db) -> std::optional<Upload> {
+        SQLite::Statement row = query(db, "SELECT descriptor, state, uses, known, stored FROM uploads WHERE id = ?", id);
         if (!row.executeStep()) return std::nullopt;
         Upload upload;
         upload.id = id;
@@ -205,8 +125,8 @@ void SqliteMetadata::add_stored(const std::string& id, uint64_t bytes) {
 }
 
 uint64_t SqliteMetadata::anonymous_bytes() {
-    return locked([&] {
-        SQLite::Statement sum(db_, "SELECT COALESCE(SUM(stored), 0) FROM uploads WHERE known = 0");
+    return reading([&](SQLite::Database& db) {
+        SQLite::Statement sum(db, "SELECT COALESCE(SUM(stored), 0) FROM uploads WHERE known = 0");
         sum.executeStep();
         return unsigned_at(sum, 0);
     });
@@ -217,17 +137,19 @@ void SqliteMetadata::add_uses(const std::string& id, uint64_t uses) {
 }
 
 std::vector<std::string> SqliteMetadata::uploads(State state) {
-    return locked([&] { return texts(query(db_, "SELECT id FROM uploads WHERE state = ?", static_cast<int>(state))); });
+    return reading(
+        [&](SQLite::Database& db) { return texts(query(db, "SELECT id FROM uploads WHERE state = ?", static_cast<int>(state))); });
 }
 
 std::optional<std::string> SqliteMetadata::find_image(const std::string& sha3) {
-    return locked([&] {
+    return reading([&](SQLite::Database& db) {
         // A stranger may upload the same image in other chunks: a known user's upload counts before it, and one that is served before both.
         return first_text(
-            query(db_,
-                  "SELECT id FROM uploads WHERE sha3 = ? AND state = ? ORDER BY id IN (SELECT hash FROM blocked) OR EXISTS "
-                  "(SELECT 1 FROM upload_chunks WHERE upload = uploads.id AND chunk IN (SELECT hash FROM blocked)), NOT EXISTS "
-                  "(SELECT 1 FROM tags WHERE upload = uploads.id), id LIMIT 1",
+            query(db,
+                  "SELECT id FROM uploads WHERE sha3 = ? AND state = ? ORDER BY CASE WHEN EXISTS (SELECT 1 FROM blocked) THEN id IN "
+                  "(SELECT hash FROM blocked) OR EXISTS (SELECT 1 FROM upload_chunks JOIN chunks ON chunks.id = chunk WHERE upload = "
+                  "number AND lower(hex(sha256)) IN (SELECT hash FROM blocked)) ELSE 0 END, NOT EXISTS (SELECT 1 FROM tags WHERE "
+                  "upload = uploads.id), id LIMIT 1",
                   sha3, static_cast<int>(State::full)));
     });
 }
@@ -244,15 +166,19 @@ uint64_t SqliteMetadata::expire(Time before, uint64_t limit) {
 void SqliteMetadata::for_unused(const std::vector<std::string>& chunks, const std::function<void(const std::string&)>& remove) {
     locked([&] {
         const SQLite::Transaction transaction(db_, SQLite::TransactionBehavior::IMMEDIATE);
+        SQLite::Statement find(db_, "SELECT 1 FROM chunks WHERE sha256 = ?");
         for (const std::string& chunk : chunks) {
-            if (!query(db_, "SELECT 1 FROM upload_chunks WHERE chunk = ?", chunk).executeStep()) remove(chunk);
+            const std::string hash = from_hex(chunk);
+            find.bind(1, hash.data(), static_cast<int>(hash.size()));
+            if (!find.executeStep()) remove(chunk);
+            find.reset();
         }
     });
 }
 
 std::optional<std::string> SqliteMetadata::find_tag(const Name& name) {
-    return locked([&] {
-        return first_text(query(db_,
+    return reading([&](SQLite::Database& db) {
+        return first_text(query(db,
                                 "SELECT upload FROM tags JOIN repositories ON repositories.id = repository WHERE user = ? AND "
                                 "repositories.name = ? AND tags.name = ?",
                                 name.user, name.repository, name.tag));
@@ -296,12 +222,12 @@ uint64_t SqliteMetadata::remove_tags(const Name& name) {
 }
 
 std::vector<TaggedImage> SqliteMetadata::tagged(const char* condition, const std::string& a, const std::string& b, int64_t limit) {
-    return locked([&] {
+    return reading([&](SQLite::Database& db) {
         const std::string sql = std::string(
                                     "SELECT user, repositories.name, tags.name, uploads.id, sha3, size, uses, changed FROM tags JOIN "
                                     "repositories ON repositories.id = repository JOIN uploads ON uploads.id = upload WHERE ") +
                                 condition + " ORDER BY user, repositories.name, changed DESC, tags.name LIMIT ?3";
-        SQLite::Statement rows = query(db_, sql.c_str(), a, b, limit);
+        SQLite::Statement rows = query(db, sql.c_str(), a, b, limit);
         std::vector<TaggedImage> all;
         while (rows.executeStep()) {
             const auto text = [&rows](int column) { return rows.getColumn(column).getString(); };
@@ -342,14 +268,14 @@ bool SqliteMetadata::remove_user(const std::string& name) {
 }
 
 std::vector<User> SqliteMetadata::users() {
-    return locked([&] {
+    return reading([&](SQLite::Database& db) {
         std::vector<User> all;
-        SQLite::Statement rows(db_, "SELECT name, quota FROM users ORDER BY name");
+        SQLite::Statement rows(db, "SELECT name, quota FROM users ORDER BY name");
         while (rows.executeStep()) {
             User user;
             user.name = rows.getColumn(0).getString();
             if (!rows.getColumn(1).isNull()) user.quota = unsigned_at(rows, 1);
-            user.used = used_with(db_, user.name, "");
+            user.used = used_with(db, user.name, "");
             all.push_back(std::move(user));
         }
         return all;
@@ -364,9 +290,9 @@ bool SqliteMetadata::add_token(const std::string& user, const std::string& hash,
 }
 
 std::vector<Token> SqliteMetadata::tokens(const std::string& user) {
-    return locked([&] {
+    return reading([&](SQLite::Database& db) {
         std::vector<Token> all;
-        SQLite::Statement rows = query(db_, "SELECT id, hash, note, created FROM tokens WHERE user = ? ORDER BY id", user);
+        SQLite::Statement rows = query(db, "SELECT id, hash, note, created FROM tokens WHERE user = ? ORDER BY id", user);
         while (rows.executeStep()) {
             all.push_back({.id = rows.getColumn(0).getInt64(),
                            .hash = rows.getColumn(1).getString(),
@@ -392,8 +318,10 @@ bool SqliteMetadata::unblock(const std::string& hash) {
 }
 
 std::optional<std::string> SqliteMetadata::find_blocked(const std::vector<std::string>& hashes) {
-    return locked([&]() -> std::optional<std::string> {
-        SQLite::Statement find(db_, "SELECT 1 FROM blocked WHERE hash = ?");
+    return reading([&](SQLite::Database& db) -> std::optional<std::string> {
+        // Asked with each request, for up to 1,000 chunks; mostly nothing is blocked.
+        if (!SQLite::Statement(db, "SELECT 1 FROM blocked").executeStep()) return std::nullopt;
+        SQLite::Statement find(db, "SELECT 1 FROM blocked WHERE hash = ?");
         for (const std::string& hash : hashes) {
             find.bind(1, hash);
             if (find.executeStep()) return hash;
@@ -404,9 +332,9 @@ std::optional<std::string> SqliteMetadata::find_blocked(const std::vector<std::s
 }
 
 std::vector<std::pair<std::string, std::string>> SqliteMetadata::blocked() {
-    return locked([&] {
+    return reading([&](SQLite::Database& db) {
         std::vector<std::pair<std::string, std::string>> all;
-        SQLite::Statement rows(db_, "SELECT hash, reason FROM blocked ORDER BY hash");
+        SQLite::Statement rows(db, "SELECT hash, reason FROM blocked ORDER BY hash");
         while (rows.executeStep())
             all.emplace_back(rows.getColumn(0).getString(), rows.getColumn(1).getString());
         return all;
@@ -414,9 +342,9 @@ std::vector<std::pair<std::string, std::string>> SqliteMetadata::blocked() {
 }
 
 Totals SqliteMetadata::totals() {
-    return locked([&] {
+    return reading([&](SQLite::Database& db) {
         SQLite::Statement row(
-            db_,
+            db,
             "SELECT COALESCE(SUM(state = 0), 0), COALESCE(SUM(state = 1), 0), COALESCE(SUM(state = 2), 0), COALESCE(SUM(size) "
             "FILTER (WHERE state = 1), 0), (SELECT COUNT(*) FROM tags), (SELECT COUNT(*) FROM users) FROM uploads");
         row.executeStep();
@@ -436,6 +364,12 @@ std::string SqliteMetadata::check() {
             if (line != "ok") wrong += line + "\n";
         }
         if (SQLite::Statement(db_, "PRAGMA foreign_key_check").executeStep()) wrong += "a row refers to one that is not there\n";
+        if (SQLite::Statement(db_, "SELECT 1 FROM chunks WHERE NOT EXISTS (SELECT 1 FROM upload_chunks WHERE chunk = id)").executeStep())
+            wrong += "a chunk is in no upload\n";
+        // Its chunks would be removed.
+        if (SQLite::Statement(db_, "SELECT 1 FROM uploads WHERE NOT EXISTS (SELECT 1 FROM upload_chunks WHERE upload = number)")
+                .executeStep())
+            wrong += "an upload has no chunks\n";
         return wrong;
     });
 }

@@ -51,10 +51,14 @@ public:
 private:
     template <typename F>
     auto locked(F f);
+    template <typename F>
+    auto reading(F f);
     std::vector<TaggedImage> tagged(const char* condition, const std::string& a, const std::string& b, int64_t limit);
 
     std::mutex mutex_;
     SQLite::Database db_;
+    std::mutex reader_mutex_;
+    SQLite::Database reader_;
 };
 
 }  // namespace registry::server

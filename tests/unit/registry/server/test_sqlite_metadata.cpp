@@ -132,31 +132,30 @@ TEST_F(SqliteMetadataTest, ExpiryLeavesTagsAndYoungOnes) {
     EXPECT_EQ(removed, old.descriptor.chunks);
 }
 
-// What a database of the first version holds counts as it should.
-TEST_F(SqliteMetadataTest, BringsAnOlderOneUpToDate) {
-    const TestImage tagged("aaaa"), anonymous("bbbbcc"), partial("dddd");
-    const std::filesystem::path file = folder_ / "old.sqlite";
-    {
-        SqliteMetadata old(file);
-        for (const TestImage* image : {&tagged, &anonymous, &partial})
-            old.add_upload(image->id, image->descriptor, 1);
-        old.set_state(tagged.id, State::full, 1);
-        old.set_state(anonymous.id, State::full, 1);
-        old.add_user("alice", std::nullopt, 0);
-        old.set_tag({"alice", "tools", "1"}, tagged.id, 100, 0, false);
-    }
-    SQLite::Database(file, SQLite::OPEN_READWRITE)
-        .exec(
-            "DROP INDEX uploads_anonymous; DROP INDEX uploads_touched; ALTER TABLE uploads DROP COLUMN known; "
-            "ALTER TABLE uploads DROP COLUMN stored; PRAGMA user_version = 0");
-    SqliteMetadata metadata(file);
-    EXPECT_TRUE(metadata.find_upload(tagged.id)->known);
-    EXPECT_FALSE(metadata.find_upload(anonymous.id)->known);
-    EXPECT_EQ(metadata.find_upload(partial.id)->stored, 0u);
-    EXPECT_EQ(metadata.anonymous_bytes(), 6u);
+// gc removes the files of chunks whose rows have gone, and fsck finds an upload that would lose its chunks so.
+TEST_F(SqliteMetadataTest, AChunkStaysWithItsLastUpload) {
+    const TestImage first("aaaabbbbaaaa"), second("bbbbcccc");
+    add(first, State::partial, 10);
+    add(second, State::partial, 11);
+    const auto unused = [this] {
+        std::vector<std::string> found;
+        const TestImage all("aaaabbbbcccc");
+        metadata_.for_unused(all.descriptor.chunks, [&](const std::string& hash) { found.push_back(hash); });
+        return found;
+    };
+    EXPECT_TRUE(unused().empty());
+    EXPECT_EQ(metadata_.expire(10, 100), 1u);
+    EXPECT_EQ(unused(), std::vector{first.descriptor.chunks[0]});
+    EXPECT_EQ(metadata_.expire(11, 100), 1u);
+    EXPECT_EQ(unused().size(), 3u);
+    EXPECT_EQ(metadata_.check(), "");
 
-    SQLite::Database(file, SQLite::OPEN_READWRITE).exec("PRAGMA user_version = 1000");
-    EXPECT_THROW(SqliteMetadata{file}, base::Error);
+    add(first, State::partial, 10);
+    SQLite::Database other(folder_ / "registry.sqlite", SQLite::OPEN_READWRITE);
+    other.exec("INSERT INTO chunks (sha256) VALUES (x'00')");
+    EXPECT_EQ(metadata_.check(), "a chunk is in no upload\n");
+    other.exec("DELETE FROM chunks WHERE sha256 = x'00'; DELETE FROM upload_chunks");
+    EXPECT_EQ(metadata_.check(), "an upload has no chunks\n");
 }
 
 TEST_F(SqliteMetadataTest, SaysWhatIsNoDataBase) {
