@@ -147,9 +147,9 @@ class Server:
         self.process = self.url = None
         self.port = 0
 
-    def start(self):
+    def start(self, stderr=None):
         self.process = subprocess.Popen([self.program, "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", *self.options],
-                                        stdout=subprocess.PIPE, text=True)
+                                        stdout=subprocess.PIPE, stderr=stderr, text=True)
         if not select.select([self.process.stdout], [], [], 30)[0]:
             raise TimeoutError("the registry does not start")
         line = self.process.stdout.readline()

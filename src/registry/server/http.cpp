@@ -1,8 +1,9 @@
 #include "registry/server/http.h"
 
 #include <arpa/inet.h>
+#include <gnutls/abstract.h>
+#include <gnutls/gnutls.h>
 #include <microhttpd.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
@@ -17,8 +18,10 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/rlimit.h"
+#include "registry/server/certificate.h"
 #include "registry/server/cors.h"
 #include "registry/server/errors.h"
+#include "registry/server/listen.h"
 #include "registry/server/watch.h"
 #include "registry/server/workers.h"
 
@@ -34,7 +37,6 @@ constexpr size_t kCrowdedAnswerBlock = 32 << 10;
 constexpr unsigned kCrowd = 64;              // requests at once, beyond which an answer gets the smaller block
 constexpr uint64_t kMaxDropped = 128 << 20;  // of a refused body: it is read, so that the client gets to read the answer
 constexpr unsigned kSlowWorkers = 4;
-constexpr size_t kMaxCertificate = 1 << 20;
 
 // A request with everything that its answer needs; libmicrohttpd's con_cls.
 struct Context {
@@ -105,38 +107,10 @@ MHD_Result queue(const Request& request, const Response& answer, size_t block) {
     return result;
 }
 
-base::UniqueFd listen_on(const std::string& address) {
-    const size_t colon = address.rfind(':');
-    if (colon == std::string::npos) throw base::Error("cannot listen on " + address + ": it is not HOST:PORT");
-    std::string host = address.substr(0, colon);
-    if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-    addrinfo hints{};
-    hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* found = nullptr;
-    const int error = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), address.c_str() + colon + 1, &hints, &found);
-    if (error != 0) throw base::Error("cannot listen on " + address + ": " + ::gai_strerror(error));
-    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, ::freeaddrinfo);
-    base::UniqueFd fd(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const int on = 1;
-    if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        ::bind(fd.get(), found->ai_addr, found->ai_addrlen) < 0 || ::listen(fd.get(), SOMAXCONN) < 0)
-        base::throw_errno("cannot listen on ", address);
-    return fd;
-}
-
-std::string name_of(int socket) {
-    sockaddr_storage address{};
-    socklen_t length = sizeof address;
-    char host[NI_MAXHOST];
-    char port[NI_MAXSERV];
-    if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length) < 0 ||
-        ::getnameinfo(reinterpret_cast<sockaddr*>(&address), length, host, sizeof host, port, sizeof port,
-                      NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        throw base::Error("cannot tell the address that is listened on");
-    std::string name = host;
-    if (address.ss_family == AF_INET6) name = fmt::format("[{}]", host);
-    return name + ":" + port;
+// libmicrohttpd asks for a certificate only where a connection has none of ours (set_certificate).
+int no_certificate(gnutls_session_t, const gnutls_datum_t*, int, const gnutls_pk_algorithm_t*, int, gnutls_pcert_st**, unsigned*,
+                   gnutls_privkey_t*) {
+    return -1;
 }
 
 // Connections for which there are enough descriptors: one for the socket, two for files.
@@ -191,10 +165,12 @@ struct HttpServer::State {
     MHD_Result finish(Context& context);
     size_t answer_block();
     void watch_connections();
+    void set_certificate(MHD_Connection* connection, void** socket_context);
 
     Route route;
     Answered answered;
-    std::string certificate, key, url;
+    std::string url;
+    std::optional<Certificate> certificate;
     std::string tls_priorities = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";  // GnuTLS's
     Watch watch;
     Workers slow{kSlowWorkers};
@@ -204,6 +180,7 @@ struct HttpServer::State {
     std::condition_variable changed;
     unsigned requests = 0;
     bool stopping = false;
+    bool read_certificate = false;  // asked for
     std::thread watcher;
 };
 
@@ -214,10 +191,8 @@ HttpServer::State::State(const HttpOptions& options, Route route_, Answered answ
     std::vector<MHD_OptionItem> items;
     if (!options.certificate.empty()) {
         flags |= MHD_USE_TLS;
-        certificate = base::read_file(options.certificate, kMaxCertificate);
-        key = base::read_file(options.key, kMaxCertificate);
-        items.push_back({MHD_OPTION_HTTPS_MEM_CERT, 0, certificate.data()});
-        items.push_back({MHD_OPTION_HTTPS_MEM_KEY, 0, key.data()});
+        certificate.emplace(options.certificate, options.key);
+        items.push_back({MHD_OPTION_HTTPS_CERT_CALLBACK, 0, reinterpret_cast<void*>(&no_certificate)});
         items.push_back({MHD_OPTION_HTTPS_PRIORITIES, 0, tls_priorities.data()});
     }
     items.push_back({MHD_OPTION_END, 0, nullptr});
@@ -233,9 +208,7 @@ HttpServer::State::State(const HttpOptions& options, Route route_, Answered answ
                               MHD_OPTION_NOTIFY_COMPLETED, &State::completed, this,                            //
                               MHD_OPTION_NOTIFY_CONNECTION, &State::connection_changed, this,                  //
                               MHD_OPTION_ARRAY, items.data(), MHD_OPTION_END);
-    if (!daemon)
-        throw base::Error("cannot serve on " + options.listen + ": libmicrohttpd does not start" +
-                          (options.certificate.empty() ? "" : ", perhaps for the certificate or the key"));
+    if (!daemon) throw base::Error("cannot serve on " + options.listen + ": libmicrohttpd does not start");
     (void)socket.release();  // libmicrohttpd closes it
     watcher = std::thread([this] { watch_connections(); });
 }
@@ -253,8 +226,15 @@ HttpServer::State::~State() {
 
 void HttpServer::State::watch_connections() {
     std::unique_lock lock(mutex);
-    while (!changed.wait_for(lock, std::chrono::seconds(1), [this] { return stopping; }))
+    while (!stopping) {
+        changed.wait_for(lock, std::chrono::seconds(1), [this] { return stopping || read_certificate; });
         watch.end_slow();
+        const bool asked = std::exchange(read_certificate, false);
+        if (!certificate) continue;
+        lock.unlock();
+        asked ? certificate->reload() : certificate->check();
+        lock.lock();
+    }
 }
 
 MHD_Result HttpServer::State::handle(void* cls, MHD_Connection* connection, const char* url, const char* method, const char*,
@@ -343,12 +323,25 @@ void HttpServer::State::completed(void* cls, MHD_Connection* connection, void** 
     state.changed.notify_all();
 }
 
-void HttpServer::State::connection_changed(void* cls, MHD_Connection* connection, void**, MHD_ConnectionNotificationCode code) {
+// libmicrohttpd reads a certificate only once. So each new connection gets ours before it says a word, and keeps it: GnuTLS has only a
+// pointer to it.
+void HttpServer::State::set_certificate(MHD_Connection* connection, void** socket_context) {
+    const MHD_ConnectionInfo* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    if (!info) return;
+    auto* credentials = new Credentials(certificate->current());
+    *socket_context = credentials;
+    gnutls_credentials_set(static_cast<gnutls_session_t>(info->tls_session), GNUTLS_CRD_CERTIFICATE, credentials->get());
+}
+
+void HttpServer::State::connection_changed(void* cls, MHD_Connection* connection, void** socket_context,
+                                           MHD_ConnectionNotificationCode code) {
     auto& state = *static_cast<State*>(cls);
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         state.watch.closed(connection);
+        delete static_cast<Credentials*>(*socket_context);
         return;
     }
+    if (state.certificate) state.set_certificate(connection, socket_context);
     const MHD_ConnectionInfo* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     if (info) state.watch.opened(connection, info->connect_fd);
 }
@@ -360,6 +353,14 @@ HttpServer::~HttpServer() = default;
 
 std::string HttpServer::url() const {
     return state_->url;
+}
+
+void HttpServer::read_certificate() {
+    {
+        const std::lock_guard lock(state_->mutex);
+        state_->read_certificate = true;
+    }
+    state_->changed.notify_all();
 }
 
 void HttpServer::stop(unsigned grace_seconds) {

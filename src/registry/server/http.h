@@ -80,6 +80,9 @@ public:
     // "http://127.0.0.1:34567"
     std::string url() const;
 
+    // Reads the certificate's files now. They are also read within two seconds of a change.
+    void read_certificate();
+
     // Stops accepting connections and waits for the running requests, at most that many seconds.
     void stop(unsigned grace_seconds);
 

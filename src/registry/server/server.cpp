@@ -33,12 +33,13 @@ base::UniqueFd lock_folder(const std::filesystem::path& data) {
     base::throw_errno("cannot lock ", data);
 }
 
-// Waits for one of the signals.
-void run_maintenance(const ServeOptions& options, const sigset_t& signals, Service& service) {
+// Until one of the signals comes that end us.
+void run_maintenance(const ServeOptions& options, const sigset_t& signals, Service& service, HttpServer& http) {
     constexpr auto kBetweenCollections = std::chrono::hours(1);
     constexpr timespec kSecond{.tv_sec = 1, .tv_nsec = 0};
     auto next = std::chrono::steady_clock::now();
-    while (::sigtimedwait(&signals, nullptr, &kSecond) < 0) {
+    for (int signal = 0; signal != SIGTERM && signal != SIGINT; signal = ::sigtimedwait(&signals, nullptr, &kSecond)) {
+        if (signal == SIGHUP) http.read_certificate();
         try {
             service.save_uses();
             if (std::chrono::steady_clock::now() < next) continue;
@@ -77,6 +78,7 @@ void serve(const ServeOptions& options) {
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     if (::pthread_sigmask(SIG_BLOCK, &signals, nullptr) != 0) base::throw_errno("cannot block signals");
 
     Service service(metadata, storage, options.limits, std::max(1U, std::thread::hardware_concurrency()));
@@ -87,7 +89,7 @@ void serve(const ServeOptions& options) {
             [&metrics](const Request& request, unsigned status, uint64_t bytes_in) { metrics.answered(request.method, status, bytes_in); });
         std::printf("listening on %s\n", http.url().c_str());
         (void)std::fflush(stdout);
-        run_maintenance(options, signals, service);
+        run_maintenance(options, signals, service, http);
         http.stop(kGraceSeconds);
     }
     service.stop();
