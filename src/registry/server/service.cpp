@@ -8,7 +8,6 @@
 #include <ctime>
 
 #include "base/hash.h"
-#include "base/size.h"
 #include "registry/server/errors.h"
 #include "registry/server/names.h"
 #include "registry/server/tokens.h"
@@ -19,6 +18,7 @@ namespace {
 constexpr size_t kSha256Digits = 64;
 constexpr size_t kSha3Digits = 56;
 constexpr uint64_t kMinFreeFiles = 1000;  // that the disk must still take; the database needs some
+constexpr uint64_t kMinFreeFilesForStrangers = 10'000;
 
 uint64_t number_field(const std::string& text, const char* name) {
     uint64_t value = 0;
@@ -58,27 +58,27 @@ void Service::refuse_blocked(const std::string& id, const Descriptor& descriptor
     if (blocked) throw HttpError(http::kBlocked, *blocked + " is blocked in this registry");
 }
 
-void Service::refuse_when_full(uint64_t bytes) {
-    uint64_t reserved = 0;
-    {
-        const std::lock_guard lock(mutex_);
-        reserved = reserved_;
-    }
+// What is reserved for a chunk counts in full until the chunk is there as a whole, although some of it takes space already.
+uint64_t Service::room() {
     const uint64_t free = storage_.free_bytes();
-    // Each of the three is far below 2^63.
-    if (free < limits_.min_free || free - limits_.min_free < reserved + bytes || storage_.free_files() < kMinFreeFiles)
+    const std::lock_guard lock(mutex_);
+    if (free < limits_.min_free || free - limits_.min_free < reserved_ || storage_.free_files() < kMinFreeFiles)
         throw HttpError(http::kNoSpace, "the registry's disk is full");
+    return free - limits_.min_free - reserved_;
 }
 
-// What is reserved for a chunk counts in full until the chunk is there as a whole, although some of it takes space already.
 std::shared_ptr<void> Service::reserve(const Upload& upload, uint64_t bytes) {
-    refuse_when_full(bytes);
+    const uint64_t left = room();
+    if (left < bytes) throw HttpError(http::kNoSpace, "the registry's disk is full");
     const uint64_t anonymous = upload.known ? 0 : bytes;
     const uint64_t used = upload.known ? 0 : metadata_.anonymous_bytes();
     const std::lock_guard lock(mutex_);
-    if (!upload.known && used + reserved_anonymous_ + bytes > limits_.anonymous_quota)
-        throw HttpError(http::kNoSpace, "uploads without a login have used up the " + base::format_size(limits_.anonymous_quota) +
-                                            " that this registry has for them; log in and name a tag");
+    if (!upload.known) {
+        // On a small disk strangers may have half of what users have not taken, so that a user's push still finds room.
+        const uint64_t quota = std::min(limits_.anonymous_quota, (used + reserved_anonymous_ + left) / 2);
+        if (used + reserved_anonymous_ + bytes > quota || storage_.free_files() < kMinFreeFilesForStrangers)
+            throw HttpError(http::kNoSpace, "uploads without a login have used up what this registry has for them; log in and name a tag");
+    }
     reserved_ += bytes;
     reserved_anonymous_ += anonymous;
     return {nullptr, [this, bytes, anonymous](void*) {
@@ -124,7 +124,7 @@ std::string Service::add_descriptor(std::span<const std::byte> bytes, const std:
                         "the image's chunks are smaller than this registry takes (" + std::to_string(limits_.min_chunk) + " bytes)");
     std::string id = base::sha256_hex(bytes);
     refuse_blocked(id, descriptor);
-    refuse_when_full(0);
+    (void)room();
     if (!address.empty() && !metadata_.find_upload(id)) {
         const std::lock_guard lock(mutex_);
         const unsigned wait = pushes_.take(address, RateLimit::Clock::now());

@@ -74,8 +74,9 @@ public:
 private:
     // Throws HttpError 451 where any part of an upload is blocked.
     void refuse_blocked(const std::string& id, const Descriptor& descriptor);
-    // Throws HttpError 507 where so many bytes more would take the disk below its limits.
-    void refuse_when_full(uint64_t bytes);
+    // The bytes that the disk can still take. Throws HttpError 507 where it is below its limits.
+    uint64_t room();
+    // Holds room for a chunk until the result's end. Throws HttpError 507.
     std::shared_ptr<void> reserve(const Upload& upload, uint64_t bytes);
 
     Metadata& metadata_;

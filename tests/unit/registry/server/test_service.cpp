@@ -117,6 +117,7 @@ TEST_F(ServiceTest, AChunksWholeLengthIsReserved) {
                   1);
     const auto begin = [&](const TestImage& image) {
         tight.add_descriptor(bytes(image.bytes), "");
+        metadata_.set_known(image.id);
         return tight.begin_chunk({.descriptor = image.id,
                                   .number = "0",
                                   .sha256 = image.descriptor.chunks[0],
@@ -131,6 +132,26 @@ TEST_F(ServiceTest, AChunksWholeLengthIsReserved) {
     incoming.reset();
     EXPECT_EQ(status_of([&] { (void)begin(second); }), 200u);
     tight.stop();
+}
+
+// However large their quota is, there is room for users.
+TEST_F(ServiceTest, UploadsWithoutALoginLeaveHalfOfTheDisk) {
+    const uint64_t free = storage_.free_bytes();
+    Service small(metadata_, storage_,
+                  {.image_size = free, .user_quota = free, .min_free = free - free / 8, .anonymous_quota = free, .min_chunk = 1}, 1);
+    const TestImage image = of_size("image", free / 8 / 8 * 5);
+    small.add_descriptor(bytes(image.bytes), "");
+    const auto begin = [&] {
+        (void)small.begin_chunk({.descriptor = image.id,
+                                 .number = "0",
+                                 .sha256 = image.descriptor.chunks[0],
+                                 .position = "0",
+                                 .length = std::to_string(image.descriptor.size)});
+    };
+    EXPECT_EQ(status_of(begin), 507u);
+    metadata_.set_known(image.id);
+    EXPECT_EQ(status_of(begin), 200u);
+    small.stop();
 }
 
 TEST_F(ServiceTest, UploadsWithoutALoginHaveAQuotaInAll) {
