@@ -83,7 +83,7 @@ TEST_F(Logs, OnStderrAreOfTheLevelThatTheEnvironmentSays) {
     EXPECT_THAT(log("ya-runtime-vm.log"), HasSubstr("debug: request 1 has command 2\n"));
     fs::remove_all(workdir / "logs");
     fs::remove(workdir / "stderr.txt");
-    ASSERT_EQ(::setenv("YA_RUNTIME_VM_LOG", "ya_runtime_vm=warn,trace", 1), 0);  // goes before the other
+    ASSERT_EQ(::setenv("YA_RUNTIME_VM_LOG", "ya_runtime_vm=error,trace", 1), 0);  // goes before the other
     EXPECT_EQ(start()->shutdown(), 0);
     EXPECT_EQ(text_of(workdir / "stderr.txt"), "");
     EXPECT_THAT(log("ya-runtime-vm.log"), HasSubstr("info: the VM is up\n"));
