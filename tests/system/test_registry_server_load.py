@@ -138,7 +138,7 @@ class Collections(registry.Case):
 
     def test_a_collection_lets_others_in(self):
         """While `gc` removes the descriptors of a stranger, others read and write."""
-        self.flood(150)
+        self.flood(60)
         image = self.tagged(self.server.user("alice"))
         reads, pushed = 0, []
         collector = threading.Thread(target=self.server.run, args=("gc", "--keep-anonymous", "0"))
@@ -154,8 +154,8 @@ class Collections(registry.Case):
         self.assertEqual(self.client.status(image.id)["status"], "full")
 
     def test_the_servers_own_collection_lets_others_in(self):
-        """Reading waits for none of its batches: there are a hundred, and many more answers."""
-        self.flood(100)
+        """There are fifteen batches, and many more answers."""
+        self.flood(60)
         self.tagged(self.server.user("alice"))
         self.assertEqual(self.server.stop(), 0)
         self.server.options = ("--keep-anonymous", "0")

@@ -1,6 +1,8 @@
 #include "registry/server/sqlite_metadata.h"
 
+#include <chrono>
 #include <fstream>
+#include <future>
 
 #include "base/error.h"
 #include "fixture.h"
@@ -130,6 +132,18 @@ TEST_F(SqliteMetadataTest, ExpiryLeavesTagsAndYoungOnes) {
     metadata_.for_unused({old.descriptor.chunks[0], young.descriptor.chunks[0], tagged.descriptor.chunks[0]},
                          [&removed](const std::string& chunk) { removed.push_back(chunk); });
     EXPECT_EQ(removed, old.descriptor.chunks);
+}
+
+// As they do while gc removes chunks, and while another connection writes.
+TEST_F(SqliteMetadataTest, ReadersDoNotWaitForAWriter) {
+    const TestImage image("aaaa");
+    add(image, State::full);
+    std::future<std::optional<std::string>> found;
+    metadata_.for_unused({std::string(64, '0')}, [&](const std::string&) {
+        found = std::async(std::launch::async, [&] { return metadata_.find_image(image.descriptor.sha3); });
+        EXPECT_EQ(found.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+    });
+    EXPECT_EQ(found.get(), image.id);
 }
 
 // gc removes the files of chunks whose rows have gone, and fsck finds an upload that would lose its chunks so.
