@@ -30,7 +30,7 @@ const dirent* next_entry(DIR* folder, const std::atomic<bool>& stopped) {
     return nullptr;
 }
 
-// Recursive, and holds a descriptor for each level: kMaxNesting bounds both.
+// Recursive, and holds a descriptor for each level: kMaxNesting bounds both, and so does the process's limit of descriptors.
 void add_below(base::UniqueFd fd, size_t level, StorageUse& use, const std::atomic<bool>& stopped) {
     const base::Folder folder = base::read_folder(std::move(fd));
     if (!folder) return;
@@ -42,10 +42,12 @@ void add_below(base::UniqueFd fd, size_t level, StorageUse& use, const std::atom
         use.bytes += allocated(status) / names;
         use.inodes += kInodeBytes / names;
         if (!S_ISDIR(status.st_mode)) continue;
-        if (level == kMaxNesting) {
-            use.too_deep = true;
-        } else if (base::UniqueFd below = open_folder(::dirfd(folder.get()), entry->d_name, O_RDONLY)) {
+        base::UniqueFd below;
+        if (level < kMaxNesting) below = open_folder(::dirfd(folder.get()), entry->d_name, O_RDONLY);
+        if (below) {
             add_below(std::move(below), level + 1, use, stopped);
+        } else if (level == kMaxNesting || errno == EMFILE) {
+            use.too_deep = level;
         }
     }
 }
@@ -66,16 +68,20 @@ bool open_up(int top, base::UniqueFd fd, size_t level, unsigned& counter, const 
     while (const dirent* entry = folder ? next_entry(folder.get(), stopped) : nullptr) {
         if (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN) continue;
         const int parent = ::dirfd(folder.get());
-        const base::UniqueFd below = open_folder(parent, entry->d_name, O_PATH);
+        base::UniqueFd below = open_folder(parent, entry->d_name, O_PATH);
         struct stat status {};
         if (!below || ::fstat(below.get(), &status) < 0) continue;
         // By its descriptor: O_PATH needs no permission, and nothing can take the name's place.
         if ((status.st_mode & S_IRWXU) != S_IRWXU)
             (void)::chmod(("/proc/self/fd/" + std::to_string(below.get())).c_str(), (status.st_mode & 0777) | S_IRWXU);
-        if (level == kMaxNesting) {
-            moved |= move_up(parent, entry->d_name, top, counter);
-        } else if (base::UniqueFd readable = open_folder(below.get(), ".", O_RDONLY)) {
+        base::UniqueFd readable;
+        if (level < kMaxNesting) readable = open_folder(below.get(), ".", O_RDONLY);
+        const bool too_deep = level == kMaxNesting || (!readable && errno == EMFILE && level > 0);
+        below.reset();  // one descriptor for each level
+        if (readable) {
             moved |= open_up(top, std::move(readable), level + 1, counter, stopped);
+        } else if (too_deep) {
+            moved |= move_up(parent, entry->d_name, top, counter);
         }
     }
     return moved;

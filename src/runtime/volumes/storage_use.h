@@ -13,9 +13,9 @@ namespace runtime {
 
 // What files take of the host's disk.
 struct StorageUse {
-    uint64_t bytes = 0;     // in allocated blocks, which a sparse file has few of
-    uint64_t inodes = 0;    // bytes that the inodes count for
-    bool too_deep = false;  // folders are nested over kMaxNesting levels, and what lies deeper was not counted
+    uint64_t bytes = 0;   // in allocated blocks, which a sparse file has few of
+    uint64_t inodes = 0;  // bytes that the inodes count for
+    size_t too_deep = 0;  // levels of folders below which nothing was counted: kMaxNesting, or as many as there are descriptors; 0: all was
 };
 
 // Levels of folders below the share. Programs that remove a tree often hold a descriptor for each level, of which a process has 1,024.
@@ -35,7 +35,8 @@ StorageUse storage_below(int folder, const std::atomic<bool>& stopped);
 uint64_t unnamed_bytes(pid_t process, int folder, std::span<const base::UniqueFd> known);
 
 // Gives every folder below `folder` back to its owner (u+rwx), so that the owner can remove it, and moves what is nested over kMaxNesting
-// levels up into `folder`, under a new name. For a tree that no guest can change any more. Returns early once `stopped` is set.
+// levels, or more than there are descriptors, up into `folder`, under a new name. For a tree that no guest can change any more. Returns
+// early once `stopped` is set.
 void make_removable(int folder, const std::atomic<bool>& stopped);
 
 }  // namespace runtime

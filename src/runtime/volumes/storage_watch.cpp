@@ -92,8 +92,8 @@ private:
         if (bytes > storage_.limit) {
             tell(fmt::format("its root and volumes took {} of the provider's disk, and may take {}", base::format_size(bytes),
                              base::format_size(storage_.limit)));
-        } else if (below_.too_deep) {
-            tell(fmt::format("the folders in its host volumes are nested deeper than {} levels", kMaxNesting));
+        } else if (below_.too_deep > 0) {
+            tell(fmt::format("the folders in its host volumes are nested deeper than {} levels", below_.too_deep));
         }
     }
 

@@ -1,6 +1,7 @@
 #include "runtime/volumes/storage_use.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 
 #include <string>
 #include <vector>
@@ -140,6 +141,27 @@ TEST_F(StorageUse, DeepFoldersAreMovedUp) {
     EXPECT_EQ(files, 1U);
     fs::remove_all(volume);
     EXPECT_FALSE(fs::exists(volume));
+}
+
+// The least that raise_descriptor_limit (runtime/host/limits.h) accepts.
+TEST_F(StorageUse, FewDescriptorsHideNothing) {
+    const base::UniqueFd innermost = nest(volume, runtime::kMaxNesting - 1);
+    ASSERT_EQ(::fchmod(innermost.get(), 0555), 0);
+    const base::UniqueFd top = opened(volume);
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    const rlimit few{.rlim_cur = 256, .rlim_max = before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+    const runtime::StorageUse use = runtime::storage_below(top.get(), kNotStopped);
+    runtime::make_removable(top.get(), kNotStopped);
+    const bool counted_all = runtime::storage_below(top.get(), kNotStopped).too_deep == 0;
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    EXPECT_GT(use.too_deep, 100U);
+    EXPECT_LT(use.too_deep, 256U);
+    EXPECT_TRUE(counted_all) << "what was too deep has been moved up";
+    struct stat st {};
+    ASSERT_EQ(::fstat(innermost.get(), &st), 0);
+    EXPECT_EQ(st.st_mode & 0777, 0755U);
 }
 
 }  // namespace
