@@ -16,7 +16,7 @@ using asio::awaitable;
 using namespace std::chrono_literals;
 namespace {
 
-// After the VM's end, for the last look at the host volumes.
+// For the last look at the host volumes, where the VM's end has taken all of its time.
 constexpr auto kFinishLimit = 500ms;
 
 // A twentieth above what was agreed on, or what deploy has given the disks: their sizes may be as much over it, too.
@@ -130,6 +130,7 @@ void Session::make_template() {
 }
 
 awaitable<void> Session::stop(std::chrono::milliseconds grace, std::chrono::milliseconds limit) {
+    const auto deadline = std::chrono::steady_clock::now() + limit + kFinishLimit;  // a VM that ends soon leaves the volumes more time
     if (running_) {
         co_await stop_sandbox(sandbox_, grace, limit);
     } else {
@@ -141,7 +142,6 @@ awaitable<void> Session::stop(std::chrono::milliseconds grace, std::chrono::mill
         finishing_++;
         asio::co_spawn(executor_, hand_over_share(), asio::detached);
     }
-    const auto deadline = std::chrono::steady_clock::now() + kFinishLimit;
     while (finishing_ > 0 && std::chrono::steady_clock::now() < deadline)
         co_await finished_.wait(deadline - std::chrono::steady_clock::now());
 }

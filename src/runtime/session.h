@@ -49,7 +49,7 @@ public:
     void make_template();
 
     // Ends the processes and the VM properly (stop_sandbox), or kills a VM that never came up. Each process that still ran gets an end with
-    // code 137. Waits up to 500 ms longer until every end has been reported.
+    // code 137. Waits until every end has been reported and the volumes are their owner's, but no longer than `limit` and 500 ms in all.
     boost::asio::awaitable<void> stop(std::chrono::milliseconds grace, std::chrono::milliseconds limit);
 
     // Kills the VM, if there is one, and waits for its end. May be called while `start` waits, which then fails.

@@ -55,7 +55,7 @@ public:
     }
 
     // Syncs on the thread, after everything requested before. From then on `more_running` more (or fewer) processes run.
-    static awaitable<void> sync(std::shared_ptr<State> self, int more_running) {
+    static awaitable<void> sync(const std::shared_ptr<State>& self, int more_running) {
         return on_thread(self, [self, more_running] {
             self->running_ += more_running;
             self->sync_now();
@@ -65,7 +65,10 @@ public:
     static awaitable<void> vm_ended(std::shared_ptr<State> self) {
         self->living_ = false;
         co_await sync(self, 0);
-        co_await on_thread(self, [self] { make_removable(self->share_.get(), self->stopped_); });
+        co_await on_thread(self, [self] {
+            self->tree_.give_back();  // first: a walk through many folders may be cut short by the end of our process
+            make_removable(self->share_.get(), self->stopped_);
+        });
     }
 
     // The guest may say this as often as it likes.

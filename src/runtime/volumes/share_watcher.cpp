@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <tuple>
 
 #include "base/error.h"
 #include "base/folders.h"
@@ -160,8 +159,8 @@ bool ShareWatcher::settle_once() {
     return any;
 }
 
-// Gives the narrow entries their own modes, or those that QEMU needs. A closed folder must come after its contents.
-void ShareWatcher::settle_narrow(bool in_use) {
+// The narrow entries, outer ones first: depth, folder, name.
+std::vector<std::tuple<size_t, int, std::string>> ShareWatcher::narrow_by_depth() const {
     std::vector<std::tuple<size_t, int, std::string>> entries;
     std::vector<const std::string*> names_to;
     for (const auto& [folder, names] : narrow_) {
@@ -170,6 +169,26 @@ void ShareWatcher::settle_narrow(bool in_use) {
             entries.emplace_back(names_to.size(), folder, name);
     }
     std::sort(entries.begin(), entries.end());
+    return entries;
+}
+
+void ShareWatcher::give_back() {
+    base::UniqueFd fd;
+    int opened = -1;
+    for (const auto& [_, folder, name] : narrow_by_depth()) {
+        if (stopped_) return;
+        if (folder != opened) fd = open(folder, O_PATH);
+        opened = folder;
+        const base::UniqueFd entry(fd ? ::openat(fd.get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1);
+        struct stat st {};
+        if (entry && ::fstat(entry.get(), &st) == 0)
+            (void)::chmod(("/proc/self/fd/" + std::to_string(entry.get())).c_str(), (st.st_mode & 0777) | S_IRWXU);
+    }
+}
+
+// Gives the narrow entries their own modes, or those that QEMU needs. A closed folder must come after its contents.
+void ShareWatcher::settle_narrow(bool in_use) {
+    auto entries = narrow_by_depth();
     if (!in_use) std::reverse(entries.begin(), entries.end());
     base::UniqueFd fd;
     int opened = -1;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -39,6 +40,9 @@ public:
     // thrown.
     void sync(bool in_use);
 
+    // The VM has ended: gives the folders that keep their owner out back to it. These are known (kMaxNarrow), so it needs no walk.
+    void give_back();
+
     // Makes a running sync return early, and all later ones at once.
     void stop() { stopped_ = true; }
 
@@ -59,6 +63,7 @@ private:
     void settle_changed();
     bool settle_once();
     void settle_narrow(bool in_use);
+    std::vector<std::tuple<size_t, int, std::string>> narrow_by_depth() const;
     Entry settle_one(int fd, int folder, const std::string& name, bool in_use);
     void settle_and_adopt(int fd, int folder, const std::string& name);
     void adopt(int parent, const std::string& name, const Entry& entry);

@@ -52,6 +52,21 @@ TEST_F(SharedTreeTest, SettlesWhatHasChangedWhereverItIs) {
     EXPECT_EQ(guest_mode(volume / "a/link"), S_IFLNK | 0777U);
 }
 
+TEST_F(SharedTreeTest, ClosedFoldersAreGivenBackWithoutAWalk) {
+    guest_makes(volume / "a", S_IFDIR | 0700);
+    guest_makes(volume / "a/b", S_IFDIR | 0555);
+    guest_makes(volume / "a/b/file", S_IFREG | 0444);
+    guest_changes(volume / "a", S_IFDIR);
+    tree->sync(true);
+    tree->sync(false);
+    EXPECT_EQ(bits("a"), 0500U);
+    EXPECT_EQ(bits("a/b"), 0555U);
+    tree->give_back();
+    EXPECT_EQ(bits("a"), 0700U);
+    EXPECT_EQ(bits("a/b"), 0755U);
+    EXPECT_EQ(bits("a/b/file"), 0444U);
+}
+
 TEST_F(SharedTreeTest, FoldersThatMoveAreFollowed) {
     guest_makes(volume / "a", S_IFDIR | 0755);
     guest_makes(volume / "a/b", S_IFDIR | 0755);
