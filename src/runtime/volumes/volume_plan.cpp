@@ -134,7 +134,7 @@ void check_xattrs(const std::filesystem::path& folder, const std::filesystem::pa
 // lies below another volume is not looked at: that one hides the image's files.
 std::string file_on_the_way(gvmi::SquashfsReader& squashfs, const VolumePlan& plan, const std::string& volume) {
     for (size_t slash = volume.find('/', 1);; slash = volume.find('/', slash + 1)) {
-        const std::string path = volume.substr(0, slash);
+        std::string path = volume.substr(0, slash);
         const auto file = gvmi::find(squashfs, path);
         if (!file) return {};
         if (!S_ISDIR(file->mode)) return path;
