@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Both commands of the README in a new Debian 12 that has git and nothing of ours: debootstrap, a clone of HEAD, ./dev demo, ./dev test.
-# Needs root for the chroot. Leaves no mount, no process and no folder.
+# Needs root. Leaves no mount, no process and no folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ "$(id -u)" -eq 0 ] || { echo "error: a chroot needs root" >&2; exit 1; }
+[ "$(id -u)" -eq 0 ] || { echo "error: it needs root, for the new Debian" >&2; exit 1; }
 
 # inside ROOT COMMIT: runs in a mount and PID namespace of its own.
 inside() {
@@ -17,7 +17,18 @@ inside() {
   cp --dereference /etc/resolv.conf "$debian/etc/resolv.conf"
   mkdir "$debian/origin"
   mount --bind . "$debian/origin"
-  chroot "$debian" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 bash -euo pipefail -c "
+  # This machine's own certificate authorities: its way to the package registries may need them. pip and npm have lists of their own.
+  find /usr/local/share/ca-certificates -name '*.crt' -exec cp {} "$debian/usr/local/share/ca-certificates/" \;
+  local bundle=/etc/ssl/certs/ca-certificates.crt
+  # A chroot would not do: the kernel lets no process in it make a user namespace, which QEMU's confinement needs.
+  cd "$debian"
+  mkdir old
+  pivot_root . old
+  exec chroot . /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 PIP_CERT=$bundle NODE_EXTRA_CA_CERTS=$bundle \
+    bash -euo pipefail -c "
+    umount --lazy /old
+    rmdir /old
+    update-ca-certificates > /dev/null
     git config --global --add safe.directory '*'
     git clone -q /origin /root/gvmkit
     cd /root/gvmkit
