@@ -1,6 +1,11 @@
 #include "base/folders.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <cstdlib>
+#include <cstring>
+#include <string>
 
 namespace base {
 
@@ -8,6 +13,22 @@ Folder read_folder(UniqueFd fd) {
     Folder folder(::fdopendir(fd.get()));
     if (folder) (void)fd.release();
     return folder;
+}
+
+const dirent* next_entry(DIR* folder) {
+    for (;;) {
+        const dirent* entry = ::readdir(folder);
+        if (entry == nullptr || (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0)) return entry;
+    }
+}
+
+UniqueFd give_to_owner(int parent, const char* name, mode_t kept) {
+    UniqueFd fd(::openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    struct stat status {};
+    if (!fd || ::fstat(fd.get(), &status) < 0) return {};
+    const mode_t mode = (status.st_mode & kept) | S_IRWXU;
+    if ((status.st_mode & 07777) != mode) (void)::chmod(("/proc/self/fd/" + std::to_string(fd.get())).c_str(), mode);
+    return fd;
 }
 
 std::filesystem::path user_cache_folder() {

@@ -16,15 +16,8 @@
 namespace base {
 namespace {
 
-// Lets us into a folder whose mode locks its owner out, and nothing else: by its descriptor, since whoever owns the folder above may put a
-// symbolic link in its place at any moment, which fchmodat would follow.
-void let_us_in(int parent, const char* name) {
-    const UniqueFd fd(::openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (fd) (void)::chmod(("/proc/self/fd/" + std::to_string(fd.get())).c_str(), S_IRWXU);
-}
-
 Folder open_folder(int parent, const char* name) {
-    let_us_in(parent, name);
+    (void)give_to_owner(parent, name, 0);  // its mode may lock its owner out
     UniqueFd fd(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) throw_errno("cannot open ", name);
     Folder folder = read_folder(std::move(fd));
@@ -32,22 +25,14 @@ Folder open_folder(int parent, const char* name) {
     return folder;
 }
 
-// The next name in a folder; nullptr at its end.
-const char* next_name(DIR* folder) {
-    for (;;) {
-        const dirent* entry = ::readdir(folder);
-        if (!entry) return nullptr;
-        if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0) return entry->d_name;
-    }
-}
-
 // Removes what is directly in top/name; non-empty folders are moved up into `top` under a new name, so the depth never matters.
 void empty_folder(int top, const char* name, uint64_t& counter) {
     const Folder folder = open_folder(top, name);
     const int fd = ::dirfd(folder.get());
-    while (const char* entry = next_name(folder.get())) {
+    while (const dirent* found = next_entry(folder.get())) {
+        const char* const entry = found->d_name;
         if (::unlinkat(fd, entry, 0) == 0 || ::unlinkat(fd, entry, AT_REMOVEDIR) == 0) continue;
-        let_us_in(fd, entry);  // a folder that cannot be written cannot be moved either
+        (void)give_to_owner(fd, entry, 0);  // a folder that cannot be written cannot be moved either
         // An interrupted removal may have left a moved folder under this name.
         while (::renameat(fd, entry, top, (".removed-" + std::to_string(counter++)).c_str()) < 0) {
             if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) throw_errno("cannot remove ", entry);
@@ -67,7 +52,8 @@ void remove_tree(const std::filesystem::path& path) {
         for (bool found = true; found;) {
             found = false;
             ::rewinddir(top.get());
-            while (const char* name = next_name(top.get())) {
+            while (const dirent* entry = next_entry(top.get())) {
+                const char* const name = entry->d_name;
                 found = true;
                 if (::unlinkat(fd, name, 0) == 0) continue;
                 empty_folder(fd, name, counter);

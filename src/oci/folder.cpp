@@ -35,9 +35,8 @@ std::vector<std::string> names_in(int fd) {
     if (!dir) base::throw_errno("cannot read it");
     std::vector<std::string> names;
     errno = 0;
-    while (const dirent* entry = ::readdir(dir.get())) {
-        const std::string name = static_cast<const char*>(entry->d_name);
-        if (name != "." && name != "..") names.push_back(name);
+    while (const dirent* entry = base::next_entry(dir.get())) {
+        names.emplace_back(static_cast<const char*>(entry->d_name));
         errno = 0;
     }
     if (errno != 0) base::throw_errno("cannot read it");

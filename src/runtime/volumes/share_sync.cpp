@@ -1,7 +1,5 @@
 #include "runtime/volumes/share_sync.h"
 
-#include <fcntl.h>
-
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -18,7 +16,6 @@
 #include "base/event.h"
 #include "base/log.h"
 #include "runtime/volumes/share_watcher.h"
-#include "runtime/volumes/storage_use.h"
 
 namespace runtime {
 namespace asio = boost::asio;
@@ -33,12 +30,7 @@ constexpr auto kPause = std::chrono::milliseconds(50);
 class ShareSync::State : public std::enable_shared_from_this<State> {
 public:
     State(const asio::any_io_executor& executor, const std::filesystem::path& share, const std::filesystem::path& staging, GuestOwner owner)
-        : executor_(executor),
-          tree_(share, staging, owner),
-          changes_(executor),
-          pause_(executor),
-          living_pause_(executor),
-          share_(base::open_file(share, O_RDONLY | O_DIRECTORY)) {
+        : executor_(executor), tree_(share, staging, owner), changes_(executor), pause_(executor), living_pause_(executor) {
         if (tree_.events()) changes_.assign(base::copy_of(tree_.events()).release());
     }
 
@@ -67,7 +59,7 @@ public:
         co_await sync(self, 0);
         co_await on_thread(self, [self] {
             self->tree_.give_back();  // first: a walk through many folders may be cut short by the end of our process
-            make_removable(self->share_.get(), self->stopped_);
+            self->tree_.make_removable();
         });
     }
 
@@ -130,8 +122,7 @@ private:
     asio::steady_timer living_pause_;
     std::atomic<bool> living_ = false;
     bool syncing_soon_ = false;
-    base::UniqueFd share_;
-    std::atomic<bool> stopped_ = false;
+    bool stopped_ = false;
     asio::thread_pool thread_{1};
 };
 

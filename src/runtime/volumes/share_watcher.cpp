@@ -7,12 +7,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "base/error.h"
 #include "base/folders.h"
 #include "base/log.h"
 #include "base/untrusted_text.h"
+#include "runtime/volumes/storage_use.h"
 
 namespace runtime {
 namespace {
@@ -122,10 +122,8 @@ void ShareWatcher::scan(int folder) {
     const base::Folder listing = base::read_folder(open(folder, O_RDONLY));
     if (!listing && !in_use_) lost_ = true;
     if (!listing) return forget(folder);
-    while (const dirent* entry = stopped_ ? nullptr : ::readdir(listing.get())) {
-        if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0)
-            settle_and_adopt(::dirfd(listing.get()), folder, entry->d_name);
-    }
+    while (const dirent* entry = stopped_ ? nullptr : base::next_entry(listing.get()))
+        settle_and_adopt(::dirfd(listing.get()), folder, entry->d_name);
 }
 
 void ShareWatcher::settle_changed() {
@@ -179,11 +177,12 @@ void ShareWatcher::give_back() {
         if (stopped_) return;
         if (folder != opened) fd = open(folder, O_PATH);
         opened = folder;
-        const base::UniqueFd entry(fd ? ::openat(fd.get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1);
-        struct stat st {};
-        if (entry && ::fstat(entry.get(), &st) == 0)
-            (void)::chmod(("/proc/self/fd/" + std::to_string(entry.get())).c_str(), (st.st_mode & 0777) | S_IRWXU);
+        if (fd) (void)base::give_to_owner(fd.get(), name.c_str(), 0777);
     }
+}
+
+void ShareWatcher::make_removable() {
+    runtime::make_removable(share_.get(), stopped_);
 }
 
 // Gives the narrow entries their own modes, or those that QEMU needs. A closed folder must come after its contents.

@@ -42,6 +42,8 @@ public:
 
     // The VM has ended: gives the folders that keep their owner out back to it. These are known (kMaxNarrow), so it needs no walk.
     void give_back();
+    // All of them, by a walk, and those that are nested too deep (storage_use.h).
+    void make_removable();
 
     // Makes a running sync return early, and all later ones at once.
     void stop() { stopped_ = true; }

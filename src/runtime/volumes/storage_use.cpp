@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <string>
 
 #include "base/folders.h"
@@ -21,20 +20,11 @@ base::UniqueFd open_folder(int parent, const char* name, int flags) {
     return base::UniqueFd(::openat(parent, name, flags | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
-// The next entry that is neither "." nor ".."; nullptr at the end, and once `stopped` is set.
-const dirent* next_entry(DIR* folder, const std::atomic<bool>& stopped) {
-    while (!stopped) {
-        const dirent* entry = ::readdir(folder);
-        if (entry == nullptr || (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0)) return entry;
-    }
-    return nullptr;
-}
-
 // Recursive, and holds a descriptor for each level: kMaxNesting bounds both, and so does the process's limit of descriptors.
 void add_below(base::UniqueFd fd, size_t level, StorageUse& use, const std::atomic<bool>& stopped) {
     const base::Folder folder = base::read_folder(std::move(fd));
     if (!folder) return;
-    while (const dirent* entry = next_entry(folder.get(), stopped)) {
+    while (const dirent* entry = stopped ? nullptr : base::next_entry(folder.get())) {
         struct stat status {};
         if (::fstatat(::dirfd(folder.get()), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0) continue;
         // The names of one file share its cost; a table of those seen could be made long.
@@ -65,15 +55,11 @@ bool move_up(int parent, const char* name, int top, unsigned& counter) {
 bool open_up(int top, base::UniqueFd fd, size_t level, unsigned& counter, const std::atomic<bool>& stopped) {
     const base::Folder folder = base::read_folder(std::move(fd));
     bool moved = false;
-    while (const dirent* entry = folder ? next_entry(folder.get(), stopped) : nullptr) {
+    while (const dirent* entry = folder && !stopped ? base::next_entry(folder.get()) : nullptr) {
         if (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN) continue;
         const int parent = ::dirfd(folder.get());
-        base::UniqueFd below = open_folder(parent, entry->d_name, O_PATH);
-        struct stat status {};
-        if (!below || ::fstat(below.get(), &status) < 0) continue;
-        // By its descriptor: O_PATH needs no permission, and nothing can take the name's place.
-        if ((status.st_mode & S_IRWXU) != S_IRWXU)
-            (void)::chmod(("/proc/self/fd/" + std::to_string(below.get())).c_str(), (status.st_mode & 0777) | S_IRWXU);
+        base::UniqueFd below = base::give_to_owner(parent, entry->d_name, 0777);
+        if (!below) continue;
         base::UniqueFd readable;
         if (level < kMaxNesting) readable = open_folder(below.get(), ".", O_RDONLY);
         const bool too_deep = level == kMaxNesting || (!readable && errno == EMFILE && level > 0);
@@ -101,9 +87,10 @@ StorageUse storage_below(int folder, const std::atomic<bool>& stopped) {
 
 uint64_t unnamed_bytes(pid_t process, int folder, std::span<const base::UniqueFd> known) {
     struct stat top {};
+    if (::fstat(folder, &top) < 0) return 0;
     const std::string path = "/proc/" + std::to_string(process) + "/fd";
     const base::Folder descriptors = base::read_folder(open_folder(AT_FDCWD, path.c_str(), O_RDONLY));
-    if (!descriptors || ::fstat(folder, &top) < 0) return 0;
+    if (!descriptors) return 0;
     const auto is_known = [known](const struct stat& file) {
         return std::any_of(known.begin(), known.end(), [&file](const base::UniqueFd& fd) {
             struct stat other {};
