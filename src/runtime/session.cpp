@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 
-#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <utility>
@@ -18,17 +17,6 @@ namespace {
 
 // For the last look at the host volumes, where the VM's end has taken all of its time.
 constexpr auto kFinishLimit = 500ms;
-
-// A twentieth above what was agreed on, or what deploy has given the disks: their sizes may be as much over it, too.
-uint64_t storage_limit(const SandboxPlan& plan) {
-    if (plan.options.storage_limit_bytes) return *plan.options.storage_limit_bytes;
-    const VolumePlan& volumes = plan.deployment.volumes;
-    uint64_t disks = volumes.root.kind == Volume::Kind::storage ? volumes.root.bytes : 0;
-    for (const Volume& volume : volumes.volumes)
-        disks += volume.kind == Volume::Kind::storage ? volume.bytes : 0;
-    const uint64_t agreed = std::max(plan.options.storage_bytes, disks);
-    return agreed + agreed / 20;
-}
 
 }  // namespace
 
@@ -48,7 +36,9 @@ awaitable<void> Session::start(const SandboxPlan& plan) {
 }
 
 void Session::watch_storage(const SandboxPlan& plan) {
-    WatchedStorage storage{.disks = std::move(sandbox_.disks), .volumes = {}, .qemu = sandbox_.guest->pid(), .limit = storage_limit(plan)};
+    const uint64_t limit =
+        plan.options.storage_limit_bytes.value_or(default_storage_limit(plan.deployment.volumes, plan.options.storage_bytes));
+    WatchedStorage storage{.disks = std::move(sandbox_.disks), .volumes = {}, .qemu = sandbox_.guest->pid(), .limit = limit};
     if (share_) storage.volumes = base::open_file(plan.options.workdir / kVolumesFolder, O_RDONLY | O_DIRECTORY);
     storage_ = std::make_unique<StorageWatch>(executor_, std::move(storage), [this](const std::string& reason) {
         if (running_) sandbox_.guest->kill(reason);

@@ -143,11 +143,38 @@ std::string file_on_the_way(gvmi::SquashfsReader& squashfs, const VolumePlan& pl
     }
 }
 
+// Which volume cannot be mounted, and why; empty where all can. One reader for all volumes: its limits hold for what it reads together.
+std::string find_obstacle(const VolumePlan& plan, int image) {
+    gvmi::SquashfsReader squashfs(image);
+    for (const Volume& volume : plan.volumes) {
+        const std::string file = file_on_the_way(squashfs, plan, volume.path);
+        if (file.empty()) continue;
+        const std::string name = file == volume.path ? "it" : base::quote(file);
+        return "cannot mount the volume " + base::quote(volume.path) + ": " + name + " is a file of the image, not a folder";
+    }
+    return {};
+}
+
+uint64_t storage_volume_bytes(const VolumePlan& plan) {
+    uint64_t bytes = 0;
+    for (const Volume& volume : plan.volumes)
+        bytes += volume.kind == Volume::Kind::storage ? volume.bytes : 0;  // 256 of 16 TiB at most
+    return bytes;
+}
+
+// Of the storage volumes and the root.
+uint64_t disk_bytes(const VolumePlan& plan) {
+    return storage_volume_bytes(plan) + (plan.root.kind == Volume::Kind::storage ? plan.root.bytes : 0);
+}
+
+// The supervisor rounds sizes to one decimal.
+uint64_t with_tolerance(uint64_t bytes) {
+    return bytes + bytes / 20;
+}
+
 // Gives the root's disk what the storage volumes leave of the budget, and refuses what does not fit.
 void share_out(VolumePlan& plan, uint64_t budget) {
-    uint64_t taken = 0;
-    for (const Volume& volume : plan.volumes)
-        taken += volume.kind == Volume::Kind::storage ? volume.bytes : 0;  // 256 of 16 TiB at most
+    const uint64_t taken = storage_volume_bytes(plan);
     std::string what = "the storage volumes take " + base::format_size(taken);
     const bool root_takes_the_rest = plan.root.kind == Volume::Kind::storage && plan.root.bytes == 0;
     if (root_takes_the_rest) {
@@ -158,8 +185,7 @@ void share_out(VolumePlan& plan, uint64_t budget) {
     } else if (plan.root.kind == Volume::Kind::storage) {
         what += " and the root " + base::format_size(plan.root.bytes);
     }
-    taken += plan.root.kind == Volume::Kind::storage ? plan.root.bytes : 0;
-    if (taken <= budget + budget / 20) return;
+    if (disk_bytes(plan) <= with_tolerance(budget)) return;
     throw base::Error("the volumes do not fit: " + what + ", of the storage agreed on, " + base::format_size(budget));
 }
 
@@ -187,25 +213,23 @@ VolumePlan plan_volumes(const std::vector<std::string>& image_volumes, std::stri
     return plan;
 }
 
+uint64_t default_storage_limit(const VolumePlan& plan, uint64_t storage_bytes) {
+    return with_tolerance(std::max(storage_bytes, disk_bytes(plan)));
+}
+
 bool has_host_volume(const VolumePlan& plan) {
     return std::any_of(plan.volumes.begin(), plan.volumes.end(), [](const Volume& volume) { return volume.kind == Volume::Kind::host; });
 }
 
 void check_volume_paths(const VolumePlan& plan, const std::filesystem::path& image) {
     const base::UniqueFd file = base::open_file(image, O_RDONLY | O_NONBLOCK);
-    for (const Volume& volume : plan.volumes) {
-        std::string obstacle;
-        try {
-            gvmi::SquashfsReader squashfs(file.get());
-            obstacle = file_on_the_way(squashfs, plan, volume.path);
-        } catch (const base::Error& e) {
-            spdlog::debug("cannot look for {} in {}: {}", base::quote(volume.path), image.string(), e.what());
-            return;
-        }
-        if (obstacle.empty()) continue;
-        const std::string name = obstacle == volume.path ? "it" : base::quote(obstacle);
-        throw base::Error("cannot mount the volume " + base::quote(volume.path) + ": " + name + " is a file of the image, not a folder");
+    std::string problem;
+    try {
+        problem = find_obstacle(plan, file.get());
+    } catch (const base::Error& e) {
+        spdlog::debug("cannot look for the volumes in {}: {}", image.string(), e.what());
     }
+    if (!problem.empty()) throw base::Error(problem);
 }
 
 void make_volumes(const VolumePlan& plan, const std::filesystem::path& workdir) {

@@ -34,6 +34,10 @@ constexpr std::string_view kVolumesFolder = "volumes";
 // The folder below the workdir that holds the disk images.
 constexpr std::string_view kStorageFolder = "storage";
 
+// What root and volumes may hold of the host's disk together where the provider sets no limit: what was agreed on, or what the plan gives
+// the disks, with the same tolerance.
+uint64_t default_storage_limit(const VolumePlan& plan, uint64_t storage_bytes);
+
 bool has_host_volume(const VolumePlan& plan);
 
 // What a VM mounts: the image's volumes, changed by --volume-override (docs/spec/exe-unit.md, deploy: JSON text, empty for none).
