@@ -10,8 +10,7 @@
 namespace runtime {
 namespace {
 
-constexpr size_t kIpv4 = 4;
-constexpr size_t kIpv6 = 16;
+constexpr size_t kIpv6Bytes = 16;
 
 [[noreturn]] void refuse(const std::string& text, const std::string& what) {
     throw exeunit::RequestError(ya_runtime_api::Error::BAD_REQUEST, "'" + text + "' is not " + what);
@@ -29,9 +28,9 @@ uint32_t prefix_of(const Address& mask, const std::string& text) {
 }  // namespace
 
 Address parse_address(const std::string& text) {
-    char bytes[kIpv6];
-    if (::inet_pton(AF_INET, text.c_str(), bytes) == 1) return {bytes, kIpv4};
-    if (::inet_pton(AF_INET6, text.c_str(), bytes) == 1) return {bytes, kIpv6};
+    char bytes[kIpv6Bytes];
+    if (::inet_pton(AF_INET, text.c_str(), bytes) == 1) return {bytes, kIpv4Bytes};
+    if (::inet_pton(AF_INET6, text.c_str(), bytes) == 1) return {bytes, kIpv6Bytes};
     refuse(text, "an IP address");
 }
 
@@ -57,7 +56,7 @@ Address network_of(Address address, uint32_t prefix) {
 }
 
 std::string mac_for(const Address& address) {
-    return std::string("\x90\x13", 2) + address.substr(address.size() - kIpv4);
+    return std::string("\x90\x13", 2) + address.substr(address.size() - kIpv4Bytes);
 }
 
 }  // namespace runtime

@@ -7,6 +7,7 @@ namespace runtime {
 
 // An IPv4 or IPv6 address: its 4 or 16 bytes, in network order.
 using Address = std::string;
+constexpr size_t kIpv4Bytes = 4;
 
 // Each throws exeunit::RequestError (BAD_REQUEST) that names the text.
 Address parse_address(const std::string& text);

@@ -30,7 +30,6 @@ constexpr uint32_t kInetMtu = 65280;
 constexpr int kSocketBuffer = 1 << 20;  // a burst of frames must not be dropped while the other end is not scheduled
 constexpr time_t kConnectLimitS = 2;
 constexpr size_t kMaxHostName = 253;
-constexpr size_t kIpv4Bytes = 4;
 constexpr uint32_t kGatewayMetric = 101;  // docs/spec/exe-unit.md, Networking
 
 std::string text_of(const asio::ip::address& address, uint16_t port) {
@@ -122,10 +121,11 @@ void check_host(const std::string& name, const std::string& address) {
         throw exeunit::RequestError(api::Error::BAD_REQUEST, "'" + name + "' is not a host name");
 }
 
-void add_route(agent::Network& result, const Address& destination, uint32_t prefix, const std::string& gateway) {
+void add_route(agent::Network& result, const Address& destination, uint32_t prefix, const std::string& gateway, uint32_t metric = 0) {
     agent::Route& route = *result.add_routes();
     route.set_destination(network_of(destination, prefix));
     route.set_prefix(prefix);
+    route.set_metric(metric);
     if (!gateway.empty()) route.set_gateway(parse_address(gateway));
     if (!gateway.empty() && route.gateway().size() != destination.size())
         throw exeunit::RequestError(api::Error::BAD_REQUEST, "the gateway '" + gateway + "' is not an address of the network's kind");
@@ -148,9 +148,13 @@ void add_network(agent::Network& result, const api::Network& network, api::Netwo
     // The address brings the route to the card's own network.
     const bool own_network = network_of(destination, prefix) == network_of(own, prefix);
     const bool through_gateway = !network.gateway().empty() && parse_address(network.gateway()) != own;
-    if (through_gateway || !own_network) add_route(result, destination, prefix, through_gateway ? network.gateway() : "");
     // Beside the card's own route, which it must not replace. IPv6 prefers the card's own without our help.
-    if (through_gateway && own.size() == kIpv4Bytes) result.mutable_routes(result.routes_size() - 1)->set_metric(kGatewayMetric);
+    const uint32_t metric = own.size() == kIpv4Bytes ? kGatewayMetric : 0;
+    if (through_gateway) {
+        add_route(result, destination, prefix, network.gateway(), metric);
+    } else if (!own_network) {
+        add_route(result, destination, prefix, "");
+    }
 }
 
 }  // namespace

@@ -70,6 +70,9 @@ private:
         const auto begin = Clock::now();
         const uint64_t free = free_bytes();
         const uint64_t lost = free_before_ - std::min(free, free_before_);
+        const uint64_t elsewhere =
+            storage_.limit == 0 ? 0 : disk_bytes() + unnamed_bytes(storage_.qemu, storage_.volumes.get(), storage_.disks);
+        const auto held = [this, elsewhere] { return elsewhere + below_.bytes + below_.inodes; };
         const bool may_be_over = storage_.limit > 0 && held() + lost > storage_.limit;
         if (begin >= (may_be_over ? soonest_ : next_)) {
             below_ = storage_below(storage_.volumes.get(), stopped_);
@@ -79,17 +82,12 @@ private:
             soonest_ = end + kShortRest * (end - begin);
             next_ = end + kRest * (end - begin);
         }
-        check();
+        check(held());
     }
 
-    uint64_t held() const {
-        return disk_bytes() + below_.bytes + below_.inodes + unnamed_bytes(storage_.qemu, storage_.volumes.get(), storage_.disks);
-    }
-
-    void check() {
+    void check(uint64_t bytes) {
         if (told_ || stopped_) return;
-        const uint64_t bytes = storage_.limit > 0 ? held() : 0;
-        if (bytes > storage_.limit) {
+        if (storage_.limit > 0 && bytes > storage_.limit) {
             tell(fmt::format("its root and volumes took {} of the provider's disk, and may take {}", base::format_size(bytes),
                              base::format_size(storage_.limit)));
         } else if (below_.too_deep > 0) {
