@@ -21,10 +21,6 @@ uint64_t used_with(SQLite::Database& db, const std::string& user, const std::str
     return unsigned_at(sum, 0);
 }
 
-}  // namespace
-
-namespace {
-
 SQLite::Database open_database(const std::filesystem::path& file) {
     try {
         return {file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeoutMs};
