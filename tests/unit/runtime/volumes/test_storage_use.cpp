@@ -7,35 +7,21 @@
 #include <vector>
 
 #include "share_fixture.h"
+#include "storage_files.h"
 
 namespace {
 
 namespace fs = std::filesystem;
 using share_test::Share;
+using storage_test::fill;
+using storage_test::nest;
+using storage_test::opened;
 
 const std::atomic<bool> kNotStopped = false;
 
 class StorageUse : public Share {
 protected:
-    static base::UniqueFd opened(const fs::path& folder) { return base::open_file(folder, O_RDONLY | O_DIRECTORY); }
     runtime::StorageUse use() const { return runtime::storage_below(opened(volume).get(), kNotStopped); }
-
-    // A file of that many bytes, which have their blocks.
-    static void fill(const fs::path& path, size_t size) {
-        std::ofstream(path) << std::string(size, 'x');
-        const base::UniqueFd file = base::open_file(path, O_RDWR);
-        ASSERT_EQ(::fsync(file.get()), 0);
-    }
-
-    // `levels` folders, one in the other, whatever the length of their path; returns the innermost.
-    static base::UniqueFd nest(const fs::path& top, size_t levels) {
-        base::UniqueFd at = opened(top);
-        for (size_t i = 0; i < levels; i++) {
-            EXPECT_EQ(::mkdirat(at.get(), "d", 0700), 0);
-            at.reset(::openat(at.get(), "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        }
-        return at;
-    }
 };
 
 TEST_F(StorageUse, OfAnEmptyFolderIsNothing) {
@@ -94,17 +80,16 @@ TEST(UnnamedBytes, AreOfFilesThatAProcessHoldsAndNothingElseNames) {
     const base::TemporaryFolder folder;
     std::vector<base::UniqueFd> files;
     for (const char* name : {"known", "removed", "named"}) {
-        std::ofstream(folder.path() / name) << std::string(2 << 20, 'x');
+        fill(folder.path() / name, 2 << 20);
         files.push_back(base::open_file(folder.path() / name, O_RDWR));
-        ASSERT_EQ(::fsync(files.back().get()), 0);
     }
     fs::remove(folder.path() / "removed");
     fs::remove(folder.path() / "known");
-    const base::UniqueFd opened = base::open_file(folder.path(), O_RDONLY | O_DIRECTORY);
-    const uint64_t bytes = runtime::unnamed_bytes(::getpid(), opened.get(), std::span(files).first(1));
+    const base::UniqueFd top = opened(folder.path());
+    const uint64_t bytes = runtime::unnamed_bytes(::getpid(), top.get(), std::span(files).first(1));
     EXPECT_GE(bytes, 2U << 20);
     EXPECT_LT(bytes, 3U << 20);
-    EXPECT_EQ(runtime::unnamed_bytes(-1, opened.get(), {}), 0U);
+    EXPECT_EQ(runtime::unnamed_bytes(-1, top.get(), {}), 0U);
 }
 
 TEST_F(StorageUse, AnOwnerCanRemoveWhatWasMadeRemovable) {

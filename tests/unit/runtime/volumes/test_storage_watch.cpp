@@ -15,12 +15,16 @@
 
 #include "base/temporary_folder.h"
 #include "runtime/volumes/storage_use.h"
+#include "storage_files.h"
 
 namespace {
 
 namespace asio = boost::asio;
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
+using storage_test::fill;
+using storage_test::nest;
+using storage_test::opened;
 using testing::HasSubstr;
 
 class StorageWatch : public testing::Test {
@@ -28,7 +32,7 @@ protected:
     void start(uint64_t limit) {
         fs::create_directories(volumes());
         std::ofstream(folder_.path() / "disk") << "";
-        runtime::WatchedStorage storage{.disks = {}, .volumes = base::open_file(volumes(), O_RDONLY | O_DIRECTORY), .limit = limit};
+        runtime::WatchedStorage storage{.disks = {}, .volumes = opened(volumes()), .limit = limit};
         storage.disks.push_back(base::open_file(folder_.path() / "disk", O_RDWR));
         watch_.emplace(io_.get_executor(), std::move(storage), [this](const std::string& reason) {
             EXPECT_EQ(reason_, "");
@@ -41,11 +45,6 @@ protected:
             ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "what the test waits for did not happen in time";
             io_.run_one_for(10ms);
         }
-    }
-    static void fill(const fs::path& path, size_t size) {
-        std::ofstream(path, std::ios::app) << std::string(size, 'x');
-        const base::UniqueFd file = base::open_file(path, O_RDWR);
-        ASSERT_EQ(::fsync(file.get()), 0);
     }
     fs::path volumes() const { return folder_.path() / "volumes"; }
     fs::path disk() const { return folder_.path() / "disk"; }
@@ -91,22 +90,17 @@ TEST_F(StorageWatch, TheLimitIsOfRemovedFilesToo) {
     fill(volumes() / "file", 2 << 20);
     const base::UniqueFd held = base::open_file(volumes() / "file", O_RDONLY);
     fs::remove(volumes() / "file");
-    runtime::WatchedStorage storage{
-        .disks = {}, .volumes = base::open_file(volumes(), O_RDONLY | O_DIRECTORY), .qemu = ::getpid(), .limit = 1 << 20};
+    runtime::WatchedStorage storage{.disks = {}, .volumes = opened(volumes()), .qemu = ::getpid(), .limit = 1 << 20};
     watch_.emplace(io_.get_executor(), std::move(storage), [this](const std::string& reason) { reason_ = reason; });
     until([this] { return !reason_.empty(); });
 }
 
 TEST_F(StorageWatch, ATreeThatIsTooDeepIsAReason) {
     start(0);
-    base::UniqueFd at = base::open_file(volumes(), O_RDONLY | O_DIRECTORY);
-    for (size_t i = 0; i < runtime::kMaxNesting + 2; i++) {
-        ASSERT_EQ(::mkdirat(at.get(), "d", 0700), 0);
-        at.reset(::openat(at.get(), "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    }
+    (void)nest(volumes(), runtime::kMaxNesting + 2);
     until([this] { return !reason_.empty(); });
     EXPECT_EQ(reason_, "the folders in its host volumes are nested deeper than 512 levels");
-    runtime::make_removable(base::open_file(volumes(), O_RDONLY | O_DIRECTORY).get(), false);
+    runtime::make_removable(opened(volumes()).get(), false);
 }
 
 TEST_F(StorageWatch, SaysNothingAfterItsEnd) {
