@@ -46,10 +46,11 @@ function(gvmkit_proto TARGET FOLDER FILE)
   target_include_directories(${TARGET} SYSTEM PUBLIC ${generated})
 endfunction()
 
-# gvmkit_test(NAME SOURCES FILE... DEPENDS TARGET...): unit tests of src/NAME in one program.
+# gvmkit_test(NAME SOURCES FILE... DEPENDS TARGET...): unit tests of src/NAME in one program, compiled as a library is.
 function(gvmkit_test NAME)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
   add_executable(test_${NAME} ${ARG_SOURCES})
+  gvmkit_unity(test_${NAME})
   set_target_properties(test_${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   target_link_libraries(test_${NAME} PRIVATE ${ARG_DEPENDS} GTest::gmock GTest::gtest_main)
   add_test(NAME unit.${NAME} COMMAND test_${NAME})

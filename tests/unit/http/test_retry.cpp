@@ -22,7 +22,7 @@ using http_test::CannedServer;
 using http_test::put;
 using testing::HasSubstr;
 
-Options quick() {
+Options three_tries() {
     Options options;
     options.tries = 3;
     options.pause = 10ms;
@@ -39,7 +39,7 @@ TEST(Retry, WhatMayPassIsTriedAgain) {
     });
     Response got;
     std::vector<std::string> reasons;
-    Options options = quick();
+    Options options = three_tries();
     options.retrying = [&reasons](const std::string& reason) { reasons.push_back(reason); };
     Session session(options);
     http::retry(options, [&] { got = session.send({.url = server.url()}); });
@@ -59,7 +59,7 @@ TEST(Retry, WaitsAsLongAsTheServerAsks) {
     });
     Session session;
     const auto start = std::chrono::steady_clock::now();
-    http::retry(quick(), [&] { (void)session.send({.url = server.url()}); });
+    http::retry(three_tries(), [&] { (void)session.send({.url = server.url()}); });
     EXPECT_GE(std::chrono::steady_clock::now() - start, 1s);
     EXPECT_EQ(count, 2);
 }
@@ -71,7 +71,7 @@ TEST(Retry, EndsWhereTheServerAsksForTooLong) {
         put(fd, answer("closed until tomorrow", "Retry-After: 121\r\n", "503 Service Unavailable"));
     });
     Session session;
-    const auto send = [&] { http::retry(quick(), [&] { (void)session.send({.url = server.url()}); }); };
+    const auto send = [&] { http::retry(three_tries(), [&] { (void)session.send({.url = server.url()}); }); };
     EXPECT_THROW(send(), http::TransientError);
     EXPECT_EQ(count, 1);
 }

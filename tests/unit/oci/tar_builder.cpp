@@ -5,10 +5,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <span>
 
 #include "base/error.h"
 #include "base/fd.h"
-
+#include "base/hash.h"
 #include "base/subprocess.h"
 
 namespace test {
@@ -120,6 +121,10 @@ std::string compress(const std::string& program, const std::string& text) {
     std::string result = base::read_file(packed, size_t{1} << 30);
     std::filesystem::remove_all(folder);
     return result;
+}
+
+std::string sha256(const std::string& text) {
+    return base::sha256_hex(std::as_bytes(std::span(text)));
 }
 
 }  // namespace test

@@ -35,4 +35,7 @@ oci::StreamPtr stream_of(std::string text, size_t piece = 4096);
 // The text gzipped or zstd-compressed by the program.
 std::string compress(const std::string& program, const std::string& text);
 
+// The hash of a text, in hexadecimal digits.
+std::string sha256(const std::string& text);
+
 }  // namespace test

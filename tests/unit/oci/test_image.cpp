@@ -8,7 +8,6 @@
 #include <filesystem>
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "tar_builder.h"
 
 namespace {
@@ -18,10 +17,6 @@ using nlohmann::json;
 using testing::HasSubstr;
 using testing::StartsWith;
 using testing::ThrowsMessage;
-
-std::string sha256(const std::string& text) {
-    return base::sha256_hex(std::as_bytes(std::span(text)));
-}
 
 using Files = std::map<std::string, std::string>;
 
@@ -57,13 +52,13 @@ protected:
         json config = {{"architecture", "amd64"}, {"os", "linux"}, {"config", {{"Cmd", {"sh"}}}}, {"rootfs", {{"type", "layers"}}}};
         config["rootfs"]["diff_ids"] = json::array();
         for (const std::string& tar : tars)
-            config["rootfs"]["diff_ids"].push_back("sha256:" + sha256(tar));
+            config["rootfs"]["diff_ids"].push_back("sha256:" + test::sha256(tar));
         config.update(more);
         return config.dump();
     }
 
     Files docker_files(const std::string& config) const {
-        const std::string id = sha256(config);
+        const std::string id = test::sha256(config);
         return {{"manifest.json",
                  json::array(
                      {{{"Config", id + ".json"}, {"RepoTags", {"docker.io/library/app:1.0"}}, {"Layers", {"a/layer.tar", "b/layer.tar"}}}})
@@ -74,8 +69,8 @@ protected:
     }
 
     static json put_blob(Files& files, const std::string& content, const std::string& media_type) {
-        files["blobs/sha256/" + sha256(content)] = content;
-        return {{"mediaType", media_type}, {"digest", "sha256:" + sha256(content)}, {"size", content.size()}};
+        files["blobs/sha256/" + test::sha256(content)] = content;
+        return {{"mediaType", media_type}, {"digest", "sha256:" + test::sha256(content)}, {"size", content.size()}};
     }
 
     json put_manifest(Files& files, const std::string& config) const {
@@ -119,7 +114,7 @@ TEST_F(Image, ReadsADockerArchive) {
         const oci::Image image = oci::open_image(path);
         EXPECT_EQ(image.name, "app") << path;
         EXPECT_EQ(image.tag, "1.0");
-        EXPECT_EQ(image.id, sha256(config_for({base_, top_})));
+        EXPECT_EQ(image.id, test::sha256(config_for({base_, top_})));
         EXPECT_EQ(image.config["config"]["Cmd"][0], "sh");
         expect_layers(image);
     }
@@ -143,12 +138,12 @@ TEST_F(Image, ReadsAnOciLayoutAndArchive) {
 TEST_F(Image, ReadsADockerArchiveOverAnOciLayout) {
     Files files = oci_files();
     const std::string config = config_for({base_, top_});
-    files["manifest.json"] =
-        json::array({{{"Config", "blobs/sha256/" + sha256(config)},
-                      {"RepoTags", {"me/app:3"}},
-                      {"Layers",
-                       {"blobs/sha256/" + sha256(test::compress("gzip", base_)), "blobs/sha256/" + sha256(test::compress("zstd", top_))}}}})
-            .dump();
+    files["manifest.json"] = json::array({{{"Config", "blobs/sha256/" + test::sha256(config)},
+                                           {"RepoTags", {"me/app:3"}},
+                                           {"Layers",
+                                            {"blobs/sha256/" + test::sha256(test::compress("gzip", base_)),
+                                             "blobs/sha256/" + test::sha256(test::compress("zstd", top_))}}}})
+                                 .dump();
     const oci::Image image = oci::open_image(write("app.tar", tar_of(files)));
     EXPECT_EQ(image.name, "me/app");
     EXPECT_EQ(image.tag, "3");
@@ -325,13 +320,13 @@ TEST_F(Image, ChecksDigests) {
 
     files = oci_files();
     const std::string packed = test::compress("gzip", base_);
-    files["blobs/sha256/" + sha256(packed)] = test::compress("gzip -1 -n", base_) + "x";
+    files["blobs/sha256/" + test::sha256(packed)] = test::compress("gzip -1 -n", base_) + "x";
     const oci::Image changed = oci::open_image(write_folder("app", files));
     EXPECT_THAT([&changed] { oci::drain(*oci::open_layer(changed.layers[0])); },
                 ThrowsMessage<base::Error>(StartsWith("its blob has the SHA-256")));
 
     files = oci_files();
-    files["blobs/sha256/" + sha256(config_for({base_, top_}))] += " ";
+    files["blobs/sha256/" + test::sha256(config_for({base_, top_}))] += " ";
     expect_refused(write_folder("app", files), "has the SHA-256");
 }
 

@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "tar_builder.h"
 
 namespace {
@@ -19,10 +18,6 @@ const std::string kText = [] {
         text += std::to_string(i) + "\n";
     return text;
 }();
-
-std::string sha256(const std::string& text) {
-    return base::sha256_hex(std::as_bytes(std::span(text)));
-}
 
 std::string all(oci::StreamPtr stream) {
     return oci::read_all(*stream, size_t{1} << 30);
@@ -87,16 +82,16 @@ TEST(Stream, RefusesTruncatedCompression) {
 }
 
 TEST(Stream, ChecksTheDigestAtTheEnd) {
-    EXPECT_EQ(all(oci::check_sha256(test::stream_of(kText), sha256(kText), "it")), kText);
-    EXPECT_THAT([] { all(oci::check_sha256(test::stream_of(kText + "x"), sha256(kText), "its blob")); },
+    EXPECT_EQ(all(oci::check_sha256(test::stream_of(kText), test::sha256(kText), "it")), kText);
+    EXPECT_THAT([] { all(oci::check_sha256(test::stream_of(kText + "x"), test::sha256(kText), "its blob")); },
                 ThrowsMessage<base::Error>(HasSubstr("its blob has the SHA-256 ")));
 }
 
 // gzip stops at its own end; what follows is hashed nevertheless.
 TEST(Stream, ChecksWhatStandsBehindCompressedData) {
     const std::string packed = test::compress("gzip", kText) + std::string(100000, 'x');
-    EXPECT_NO_THROW(all(oci::decompress(oci::check_sha256(test::stream_of(packed), sha256(packed), "it"))));
-    EXPECT_THROW(all(oci::decompress(oci::check_sha256(test::stream_of(packed + "y"), sha256(packed), "it"))), base::Error);
+    EXPECT_NO_THROW(all(oci::decompress(oci::check_sha256(test::stream_of(packed), test::sha256(packed), "it"))));
+    EXPECT_THROW(all(oci::decompress(oci::check_sha256(test::stream_of(packed + "y"), test::sha256(packed), "it"))), base::Error);
 }
 
 TEST(Stream, BoundsWhatIsReadWhole) {
