@@ -12,7 +12,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::ThrowsMessage;
 
-void expect_refused(const char* text, const char* reason) {
+void expect_no_config(const char* text, const char* reason) {
     EXPECT_THAT([text] { gvmi::parse_config(json::parse(text)); }, ThrowsMessage<base::Error>(HasSubstr(reason))) << text;
 }
 
@@ -44,29 +44,29 @@ TEST(Config, BareStringIsOneElement) {
 }
 
 TEST(Config, NamesTheKeyOfTheWrongType) {
-    expect_refused("[]", "is not a JSON object");
-    expect_refused(R"({"User":1})", "User is not a text");
-    expect_refused(R"({"User":"a\u0000b"})", "User is not a text");
-    expect_refused(R"({"Hostname":[]})", "Hostname is not a text");
-    expect_refused(R"({"Tty":"yes"})", "Tty is not true or false");
-    expect_refused(R"({"Env":"A=1"})", "Env is not a list of texts");
-    expect_refused(R"({"Env":["A=1",null]})", "Env is not a list of texts");
-    expect_refused(R"({"Cmd":{"a":1}})", "Cmd is not a text or a list of texts");
-    expect_refused(R"({"Volumes":["/a"]})", "Volumes is not an object of empty objects");
-    expect_refused(R"({"Volumes":{"/a":1}})", "Volumes is not an object of empty objects");
-    expect_refused(R"({"Labels":{"a":1}})", "Labels is not an object of texts");
-    expect_refused(R"({"StopTimeout":"10"})", "StopTimeout is not an integer");
-    expect_refused(R"({"StopTimeout":1.5})", "StopTimeout is not an integer");
-    expect_refused(R"({"Healthcheck":true})", "Healthcheck is not an object");
+    expect_no_config("[]", "is not a JSON object");
+    expect_no_config(R"({"User":1})", "User is not a text");
+    expect_no_config(R"({"User":"a\u0000b"})", "User is not a text");
+    expect_no_config(R"({"Hostname":[]})", "Hostname is not a text");
+    expect_no_config(R"({"Tty":"yes"})", "Tty is not true or false");
+    expect_no_config(R"({"Env":"A=1"})", "Env is not a list of texts");
+    expect_no_config(R"({"Env":["A=1",null]})", "Env is not a list of texts");
+    expect_no_config(R"({"Cmd":{"a":1}})", "Cmd is not a text or a list of texts");
+    expect_no_config(R"({"Volumes":["/a"]})", "Volumes is not an object of empty objects");
+    expect_no_config(R"({"Volumes":{"/a":1}})", "Volumes is not an object of empty objects");
+    expect_no_config(R"({"Labels":{"a":1}})", "Labels is not an object of texts");
+    expect_no_config(R"({"StopTimeout":"10"})", "StopTimeout is not an integer");
+    expect_no_config(R"({"StopTimeout":1.5})", "StopTimeout is not an integer");
+    expect_no_config(R"({"Healthcheck":true})", "Healthcheck is not an object");
 }
 
 TEST(Config, RefusesVolumePaths) {
-    expect_refused(R"({"Volumes":{"a":{}}})", "the path \"a\" is not absolute");
-    expect_refused(R"({"Volumes":{"":{}}})", "is not absolute");
-    expect_refused(R"({"Volumes":{"/a/../b":{}}})", "has \"..\" in it");
-    expect_refused(R"({"Volumes":{"/..":{}}})", "has \"..\" in it");
-    expect_refused(R"({"Volumes":{"//.":{}}})", "is the root");
-    expect_refused(R"({"Volumes":{"/a\u0000":{}}})", "has a zero byte in it");
+    expect_no_config(R"({"Volumes":{"a":{}}})", "the path \"a\" is not absolute");
+    expect_no_config(R"({"Volumes":{"":{}}})", "is not absolute");
+    expect_no_config(R"({"Volumes":{"/a/../b":{}}})", "has \"..\" in it");
+    expect_no_config(R"({"Volumes":{"/..":{}}})", "has \"..\" in it");
+    expect_no_config(R"({"Volumes":{"//.":{}}})", "is the root");
+    expect_no_config(R"({"Volumes":{"/a\u0000":{}}})", "has a zero byte in it");
     EXPECT_EQ(gvmi::normal_volume_path("/a..b/..c"), "/a..b/..c");
 }
 
