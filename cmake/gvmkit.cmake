@@ -46,6 +46,12 @@ function(gvmkit_proto TARGET FOLDER FILE)
   target_include_directories(${TARGET} SYSTEM PUBLIC ${generated})
 endfunction()
 
+# gvmkit_uses_qemu(TARGET): a test that starts the runtime's QEMU, which it finds as GVMKIT_QEMU.
+function(gvmkit_uses_qemu TARGET)
+  target_compile_definitions(${TARGET} PRIVATE GVMKIT_QEMU="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/runtime/qemu/qemu-system-x86_64")
+  add_dependencies(${TARGET} qemu)
+endfunction()
+
 # gvmkit_test(NAME SOURCES FILE... DEPENDS TARGET...): unit tests of src/NAME in one program.
 function(gvmkit_test NAME)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})

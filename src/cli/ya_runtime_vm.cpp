@@ -106,11 +106,13 @@ void add_options(CLI::App& app, CommandLine& line) {
         ->envname("YA_RUNTIME_VM_TEMPLATE")
         ->check(CLI::IsMember({"on", "off"}))
         ->capture_default_str();
-    app.add_option("--counters", options.counters_s,
-                   "Report the VM's usage to the supervisor at this interval in seconds, and how the VM ends")
+    app.add_option("--counters", options.counters_s, "Report the VM's usage to the supervisor at this interval in seconds")
         ->envname("YA_RUNTIME_VM_COUNTERS")
         ->check(CLI::Range(1, 3600));
     app.add_flag("--timings", line.timings, "Log where the time of the start went, after the first command");
+    app.add_option("--qemu", options.qemu, "The QEMU to run VMs with, 7.2 or newer: a path, or a name in PATH")
+        ->envname("YA_RUNTIME_VM_QEMU")
+        ->default_str("the runtime's own");
     app.add_option("--cache-dir", options.cache_dir, "The folder for templates and for what was learned about this machine")
         ->default_str("$XDG_CACHE_HOME/gvmkit or $HOME/.cache/gvmkit");
 }

@@ -12,7 +12,7 @@
 #include "runtime/host/kvm.h"
 #include "runtime/host/limits.h"
 #include "runtime/templates.h"
-#include "vm/qemu.h"
+#include "vm/qemu_program.h"
 
 namespace runtime {
 namespace asio = boost::asio;
@@ -27,9 +27,10 @@ constexpr uint64_t kTestMemory = 128 << 20;  // bytes
 // QEMU's version is checked where a provider can wait for it, not at each start.
 void check_installation(const Options& options, bool version_too) {
     raise_descriptor_limit();
-    if (version_too) (void)vm::check_qemu();
     for (const char* name : {"vmlinux", "initramfs"})
         check_installed(options.runtime_files / name);
+    const vm::QemuProgram qemu = find_qemu(options);
+    if (version_too) vm::check_qemu(qemu);
 }
 
 awaitable<void> boot_test(asio::any_io_executor executor, Options options) {
@@ -42,16 +43,12 @@ awaitable<void> boot_test(asio::any_io_executor executor, Options options) {
 
 }  // namespace
 
-void check_installed(const std::filesystem::path& file) {
-    base::with_context("the installation is incomplete; reinstall the runtime", [&] { (void)base::open_file(file, O_RDONLY); });
-}
-
 awaitable<vm::Accelerator> choose_accelerator(asio::any_io_executor executor, Options options, bool sells_cpu) {
     check_installation(options, sells_cpu);
     if (options.accelerator == AcceleratorChoice::tcg) co_return vm::Accelerator::tcg;
     if (options.cache_dir.empty()) spdlog::info("the KVM verdict is not cached: neither --cache-dir nor XDG_CACHE_HOME nor HOME is set");
     BootTest boot = [executor, options] { return boot_test(executor, options); };
-    const KvmVerdict verdict = co_await judge_kvm(kDevice, options.cache_dir, std::move(boot));
+    const KvmVerdict verdict = co_await judge_kvm(kDevice, find_qemu(options).file, options.cache_dir, std::move(boot));
     if (verdict.works) co_return vm::Accelerator::kvm;
     if (options.accelerator == AcceleratorChoice::kvm) throw base::Error("KVM does not work: " + verdict.reason);
     if (sells_cpu) throw base::Error("KVM does not work: " + verdict.reason + "; to sell software emulation anyway, use --accel tcg");

@@ -9,9 +9,6 @@
 
 namespace runtime {
 
-// Throws base::Error where one of the runtime's own files cannot be opened.
-void check_installed(const std::filesystem::path& file);
-
 // Chooses the accelerator. Where KVM does not work, `automatic` means software emulation, which is logged with the reason. With `sells_cpu`
 // (test, offer-template) it is an error instead, as with `kvm`: no provider should sell an emulated CPU by accident. Throws base::Error,
 // also where QEMU or a VM's files are missing.

@@ -30,7 +30,8 @@ struct Options {
     bool strict_confinement = false;      // no VM where the host lacks a part of QEMU's confinement
     bool templates = true;                // start VMs from templates, and make missing ones
     std::filesystem::path cache_dir;      // empty: nothing is cached
-    std::filesystem::path runtime_files;  // the folder of vmlinux, initramfs, self-test.gvmi, and a provider's additions
+    std::string qemu;                     // its path, or its name in PATH; empty: the runtime's own
+    std::filesystem::path runtime_files;  // the folder of vmlinux, initramfs, self-test.gvmi, qemu/, and a provider's additions
 };
 
 // The folder `runtime` beside the running program.

@@ -1,5 +1,7 @@
 #include "runtime/templates.h"
 
+#include <fcntl.h>
+
 #include <chrono>
 
 #include "base/error.h"
@@ -54,8 +56,20 @@ awaitable<std::string> try_out(asio::any_io_executor executor, vm::Machine machi
 
 }  // namespace
 
+vm::QemuProgram find_qemu(const Options& options) {
+    if (!options.qemu.empty()) return vm::find_qemu(options.qemu);
+    const std::filesystem::path own = options.runtime_files / "qemu/qemu-system-x86_64";
+    check_installed(own);
+    return vm::find_qemu(own);
+}
+
+void check_installed(const std::filesystem::path& file) {
+    base::with_context("the installation is incomplete; reinstall the runtime", [&] { (void)base::open_file(file, O_RDONLY); });
+}
+
 vm::Machine bare_machine(const Options& options, vm::Accelerator accelerator) {
     vm::Machine machine;
+    machine.qemu = find_qemu(options);
     machine.accelerator = accelerator;
     machine.cores = options.cores;
     machine.memory_bytes = options.memory_bytes;

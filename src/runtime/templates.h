@@ -10,8 +10,14 @@
 
 namespace runtime {
 
+// Throws base::Error where one of the runtime's own files cannot be opened.
+void check_installed(const std::filesystem::path& file);
+
+// The QEMU that the options ask for. Throws base::Error where it is missing.
+vm::QemuProgram find_qemu(const Options& options);
+
 // A machine of the options' shape with nothing but placeholders. Each shape has its own template, which serves every image
-// (vm/template_store.h); templates are kept in CACHE_DIR/templates, at most 1 GiB.
+// (vm/template_store.h); templates are kept in CACHE_DIR/templates, at most 1 GiB. Throws base::Error where there is no QEMU.
 vm::Machine bare_machine(const Options& options, vm::Accelerator accelerator);
 
 // The template of a machine's shape. None where it is missing, unusable (logged), or templates are off. Throws base::Error for a machine

@@ -89,6 +89,7 @@ void add_base(Arguments& arguments, const Machine& machine, int memory) {
     const bool kvm = machine.accelerator == Accelerator::kvm;
     const uint64_t mib = machine.memory_bytes >> 20;
     arguments.insert(arguments.end(), {"-nodefaults", "-no-user-config", "-nographic", "-no-reboot"});
+    if (machine.qemu.is_ours()) add(arguments, "-L", machine.qemu.firmware);
     add(arguments, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     add(arguments, "-M",
         has_pci(machine) ? "q35,usb=off,sata=off,smbus=off,vmport=off,graphics=off,memory-backend=memory"

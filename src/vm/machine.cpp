@@ -10,6 +10,7 @@ std::string card_mac(size_t number) {
 
 Machine bare(const Machine& machine) {
     Machine result;
+    result.qemu = machine.qemu;
     result.accelerator = machine.accelerator;
     result.cores = machine.cores;
     result.memory_bytes = machine.memory_bytes;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "vm/qemu_program.h"
 
 namespace vm {
 
@@ -56,6 +57,7 @@ std::string card_mac(size_t number);
 // which is empty or leads nowhere. So a VM that was saved without them can resume with them. A machine with PCI devices is a q35, which
 // always boots and has no placeholders.
 struct Machine {
+    QemuProgram qemu;
     Accelerator accelerator = Accelerator::kvm;
     unsigned cores = 1;
     uint64_t memory_bytes = 0;     // a multiple of 1 MiB, at least 64 MiB

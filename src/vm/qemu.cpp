@@ -34,27 +34,22 @@ namespace vm {
 namespace asio = boost::asio;
 namespace {
 
-constexpr const char* kProgram = "qemu-system-x86_64";
-
 // Everything that QEMU opens by name once it runs; it gets the rest as descriptors.
-Allowed files_of(const std::filesystem::path& program, const Machine& machine) {
-    const std::filesystem::path prefix = program.parent_path().parent_path();
+Allowed files_of(const Machine& machine) {
+    const QemuProgram& qemu = machine.qemu;
     Allowed allowed;
-    allowed.execute = {program, "/lib64/ld-linux-x86-64.so.2"};
-    allowed.read = {"/etc/ld.so.cache",
-                    "/lib",
-                    "/lib64",
-                    "/usr/lib",
-                    "/usr/lib64",
-                    "/usr/local/lib",
-                    "/usr/share/qemu",
-                    prefix / "lib",
-                    prefix / "lib64",
-                    prefix / "share/qemu",
-                    prefix / "share/seabios",
-                    "/usr/share/seabios",
-                    machine.kernel,
-                    machine.initramfs};
+    allowed.execute = {qemu.file};
+    allowed.read = {machine.kernel, machine.initramfs};
+    if (qemu.is_ours()) {
+        allowed.read.push_back(qemu.firmware);
+    } else {
+        // Its loader, the libraries that it is linked with, and its firmware.
+        const std::filesystem::path prefix = qemu.file.parent_path().parent_path();
+        allowed.execute.emplace_back("/lib64/ld-linux-x86-64.so.2");
+        allowed.read.insert(allowed.read.end(),
+                            {"/etc/ld.so.cache", "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/qemu",
+                             "/usr/share/seabios", prefix / "lib", prefix / "lib64", prefix / "share/qemu", prefix / "share/seabios"});
+    }
     if (machine.share) allowed.read_write = {machine.share->folder};
     allowed.devices = {"/dev/null", "/dev/urandom"};
     if (machine.accelerator == Accelerator::kvm) allowed.devices.emplace_back("/dev/kvm");
@@ -119,7 +114,6 @@ base::Child spawn_confined(base::Command& command, const Machine& machine, const
 
 base::Child spawn_qemu(const Machine& machine, const Channels& channels, const base::UniqueFd& memory, StartMode mode,
                        const Cgroup& cgroup) {
-    const std::filesystem::path program = std::filesystem::canonical(find_qemu());  // its links may not be there in its namespaces
     base::Command command;
     command.block_terminal_signals = true;
     int number = 3;
@@ -139,9 +133,9 @@ base::Child spawn_qemu(const Machine& machine, const Channels& channels, const b
     }
     command.fds.emplace_back(channels.errors.second.get(), 2);
     command.argv = command_line(machine, fds, mode);
-    command.argv.insert(command.argv.begin(), program);
+    command.argv.insert(command.argv.begin(), machine.qemu.file);
     spdlog::debug("{}", fmt::join(command.argv, " "));
-    return spawn_confined(command, machine, files_of(program, machine), cgroup);
+    return spawn_confined(command, machine, files_of(machine), cgroup);
 }
 
 }  // namespace
@@ -389,23 +383,6 @@ asio::awaitable<ExitReason> Qemu::ended() {
 
 void Qemu::kill() {
     state_->kill();
-}
-
-std::string find_qemu() {
-    std::string program = base::find_program(kProgram);
-    if (program.empty()) throw base::Error(std::string(kProgram) + " is not installed; on Debian: apt-get install qemu-system-x86");
-    return program;
-}
-
-std::string check_qemu() {
-    std::string program = find_qemu();
-    const base::Finished finished = base::run({program, "--version"});
-    int major = 0;
-    int minor = 0;
-    if (finished.code != 0 || std::sscanf(finished.output.c_str(), "QEMU emulator version %d.%d", &major, &minor) != 2)
-        throw base::Error(program + " does not tell its version");
-    if (major * 100 + minor < 702) throw base::Error(fmt::format("{} is version {}.{}; 7.2 or newer is needed", program, major, minor));
-    return program;
 }
 
 }  // namespace vm

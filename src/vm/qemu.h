@@ -19,7 +19,7 @@ namespace vm {
 class Qemu {
 public:
     // Starts QEMU and its guest. The guest boots, or resumes from a template's saved state. Call it from the main thread. Throws
-    // ConfinementError (confinement.h), and base::Error when QEMU is missing or cannot be started, or the template is damaged; errors that
+    // ConfinementError (confinement.h), and base::Error when QEMU cannot be started, or the template is damaged; errors that
     // QEMU itself finds show as its exit reason.
     static std::unique_ptr<Qemu> start(const boost::asio::any_io_executor& executor, Machine machine, const TemplateFile* origin = nullptr);
     ~Qemu();  // kills and reaps; `ended` completes
@@ -52,11 +52,5 @@ private:
     explicit Qemu(std::shared_ptr<State> state);
     std::shared_ptr<State> state_;
 };
-
-// The program that Qemu::start runs. Throws base::Error with a remedy when it is missing.
-std::string find_qemu();
-
-// Like find_qemu(), but also checks that it runs. Throws base::Error also when it is older than 7.2.
-std::string check_qemu();
 
 }  // namespace vm

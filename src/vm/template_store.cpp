@@ -77,7 +77,7 @@ std::string template_key(const Machine& machine) {
     std::string text;
     for (const std::string& argument : command_line(bare(machine), {}, StartMode::boot))
         text += argument + '\n';
-    text += identity(machine.kernel) + identity(machine.initramfs) + identity(find_qemu()) + host_cpu(machine.accelerator);
+    text += identity(machine.kernel) + identity(machine.initramfs) + identity(machine.qemu.file) + host_cpu(machine.accelerator);
     return base::sha256_hex(std::as_bytes(std::span(text)));
 }
 

@@ -75,6 +75,16 @@ std::vector<pid_t> group_members(pid_t pgid) {
     return members;
 }
 
+std::vector<pid_t> qemu_processes() {
+    std::vector<pid_t> found;
+    for_each_process([&](pid_t pid, const std::vector<std::string>& fields) {
+        std::error_code ignored;
+        const fs::path file = fs::read_symlink("/proc/" + std::to_string(pid) + "/exe", ignored);
+        if (fields[0] != "Z" && file == fs::canonical(program("runtime") / "qemu/qemu-system-x86_64")) found.push_back(pid);
+    });
+    return found;
+}
+
 Runtime::Runtime(const std::vector<std::string>& argv, const fs::path& workdir) {
     const base::UniqueFd log = base::open_file(workdir / "stderr.txt", O_WRONLY | O_CREAT | O_APPEND);
     launched_ = exeunit::launch({.argv = argv, .working_directory = workdir, .stderr_fd = log.get(), .own_process_group = true});
@@ -198,9 +208,9 @@ void SystemTest::SetUp() {
     workdir = name;
 }
 
-// Processes of the groups that were started here, and those that another program started in the workdir.
+// Processes of the groups that were started here, those that another program started in the workdir, and VMs.
 std::vector<pid_t> SystemTest::left_behind() const {
-    std::vector<pid_t> left;
+    std::vector<pid_t> left = qemu_processes();
     for (const pid_t group : groups_) {
         const std::vector<pid_t> members = group_members(group);
         left.insert(left.end(), members.begin(), members.end());

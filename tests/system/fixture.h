@@ -31,10 +31,12 @@ using Duration = std::chrono::milliseconds;
 // Generous: every wait ends at a condition, and this limit only tells a hang from a slow machine.
 constexpr Duration kDeadline = 120s;
 
-fs::path program(const std::string& name);     // of the build, "ya-runtime-vm"
-fs::path image(const std::string& name);       // of those that images.sh makes, "plain" for plain.gvmi
-std::string text_of(const fs::path& file);     // empty where there is none
-std::vector<pid_t> group_members(pid_t pgid);  // the living processes of a process group, ended ones that wait to be reaped excepted
+fs::path program(const std::string& name);  // of the build, "ya-runtime-vm"
+fs::path image(const std::string& name);    // of those that images.sh makes, "plain" for plain.gvmi
+std::string text_of(const fs::path& file);  // empty where there is none
+// Living processes, ended ones that wait to be reaped excepted: those of a process group; those of our QEMU, whoever started them.
+std::vector<pid_t> group_members(pid_t pgid);
+std::vector<pid_t> qemu_processes();
 
 struct RunOptions {
     std::string bin = {};  // empty: argv[0]

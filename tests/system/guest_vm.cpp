@@ -16,6 +16,7 @@ constexpr uint32_t kCredit = 256 << 10;
 
 vm::Machine machine(VmOptions options) {
     vm::Machine machine;
+    machine.qemu = vm::find_qemu(options.qemu);
     machine.accelerator = vm::Accelerator::tcg;
     machine.cores = options.cores;
     machine.memory_bytes = options.memory;

@@ -45,6 +45,7 @@ struct DiskFile {
 };
 
 struct VmOptions {
+    std::string qemu = GVMKIT_RUNTIME "/qemu/qemu-system-x86_64";
     std::vector<DiskFile> disks;
     std::optional<fs::path> share;
     std::array<std::optional<vm::Card>, vm::kCards> cards = {};

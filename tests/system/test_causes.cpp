@@ -36,6 +36,7 @@ protected:
         fs::copy_file(program("ya-runtime-vm"), folder_ / "ya-runtime-vm");
         for (const char* file : {"vmlinux", "initramfs", "self-test.gvmi"})
             fs::copy_file(program("runtime") / file, folder_ / "runtime" / file);
+        fs::copy(program("runtime") / "qemu", folder_ / "runtime/qemu", fs::copy_options::recursive);
     }
     void TearDown() override {
         fs::remove_all(folder_);
@@ -100,18 +101,18 @@ TEST_F(Causes, KvmRunsNoGuest) {
 }
 
 TEST_F(Causes, NoQemu) {
-    expect_both({"/usr/bin/env", "PATH=" + (folder_ / "bin").string()},
-                "qemu-system-x86_64 is not installed; on Debian: apt-get install qemu-system-x86");
+    expect_both({"/usr/bin/env", "PATH=" + (folder_ / "bin").string(), "YA_RUNTIME_VM_QEMU=qemu-system-x86_64"},
+                "there is no QEMU qemu-system-x86_64; --qemu takes a path or a name in PATH");
 }
 
 TEST_F(Causes, OldQemu) {
     write_qemu("QEMU emulator version 5.2.0 (Debian 1:5.2+dfsg-11)");  // a program that says so stands for one
-    expect_both({"/usr/bin/env", "PATH=" + (folder_ / "bin").string()},
+    expect_both({"/usr/bin/env", "PATH=" + (folder_ / "bin").string(), "YA_RUNTIME_VM_QEMU=qemu-system-x86_64"},
                 (folder_ / "bin/qemu-system-x86_64").string() + " is version 5.2; 7.2 or newer is needed");
 }
 
 TEST_F(Causes, FilesOfOursMissing) {
-    for (const char* name : {"vmlinux", "initramfs"}) {
+    for (const char* name : {"vmlinux", "initramfs", "qemu/qemu-system-x86_64"}) {
         fs::rename(folder_ / "runtime" / name, folder_ / "elsewhere");
         expect_both({}, "the installation is incomplete; reinstall the runtime: cannot open " + (folder_ / "runtime" / name).string());
         fs::rename(folder_ / "elsewhere", folder_ / "runtime" / name);

@@ -173,8 +173,9 @@ TEST_F(Guest, ASymlinkInTheImageDoesNotLeadAVolumeOut) {
         agent::Volume* volume = setup.add_volumes();
         volume->set_path("/up/volume");
         volume->set_ram(1 << 20);
-        VmOptions copy = vm_options.disks.empty() ? VmOptions() : VmOptions{{vm_options.disks[0]}, {}, {}, 256ULL << 20, 1};
-        const auto vm = start(setup, std::move(copy));
+        VmOptions same;
+        same.disks = vm_options.disks;
+        const auto vm = start(setup, std::move(same));
         EXPECT_THAT(vm->run({"/busybox", "grep", "volume", "/proc/mounts"})->out, StartsWith("tmpfs /x/volume tmpfs"));
     }
     agent::Setup setup = GuestVm::setup();

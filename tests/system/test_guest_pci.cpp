@@ -4,8 +4,11 @@
 namespace guest_test {
 namespace {
 
+constexpr const char* kQemu = "qemu-system-x86_64";  // the system's, since ours has no devices but those that VMs use
+
 TEST_F(Guest, APciMachineHasItsDevicesAndAllElse) {
     VmOptions wanted = options();
+    wanted.qemu = kQemu;
     wanted.cores = 2;
     wanted.pci_devices = {{.options = "edu"}, {.options = "secondary-vga"}};
     const auto [ours, theirs] = base::socket_pair();
@@ -48,6 +51,7 @@ TEST_F(Guest, ADriversFilesLieOverTheImage) {
     fs::create_directories(tree / "data");  // as pack has it
     pack("driver", tree);
     VmOptions wanted = options();
+    wanted.qemu = kQemu;
     wanted.pci_devices = {{.options = "edu"}};
     wanted.disks.push_back({image("driver"), "nvidia-files", true});
     GuestVm vm(std::move(wanted));
@@ -60,6 +64,7 @@ TEST_F(Guest, ADriversFilesLieOverTheImage) {
 
 TEST_F(Guest, TheSelfTestImageTellsOfAGpu) {
     VmOptions wanted;
+    wanted.qemu = kQemu;
     wanted.disks.push_back({fs::path(GVMKIT_RUNTIME) / "self-test.gvmi", "image", true});
     wanted.disks.push_back({make_disk("self-test", "16M"), "storage0", false});
     wanted.pci_devices = {{.options = "secondary-vga"}};

@@ -89,6 +89,7 @@ class Hostile(Bench):
         files = os.path.join(os.path.dirname(self.real), "runtime")
         for name in ("vmlinux", "self-test.gvmi"):
             shutil.copy(os.path.join(files, name), os.path.join(folder, "runtime", name))
+        os.symlink(os.path.join(files, "qemu"), os.path.join(folder, "runtime/qemu"))
         with open(os.path.join(folder, "runtime/initramfs"), "wb") as file:
             file.write(initramfs.make(script, {**FILES, "data": data}))
         self.runtime = os.path.join(folder, "ya-runtime-vm")

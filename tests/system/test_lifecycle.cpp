@@ -105,6 +105,7 @@ protected:
         fs::copy_file(program("ya-runtime-vm"), workdir / "bin/ya-runtime-vm");
         for (const char* name : {"vmlinux", "initramfs"})
             fs::copy_file(program("runtime") / name, files() / name);
+        fs::create_directory_symlink(program("runtime") / "qemu", files() / "qemu");
         deploy();
     }
 

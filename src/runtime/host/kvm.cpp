@@ -20,7 +20,6 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/subprocess.h"
 #include "runtime/host/host.h"
 
 namespace runtime {
@@ -64,12 +63,11 @@ std::string not_accessible(const std::string& device) {
 }
 
 // What a verdict depends on; a different text means that KVM must be judged anew.
-std::string verdict_key() {
+std::string verdict_key(const std::filesystem::path& qemu) {
     struct stat status {};
-    const std::string qemu = base::find_program("qemu-system-x86_64");
-    if (qemu.empty() || ::stat(qemu.c_str(), &status) < 0) return {};
+    if (::stat(qemu.c_str(), &status) < 0) return {};
     const std::string boot_id = base::read_file("/proc/sys/kernel/random/boot_id", 100);
-    return fmt::format("{} {} {} {}.{:09}", boot_id.substr(0, boot_id.find('\n')), qemu, status.st_size, status.st_mtim.tv_sec,
+    return fmt::format("{} {} {} {}.{:09}", boot_id.substr(0, boot_id.find('\n')), qemu.string(), status.st_size, status.st_mtim.tv_sec,
                        status.st_mtim.tv_nsec);
 }
 
@@ -77,12 +75,12 @@ std::filesystem::path verdict_file(const std::filesystem::path& cache_dir) {
     return cache_dir / "kvm.json";
 }
 
-std::optional<KvmVerdict> recall(const std::filesystem::path& cache_dir) {
+std::optional<KvmVerdict> recall(const std::filesystem::path& qemu, const std::filesystem::path& cache_dir) {
     if (cache_dir.empty() || !std::filesystem::exists(verdict_file(cache_dir))) return {};
     try {
         const nlohmann::json json = base::parse_json(base::read_file(verdict_file(cache_dir), kCacheFileLimit));
         const KvmVerdict verdict{.works = json.at("works").get<bool>(), .reason = json.at("reason").get<std::string>()};
-        if (json.at("key").get<std::string>() != verdict_key()) return {};
+        if (json.at("key").get<std::string>() != verdict_key(qemu)) return {};
         return verdict;
     } catch (const std::exception& e) {  // ours and the JSON library's
         spdlog::warn("the cached KVM verdict cannot be read: {}", e.what());
@@ -90,11 +88,11 @@ std::optional<KvmVerdict> recall(const std::filesystem::path& cache_dir) {
     }
 }
 
-void remember(const std::filesystem::path& cache_dir, const KvmVerdict& verdict) {
+void remember(const std::filesystem::path& qemu, const std::filesystem::path& cache_dir, const KvmVerdict& verdict) {
     if (cache_dir.empty()) return;
     try {
         std::filesystem::create_directories(cache_dir);
-        const std::string text = base::to_text({{"key", verdict_key()}, {"works", verdict.works}, {"reason", verdict.reason}});
+        const std::string text = base::to_text({{"key", verdict_key(qemu)}, {"works", verdict.works}, {"reason", verdict.reason}});
         base::replace_file(verdict_file(cache_dir), text + "\n");
     } catch (const std::exception& e) {  // ours and std::filesystem's
         spdlog::warn("the KVM verdict cannot be cached: {}", e.what());
@@ -113,11 +111,11 @@ std::string kvm_obstacle(const std::filesystem::path& device) {
     return {};
 }
 
-awaitable<KvmVerdict> judge_kvm(std::filesystem::path device, std::filesystem::path cache_dir, BootTest boot) {
+awaitable<KvmVerdict> judge_kvm(std::filesystem::path device, std::filesystem::path qemu, std::filesystem::path cache_dir, BootTest boot) {
     // Not remembered: the check is cheap, and the user is about to change it.
     KvmVerdict verdict{.works = false, .reason = kvm_obstacle(device)};
     if (!verdict.reason.empty()) co_return verdict;
-    if (const auto known = recall(cache_dir)) co_return *known;
+    if (const auto known = recall(qemu, cache_dir)) co_return *known;
     try {
         co_await boot();
         verdict.works = true;
@@ -127,7 +125,7 @@ awaitable<KvmVerdict> judge_kvm(std::filesystem::path device, std::filesystem::p
         verdict.reason =
             fmt::format("{} opens, but no guest runs under it ({}): {}", device.string(), e.what(), why_no_guest({}, e.what()));
     }
-    remember(cache_dir, verdict);
+    remember(qemu, cache_dir, verdict);
     co_return verdict;
 }
 

@@ -27,6 +27,7 @@ class GuestTest : public testing::Test {
 protected:
     vm::Machine machine() {
         vm::Machine machine;
+        machine.qemu = vm::find_qemu(GVMKIT_QEMU);
         machine.accelerator = vm::Accelerator::tcg;
         machine.memory_bytes = 64 << 20;
         machine.kernel = folder_.path() / "vmlinux";

@@ -28,6 +28,7 @@ protected:
     Templates() {
         options_.cache_dir = folder_.path() / "cache";
         options_.runtime_files = folder_.path();
+        options_.qemu = GVMKIT_QEMU;
         fs::create_directory(options_.cache_dir);
         for (const char* name : {"vmlinux", "initramfs"})
             std::ofstream(folder_.path() / name) << name;

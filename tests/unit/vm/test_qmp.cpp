@@ -44,8 +44,8 @@ protected:
 
     void start_qemu() {
         auto [ours, theirs] = base::socket_pair();
-        qemu_ = base::spawn({.argv = {"qemu-system-x86_64", "-M", "none", "-nodefaults", "-nographic", "-chardev", "socket,id=qmp,fd=3",
-                                      "-mon", "chardev=qmp,mode=control"},
+        qemu_ = base::spawn({.argv = {GVMKIT_QEMU, "-M", "none", "-nodefaults", "-nographic", "-chardev", "socket,id=qmp,fd=3", "-mon",
+                                      "chardev=qmp,mode=control"},
                              .environment = {},
                              .fds = {{theirs.get(), 3}}});
         qmp_ = std::make_unique<vm::Qmp>(io_.get_executor(), std::move(ours),

@@ -158,11 +158,12 @@ class TemplateKey : public TemplateStore {
 protected:
     void SetUp() override {
         TemplateStore::SetUp();
+        machine_.qemu.file = root_ / "qemu";
         machine_.accelerator = vm::Accelerator::tcg;
         machine_.memory_bytes = 256 << 20;
         machine_.kernel = root_ / "vmlinux";
         machine_.initramfs = root_ / "initramfs";
-        for (const auto& file : {machine_.kernel, machine_.initramfs})
+        for (const auto& file : {machine_.qemu.file, machine_.kernel, machine_.initramfs})
             std::ofstream(file) << "one";
     }
     vm::Machine machine_;

@@ -57,10 +57,11 @@ protected:
         asio::io_context io;
         KvmVerdict result;
         std::exception_ptr error;
-        asio::co_spawn(io, runtime::judge_kvm(device, folder_ / "cache", std::move(boot)), [&](std::exception_ptr e, KvmVerdict verdict) {
-            error = std::move(e);
-            result = std::move(verdict);
-        });
+        asio::co_spawn(io, runtime::judge_kvm(device, "/bin/true", folder_ / "cache", std::move(boot)),
+                       [&](std::exception_ptr e, KvmVerdict verdict) {
+                           error = std::move(e);
+                           result = std::move(verdict);
+                       });
         io.run();
         if (error) std::rethrow_exception(error);
         return result;
