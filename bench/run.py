@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Measures what SPECIFICATION.md promises, each figure beside a reference taken in the same run: a VM as `ya-runtime-vm` 0.5 builds it
-(reference.py); for disks and cards this machine's own, without a VM; for the conversion mksquashfs with lzo on the unpacked tree. A promise
+(reference.py); for QEMU the system's (qemus.py); for disks and cards this machine's own, without a VM; for the conversion mksquashfs with lzo on the unpacked tree. A promise
 that is not met is said, and no failure.
 `./dev bench images` has more about conversion, `./dev bench registry` about the registry."""
 
@@ -24,6 +24,7 @@ import disks  # noqa: E402
 import docker_archive  # noqa: E402
 import figures  # noqa: E402
 import plot  # noqa: E402
+import qemus  # noqa: E402
 import reference  # noqa: E402
 import starts  # noqa: E402
 import vms  # noqa: E402
@@ -63,6 +64,12 @@ class Bench:
     def part_cold(self):
         self.ours |= starts.measure_cold_starts(self.machine, self.options.runs)
         self.starts[starts.WITHOUT] = starts.where_time_goes(self.machine, starts.WITHOUT, self.few(5, 1), "--template", "off")
+
+    def part_qemu(self):
+        theirs = vms.Machine(self.build, self.work, self.options.accel, ("--qemu", qemus.SYSTEMS))
+        seen = qemus.measure(self.machine, theirs, self.options.runs)
+        self.ours |= seen[0]
+        self.theirs |= seen[1]
 
     def part_transfers(self):
         self.theirs |= reference.measure_transfers(self.reference, self.few(5, 1), SIZE)
@@ -132,10 +139,10 @@ def measure_conversion(build, work, runs):
     return ours, theirs, size
 
 
-def machine(accel):
+def machine(build, accel):
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
-    qemu = subprocess.check_output(["qemu-system-x86_64", "--version"], text=True).splitlines()[0]
+    qemu = subprocess.check_output([f"{build}/bin/runtime/qemu/{qemus.SYSTEMS}", "--version"], text=True).splitlines()[0]
     return {"cpu": models[0] if models else "unknown", "cores": len(os.sched_getaffinity(0)), "qemu": qemu, "accelerator": accel,
             "host_kernel": os.uname().release}
 
@@ -179,7 +186,7 @@ def measure(options, result):
     """Adds to what --json writes."""
     if options.accel == "auto":
         options.accel = choose_accelerator(options.build)
-    host = result["machine"] = machine(options.accel)
+    host = result["machine"] = machine(options.build, options.accel)
     print(f"{host['cpu']}, {host['cores']} cores, {host['qemu']}, {host['accelerator']}; {options.runs} starts", flush=True)
     # Not in /tmp: volumes need extended attributes, and transfers room.
     work = tempfile.mkdtemp(dir=options.build, prefix="bench-work-")

@@ -3,6 +3,7 @@
 
 import json
 import os
+import struct
 import sys
 import unittest
 from xml.etree import ElementTree
@@ -12,6 +13,7 @@ import cards  # noqa: E402
 import disks  # noqa: E402
 import figures  # noqa: E402
 import plot  # noqa: E402
+import seccomp  # noqa: E402
 import starts  # noqa: E402
 import vms  # noqa: E402
 
@@ -32,6 +34,19 @@ class Summaries(unittest.TestCase):
         self.assertEqual(figures.shown("s", 0.0001234), "123.4 µs")
         self.assertEqual(figures.shown("B/s", 1_234_567_890), "1,235 MB/s")
         self.assertEqual(figures.shown("%", 0.123), "0.12 %")
+
+
+class Seccomp(unittest.TestCase):
+    # Number 1 is allowed; of the others those above 9 whose first argument has the bit 4; on another architecture none.
+    PROGRAM = [(0x20, 0, 0, 4), (0x15, 0, 6, seccomp.AUDIT_ARCH_X86_64), (0x20, 0, 0, 0), (0x15, 5, 0, 1), (0x25, 0, 3, 9), (0x20, 0, 0, 16),
+               (0x54, 0, 0, 4), (0x15, 1, 0, 4), (0x06, 0, 0, 0), (0x06, 0, 0, seccomp.ALLOW)]
+
+    def answer(self, number, argument=0, architecture=seccomp.AUDIT_ARCH_X86_64):
+        return seccomp.run(self.PROGRAM, struct.pack("<iIQ6Q", number, architecture, 0, argument, 0, 0, 0, 0, 0))
+
+    def test_run(self):
+        self.assertEqual([self.answer(1), self.answer(10, 6)], [seccomp.ALLOW] * 2)
+        self.assertEqual([self.answer(2), self.answer(9, 6), self.answer(10, 3), self.answer(1, 0, 3)], [0] * 4)
 
 
 class Promises(unittest.TestCase):

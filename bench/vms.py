@@ -58,14 +58,15 @@ class Machine:
     """How VMs are started here: the runtime with all that a provider's command line has (an image with a volume, a writable disk, a VPN card),
     in work folders and with a cache of the bench's own."""
 
-    def __init__(self, build, work, accelerator):
+    def __init__(self, build, work, accelerator, options=()):
+        """`options` are the runtime's."""
         self.build, self.work = build, work
         # Debian's own `true`, for what a dynamic program costs.
         self.image = make_image(build, work + "/image.gvmi", {DYNAMIC_TRUE: "/bin/true"})
         # What the guests send stays unread here.
         self.vpn = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.vpn.bind(("127.0.0.1", 0))
-        self.runtime = [f"{build}/bin/ya-runtime-vm", "--accel", accelerator, "--cache-dir", work + "/cache"]
+        self.runtime = [f"{build}/bin/ya-runtime-vm", "--accel", accelerator, "--cache-dir", work + "/cache", *options]
 
     def warm(self, *options):
         """Makes the template for VMs with these options, where there is none."""
