@@ -115,6 +115,7 @@ void reset_signals(bool block_terminal_signals) {
     // The parent may have died before the prctl; then nothing would ever kill us. Its PID does not tell: in a PID namespace of our own we
     // see none.
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || !has_reader(p.report_fd)) ::_exit(126);
+    if (command.own_group) (void)::setpgid(0, 0);  // which does not fail for a new child
     char ignored = 0;
     while (::read(p.go_fd, &ignored, 1) < 0 && errno == EINTR) {
     }

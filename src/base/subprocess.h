@@ -20,13 +20,14 @@ struct NewNamespaces {
     bool setgroups = false;  // whether it may drop groups; an ordinary user's may not
 };
 
-// A program to start. It stays in our process group and session: the supervisor bills the CPU time of its group (docs/spec/exe-unit.md,
-// Processes).
+// A program to start. It stays in our session, and in our process group unless told otherwise: the supervisor bills the CPU time of its
+// group (docs/spec/exe-unit.md, Processes).
 struct Command {
     std::vector<std::string> argv;         // argv[0] is a path, or a name that is looked up in our PATH
     std::vector<std::string> environment;  // exactly this, "K=V"
     std::vector<std::pair<int, int>> fds;  // (our descriptor, its number in the child); of 0, 1 and 2 those not named are /dev/null
     bool block_terminal_signals = false;   // SIGINT and SIGHUP are blocked in the child
+    bool own_group = false;                // it leads a process group of its own
     std::optional<NewNamespaces> namespaces = {};
     std::function<bool()> before_exec = {};  // in the child, async-signal-safe calls only; false ends it with status 126
 };

@@ -109,6 +109,8 @@ void add_options(CLI::App& app, CommandLine& line) {
     app.add_option("--counters", options.counters_s, "Report the VM's usage to the supervisor at this interval in seconds")
         ->envname("YA_RUNTIME_VM_COUNTERS")
         ->check(CLI::Range(1, 3600));
+    app.add_flag("--states", options.states, "Report to the supervisor when the VM is up, and why it died")
+        ->envname("YA_RUNTIME_VM_STATES");
     app.add_flag("--timings", line.timings, "Log where the time of the start went, after the first command");
     app.add_option("--qemu", options.qemu, "The QEMU to run VMs with, 7.2 or newer: a path, or a name in PATH")
         ->envname("YA_RUNTIME_VM_QEMU")

@@ -45,17 +45,6 @@ awaitable<bool> Counters::count_traffic(GuestChannel& guest) {
     co_return true;
 }
 
-void Counters::state(const std::string& name, const std::string& reason) {
-    api::Response response;
-    response.set_event(true);
-    api::RuntimeStatus::State& state = *response.mutable_rt_status()->mutable_state();
-    state.set_name("vm");
-    nlohmann::json value{{"state", name}};
-    if (!reason.empty()) value["reason"] = reason;
-    state.set_value(base::to_text(value));
-    send_(response);
-}
-
 void Counters::send(const char* name, uint64_t bytes) {
     const auto known = told_.find(name);
     if (known != told_.end() && known->second == bytes) return;

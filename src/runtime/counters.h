@@ -33,9 +33,6 @@ public:
     // The last figures of a VM, from cheap sources. The guest answers in order, so this is answered before its shutdown.
     boost::asio::awaitable<void> last(GuestChannel& guest);
 
-    // "up", or "died" with a reason.
-    void state(const std::string& name, const std::string& reason = {});
-
 private:
     boost::asio::awaitable<bool> count_traffic(GuestChannel& guest);
     void send(const char* name, uint64_t bytes);

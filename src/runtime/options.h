@@ -26,6 +26,7 @@ struct Options {
     std::string inet_endpoint;             // URL; empty: no card
     std::vector<std::string> pci_devices;  // of the host, as find_host_device takes them
     AcceleratorChoice accelerator = AcceleratorChoice::automatic;
+    bool states = false;                  // report to the supervisor when the VM is up, and when it dies
     unsigned counters_s = 0;              // seconds between two reports of what the VM has used; 0: none
     bool strict_confinement = false;      // no VM where the host lacks a part of QEMU's confinement
     bool templates = true;                // start VMs from templates, and make missing ones

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <utility>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/untrusted_text.h"
 #include "exeunit/request_error.h"
@@ -89,7 +90,7 @@ SessionEvents Service::session_events() {
     events.console = [this](std::string_view text) { console_log_.write(text); };
     events.died = [this](const std::string& reason) {
         failure_ = "the VM died: " + reason;
-        if (counters_) counters_->state("died", reason);
+        if (booted_) tell_state("died", reason);
     };
     return events;
 }
@@ -160,6 +161,7 @@ awaitable<void> Service::boot() {
         co_await start_vm();
         if (!arguments_.empty()) co_await start_entrypoint();
         spdlog::info("the VM is up");
+        tell_state("up");
         if (plan_.options.counters_s > 0) start_counters();
     } catch (const std::exception& e) {  // also the standard library's: a hello without an answer would hang the supervisor
         spdlog::error("{}", e.what());
@@ -196,10 +198,22 @@ awaitable<void> Service::start_entrypoint() {
     server_->send(response);
 }
 
+// Where --states asks for it (docs/spec/exe-unit.md, Runtime status events).
+void Service::tell_state(const char* name, const std::string& reason) {
+    if (!plan_.options.states) return;
+    nlohmann::json value{{"state", name}};
+    if (!reason.empty()) value["reason"] = reason;
+    api::Response response;
+    response.set_event(true);
+    api::RuntimeStatus::State& state = *response.mutable_rt_status()->mutable_state();
+    state.set_name("vm");
+    state.set_value(base::to_text(value));
+    server_->send(response);
+}
+
 void Service::start_counters() {
     counters_ = std::make_unique<Counters>(
         executor_, [this] { return session_.storage_used(); }, [this](const api::Response& response) { server_->send(response); });
-    counters_->state("up");
     asio::co_spawn(executor_, counters_->run(session_.guest(), std::chrono::seconds(plan_.options.counters_s)), asio::detached);
 }
 

@@ -37,6 +37,7 @@ private:
     boost::asio::awaitable<void> up();
     boost::asio::awaitable<void> configure(const ya_runtime_api::CreateNetwork& request, ya_runtime_api::Response& response);
     void start_counters();
+    void tell_state(const char* name, const std::string& reason = {});
     void end(const std::string& reason);
     SessionEvents session_events();
     void process_ended(ProcessEnd end);

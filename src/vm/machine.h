@@ -67,7 +67,7 @@ struct Machine {
     std::optional<Share> share;
     std::array<std::optional<Card>, kCards> cards = {};  // 0 is eth0 in the guest
     std::vector<PciDevice> pci_devices = {};             // vfio needs all of the VM's memory locked (RLIMIT_MEMLOCK)
-    bool background = false;                             // QEMU runs only when nothing else wants a CPU
+    bool background = false;  // QEMU runs only when nothing else wants a CPU, and outside our process group, which is billed
     ConfinementMode confinement = ConfinementMode::best;
 };
 

@@ -116,6 +116,7 @@ base::Child spawn_qemu(const Machine& machine, const Channels& channels, const b
                        const Cgroup& cgroup) {
     base::Command command;
     command.block_terminal_signals = true;
+    command.own_group = machine.background;
     int number = 3;
     const auto pass = [&](const base::UniqueFd& fd) {
         command.fds.emplace_back(fd.get(), number);

@@ -37,9 +37,9 @@ def processes():
 
 
 def uses(pid, folder):
-    """Whether a process has to do with a folder: by where it is, or what it has open."""
+    """Whether a process has to do with a folder: by where it is, its program, or what it has open."""
     try:
-        links = [f"/proc/{pid}/cwd", *(f"/proc/{pid}/fd/{fd}" for fd in os.listdir(f"/proc/{pid}/fd"))]
+        links = [f"/proc/{pid}/cwd", f"/proc/{pid}/exe", *(f"/proc/{pid}/fd/{fd}" for fd in os.listdir(f"/proc/{pid}/fd"))]
         return any(os.readlink(link).startswith(folder) for link in links)
     except OSError:
         return False
@@ -80,6 +80,7 @@ class Rounds:
         self.end.bind(("127.0.0.1", 0))
         self.cards = ["--vpn-endpoint", f"udp://127.0.0.1:{self.end.getsockname()[1]}"]
         self.templates = os.path.join(bench.cache, "gvmkit/templates")
+        self.qemu = os.path.join(os.path.dirname(os.path.realpath(bench.runtime)), "runtime/qemu")
         self.deployment, self.names = None, set()
 
     def deploy(self):
@@ -141,7 +142,7 @@ class Rounds:
         return f"{victim} after {moment:.3f} s of {'a boot' if boots else 'a restored VM'}", groups
 
     def living(self, groups):
-        return {pid: state for pid, (state, _, group) in processes().items() if pid != os.getpid() and (group in groups or uses(pid, self.t.work))}
+        return {pid: state for pid, (state, _, group) in processes().items() if pid != os.getpid() and (group in groups or uses(pid, self.t.work) or uses(pid, self.qemu))}
 
     def left(self, groups):
         found = [f"process {pid} ({state})" for pid, state in self.living(groups).items()]

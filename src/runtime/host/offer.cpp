@@ -81,11 +81,13 @@ std::string offer_json(const Cpu& cpu, const std::optional<std::string>& gpu) {
     properties["golem.inf.cpu.capabilities"] = cpu.capabilities;
     nlohmann::json& capabilities = properties["golem.runtime.capabilities"] = {"inet", "vpn", "manifest-support", "start-entrypoint"};
     if (gpu) {
-        capabilities.push_back("gpu");
+        capabilities.insert(capabilities.end(), {"gpu", "!exp:gpu"});
         nlohmann::json gpu_properties =
             base::with_context("what the self-test image says of the GPU", [&gpu] { return base::parse_json(*gpu); });
         if (!gpu_properties.is_object()) throw base::Error("what the self-test image says of the GPU: it is not a JSON object");
-        properties["golem.inf"] = std::move(gpu_properties);
+        properties["golem.inf"] = gpu_properties;
+        // By which published examples of requestors filter.
+        properties["golem.!exp.gap-35.v1.inf"] = std::move(gpu_properties);
     }
     return base::to_text({{"properties", properties}, {"constraints", ""}});
 }

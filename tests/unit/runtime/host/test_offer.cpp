@@ -78,8 +78,10 @@ TEST(OfferJson, HasWhatTheSelfTestImageSaysOfAGpu) {
     const std::string offer = runtime::offer_json({}, R"({"gpu": {"model": "GeForce"}})"
                                                       "\n");
     const nlohmann::json properties = nlohmann::json::parse(offer).at("properties");
-    EXPECT_THAT(properties.at("golem.runtime.capabilities"), ElementsAre("inet", "vpn", "manifest-support", "start-entrypoint", "gpu"));
-    EXPECT_EQ(properties.at("golem.inf").at("gpu").at("model"), "GeForce");
+    EXPECT_THAT(properties.at("golem.runtime.capabilities"),
+                ElementsAre("inet", "vpn", "manifest-support", "start-entrypoint", "gpu", "!exp:gpu"));
+    for (const char* name : {"golem.inf", "golem.!exp.gap-35.v1.inf"})
+        EXPECT_EQ(properties.at(name).at("gpu").at("model"), "GeForce");
     for (const char* said : {"", "no JSON", "[1]", "{} and more"})
         EXPECT_THROW(runtime::offer_json({}, said), base::Error) << said;
 }
