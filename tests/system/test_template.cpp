@@ -127,6 +127,15 @@ TEST_F(Template, ServesAVmWithEverythingThatACommandLineCanAskFor) {
     EXPECT_EQ(runtime->shutdown(), 0);
 }
 
+// With nothing else in the VM that would wake QEMU.
+TEST_F(Template, ServesAVmWithAStorageVolumeAlone) {
+    warm();
+    deploy(options({"--volume-override", R"({"/s":{"storage":{"size":"16 MiB"}}})"}));
+    auto runtime = start_expecting(true);
+    EXPECT_EQ(runtime->sh("echo here > /s/file && sync && cat /s/file").out, "here\n");
+    EXPECT_EQ(runtime->shutdown(), 0);
+}
+
 TEST_F(Template, LeavesNoPlaceholderInTheVm) {
     warm();
     deploy(options({"--volume-override", R"({"/":{"ram":{"size":"8 MiB"}}})"}));
