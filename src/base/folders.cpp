@@ -31,6 +31,10 @@ UniqueFd give_to_owner(int parent, const char* name, mode_t kept) {
     return fd;
 }
 
+std::filesystem::path program_folder() {
+    return std::filesystem::read_symlink("/proc/self/exe").parent_path();
+}
+
 std::filesystem::path user_cache_folder() {
     if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache) return cache;
     if (const char* home = std::getenv("HOME"); home && *home) return std::filesystem::path(home) / ".cache";

@@ -27,6 +27,9 @@ const dirent* next_entry(DIR* folder);
 // at any moment, which fchmodat would follow. A mode that cannot be changed stays.
 UniqueFd give_to_owner(int parent, const char* name, mode_t kept);
 
+// Where the running program is.
+std::filesystem::path program_folder();
+
 // $XDG_CACHE_HOME, or $HOME/.cache; empty where neither is set.
 std::filesystem::path user_cache_folder();
 

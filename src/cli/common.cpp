@@ -1,5 +1,10 @@
 #include "cli/common.h"
 
+#ifdef GVMKIT_STATIC
+#include <nss.h>
+#include <openssl/crypto.h>
+#endif
+
 #include <cstdio>
 #include <exception>
 
@@ -7,10 +12,25 @@
 #include "base/untrusted_text.h"
 
 namespace cli {
+namespace {
+
+// A static program must load no shared library of the host's, which may be made for another libc: neither those that nsswitch.conf names
+// for users and host names, nor those of OpenSSL's configuration.
+void use_no_libraries() {
+#ifdef GVMKIT_STATIC
+    for (const char* database : {"passwd", "group"})
+        (void)::__nss_configure_lookup(database, "files");
+    (void)::__nss_configure_lookup("hosts", "files dns");
+    (void)::OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
+#endif
+}
+
+}  // namespace
 
 int run(CLI::App& app, int argc, char** argv, const std::function<int()>& body) {
     constexpr int kFailure = 1;
     constexpr int kUsage = 2;
+    use_no_libraries();
     try {
         app.parse(argc, argv);
         return body();

@@ -13,7 +13,8 @@ Workdir::Workdir(const fs::path& wanted) : path_(wanted) {
     if (wanted.empty()) {
         // /var/tmp and not /tmp: the VM's disk may become large, and /tmp may be memory.
         const char* folder = std::getenv("TMPDIR");
-        path_ = temporary_.emplace(folder && *folder ? folder : "/var/tmp", "ya-runtime-dbg-").path();
+        if (!folder || !*folder) folder = fs::is_directory("/var/tmp") ? "/var/tmp" : "/tmp";
+        path_ = temporary_.emplace(folder, "ya-runtime-dbg-").path();
         return;
     }
     std::error_code error;

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/untrusted_text.h"
+#include "http/certificates.h"
 #include "http/status.h"
 
 namespace http {
@@ -174,7 +175,13 @@ void set_up(CURL* curl, Exchange& exchange, const Options& options, char* error_
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.c_str());
     }
-    if (const char* certificates = std::getenv("SSL_CERT_FILE")) curl_easy_setopt(curl, CURLOPT_CAINFO, certificates);
+    // libcurl's own default is the place on the system that it was built on.
+    static const std::string kSystems = certificate_authorities();
+    if (const char* certificates = std::getenv("SSL_CERT_FILE")) {
+        curl_easy_setopt(curl, CURLOPT_CAINFO, certificates);
+    } else if (!kSystems.empty()) {
+        curl_easy_setopt(curl, CURLOPT_CAINFO, kSystems.c_str());
+    }
 }
 
 }  // namespace

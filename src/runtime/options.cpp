@@ -5,7 +5,7 @@
 namespace runtime {
 
 std::filesystem::path default_runtime_files() {
-    return std::filesystem::read_symlink("/proc/self/exe").parent_path() / "runtime";
+    return base::program_folder() / "runtime";
 }
 
 std::filesystem::path default_cache_dir() {

@@ -8,19 +8,17 @@ set -euo pipefail
 output=${1:?usage: build.sh OUTPUT_FOLDER}
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${GVMKIT_BUILD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gvmkit-build}/qemu
+# shellcheck disable=SC2034  # debian_source.sh reads it
+sources=$here/debian.sources
+# shellcheck disable=SC1091
+. "$here/../../packaging/debian_source.sh"
 program=qemu-system-x86_64
 firmware=(qboot.rom bios-256k.bin pvh.bin linuxboot_dma.bin kvmvapic.bin)
 libraries=(libglib2.0-dev libseccomp-dev libcap-ng-dev libattr1-dev libfdt-dev zlib1g-dev)
 meson=1.9.1 # Debian 12's is too old
 
-# What does not change a byte of the program counts too: how it is built (count it up with a change below).
+# Everything that can change a byte: how it is built (count it up with a change below), what we ask for, the source, the compiler.
 recipe=1
-
-apt_options=(
-  -o "Dir::Etc::SourceList=$here/debian.sources" -o Dir::Etc::SourceParts=- -o "Dir::State::Lists=$cache/apt/lists"
-  -o "Dir::Cache=$cache/apt/cache" -o APT::Sandbox::User=root
-  -o Acquire::Retries=1 -o Acquire::http::Timeout=20
-)
 
 # The output where there is no QEMU of ours. Says why.
 take_the_systems() {
@@ -33,22 +31,11 @@ take_the_systems() {
   exit 0
 }
 
-# The description (.dsc) of the newest source, looked up once a day.
-look_up_source() {
-  mkdir -p "$cache/apt/lists/partial" "$cache/apt/cache/archives/partial"
-  if [ -z "$(find "$cache/apt/stamp" -mtime -1 2> /dev/null)" ]; then
-    # Where this fails, what was looked up earlier still counts. A failed download is a warning.
-    if apt-get "${apt_options[@]}" update > "$cache/apt/log" 2>&1 && ! grep -q '^[EW]: ' "$cache/apt/log"; then touch "$cache/apt/stamp"; fi
-  fi
-  apt-get "${apt_options[@]}" source --print-uris qemu 2> /dev/null | grep -o '[^ ]*\.dsc .*'
-}
-
 # build FOLDER: builds in it, and leaves the results in FOLDER/result.
 build() {
   local work=$1 python=$1/venv/bin/python3
   cd "$work"
-  apt-get "${apt_options[@]}" source --download-only qemu
-  dpkg-source --no-check -x ./*.dsc source # apt has checked it
+  fetch_source qemu source
   local patch
   for patch in "$here"/*.patch; do patch -d source -p1 < "$patch"; done
   cp "$here/devices.mak" source/configs/devices/x86_64-softmmu/gvmkit.mak
@@ -76,8 +63,7 @@ build() {
 mkdir -p "$cache"
 exec 9> "$cache/lock"
 flock 9 # another build may be at it
-command -v apt-get > /dev/null || take_the_systems "its source is fetched by apt-get, which is not here"
-source=$(look_up_source) || take_the_systems "its source cannot be had ($(grep -m 1 '^[EW]: ' "$cache/apt/log" || echo "apt-get knows none"))"
+source=$(describe_sources qemu) || take_the_systems "its source cannot be had ($(source_trouble))"
 key=$({
   echo "$recipe $meson $source"
   cat "$here/devices.mak" "$here"/*.patch
@@ -90,18 +76,12 @@ if [ ! -d "$cache/$key" ]; then
   echo "qemu: building ${source%% *} (once; some four minutes on two cores)"
   work=$(mktemp -d "$cache/build.XXXXXX")
   trap 'rm -rf "$work"' EXIT
-  started=$SECONDS
-  (build "$work") > "$work/log" 2>&1 & build=$!
-  while kill -0 "$build" 2> /dev/null; do
-    # Not a wait for a condition but the beat of the progress line; `wait -n` cannot take a timeout.
-    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do kill -0 "$build" 2> /dev/null && sleep 1; done
-    printf 'qemu: %d s, file %s\n' $((SECONDS - started)) "$(grep -o '^\[[0-9/]*\]' "$work/log" | tail -n 1 || true)"
-  done
-  wait "$build" || { tail -n 30 "$work/log" >&2; echo "error: qemu: the build failed" >&2; exit 1; }
+  (build "$work") > "$work/log" 2>&1 &
+  show_progress qemu $! "$work/log" || { tail -n 30 "$work/log" >&2; echo "error: qemu: the build failed" >&2; exit 1; }
   mv "$work/result" "$cache/$key" # same file system: whole or absent
 fi
+mkdir -p "$output"
 for name in "$program" "${firmware[@]}"; do
   [ ! -L "$output/$name" ] || rm "$output/$name"
-  mkdir -p "$output"
   cmp -s "$cache/$key/$name" "$output/$name" || { cp "$cache/$key/$name" "$output/$name.new" && mv "$output/$name.new" "$output/$name"; }
 done

@@ -7,6 +7,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/folders.h"
 #include "base/size.h"
 #include "base/subprocess.h"
 
@@ -24,14 +25,21 @@ constexpr const char* kMkfs = "mkfs.ext4";
     throw base::Error(std::string(kMkfs) + (line.empty() ? " ended with exit code " + std::to_string(made.code) : ": " + line));
 }
 
+// The runtime's own where it has one, which needs no library of the host's.
+std::string find_mkfs() {
+    const std::filesystem::path own = base::program_folder() / "runtime" / kMkfs;
+    if (std::filesystem::exists(own)) return own;
+    std::string found = base::find_program(kMkfs);
+    if (found.empty()) throw base::Error(std::string(kMkfs) + " is not installed; on Debian: apt-get install e2fsprogs");
+    return found;
+}
+
 void format(int fd, const std::string& errors) {
-    if (base::find_program(kMkfs).empty())
-        throw base::Error(std::string(kMkfs) + " is not installed; on Debian: apt-get install e2fsprogs");
     // No journal: the disk does not outlive its VM. No reserved blocks: they would be missing from the space that was paid for. A new
     // sparse file is zero everywhere, so neither mkfs nor, later in the background, the guest's kernel needs to clear inode tables.
     // As its own descriptor: it may not look into our /proc (PR_SET_DUMPABLE).
     constexpr int kDisk = 3;
-    const base::Finished made = base::run({kMkfs, "-q", "-F", "-b", "4096", "-m", "0", "-O", "^has_journal,^resize_inode", "-E",
+    const base::Finished made = base::run({find_mkfs(), "-q", "-F", "-b", "4096", "-m", "0", "-O", "^has_journal,^resize_inode", "-E",
                                            "assume_storage_prezeroed=1,nodiscard,root_owner=0:0", "-e",
                                            errors.empty() ? "continue" : errors, "/proc/self/fd/" + std::to_string(kDisk)},
                                           {{fd, kDisk}});
