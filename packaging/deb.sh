@@ -10,8 +10,10 @@ version=$(sed -nE 's/^CMAKE_PROJECT_VERSION:.*=(.*)/\1/p' "$build/CMakeCache.txt
 [ "$(dpkg-parsechangelog --file debian/changelog --show-field Version)" = "$version" ] ||
   { echo "error: packaging/debian/changelog is not of version $version" >&2; exit 1; }
 
-[ ! -L "$build/bin/runtime/qemu/qemu-system-x86_64" ] ||
-  { echo "error: this build has no QEMU of its own, which a package needs" >&2; exit 1; }
+if [ ! -x "$build/bin/runtime/mkfs.ext4" ] || [ -L "$build/bin/runtime/qemu/qemu-system-x86_64" ]; then
+  echo "error: this build has no static programs, or no QEMU of its own, which a package needs" >&2
+  exit 1
+fi
 
 rm -rf --one-file-system "$output"
 mkdir -p "$output/source"

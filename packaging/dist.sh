@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Packs the programs of a build folder as gvmkit-VERSION-linux-x86_64.tar.xz, for any Linux: unpack it anywhere, and run the programs from there.
+# usage: dist.sh BUILD OUTPUT
+# OUTPUT is a folder of ours: what was in it is removed. The same build gives the same bytes, with the time SOURCE_DATE_EPOCH, else that of the
+# newest commit.
+set -euo pipefail
+[ $# -eq 2 ] || { echo "usage: dist.sh BUILD OUTPUT" >&2; exit 2; }
+build=$(realpath "$1") output=$(realpath -m "$2")
+cd "$(dirname "$0")"
+here=$PWD
+
+if [ ! -x "$build/bin/runtime/mkfs.ext4" ] || [ -L "$build/bin/runtime/qemu/qemu-system-x86_64" ]; then
+  echo "error: this build has no static programs, or no QEMU of its own, so it does not run anywhere" >&2
+  exit 1
+fi
+version=$(sed -nE 's/^CMAKE_PROJECT_VERSION:.*=(.*)/\1/p' "$build/CMakeCache.txt")
+when=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+name=gvmkit-$version-linux-x86_64
+
+rm -rf --one-file-system "$output"
+mkdir -p "$output/$name/runtime"
+cd "$output/$name"
+for program in gvmkit-build gvmi gvmkit-registry ya-runtime-dbg ya-runtime-vm; do
+  strip -o "$program" "$build/bin/$program"
+done
+cp -r "$build"/bin/runtime/{vmlinux,initramfs,self-test.gvmi,mkfs.ext4,qemu} runtime/
+cp "$here/install.sh" "$here/licences.md" "$here/../LICENSE" .
+for descriptor in ya-runtime-vm vm-nvidia; do
+  sed "s/@PROJECT_VERSION@/$version/" "$here/$descriptor.json.in" > "$descriptor.json"
+done
+chmod -R u=rwX,go=rX .
+sums=$(find . -type f -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum)
+echo "$sums" > SHA256SUMS
+cd ..
+tar --sort=name --mtime="@$when" --owner=0 --group=0 --numeric-owner --format=gnu -cf - "$name" | xz -6 --threads=1 > "$name.tar.xz"
+rm -r "$name"
+sha256sum "$name.tar.xz" > SHA256SUMS

@@ -1,0 +1,89 @@
+#!/bin/sh
+# Makes this folder's ya-runtime-vm the runtime of this user's provider, or puts back what was there before.
+# usage: install.sh [--plugins FOLDER] [--gpu BUS:DEV.FN] [--no-test] | install.sh --remove [--plugins FOLDER]
+#
+# Each version gets a folder of its own, and the descriptor changes in one step: VMs that run keep the files that they were started with.
+set -eu
+
+die() { echo "error: $*" >&2; exit 1; }
+
+plugins=
+gpu=
+remove=
+tests=yes
+while [ $# -gt 0 ]; do
+  case $1 in
+    --plugins) plugins=${2:?--plugins needs a folder}; shift ;;
+    --gpu) gpu=${2:?--gpu needs a PCI address, such as 01:00.0}; shift ;;
+    --no-test) tests= ;;
+    --remove) remove=yes ;;
+    *) die "unknown argument $1; usage: install.sh [--plugins FOLDER] [--gpu BUS:DEV.FN] [--no-test] | install.sh --remove [--plugins FOLDER]" ;;
+  esac
+  shift
+done
+
+here=$(cd "$(dirname "$0")" && pwd)
+# The provider reads the first of its plugin folders that exists, and no other.
+if [ -z "$plugins" ]; then
+  plugins=$HOME/.local/lib/yagna/plugins
+  provider=$(command -v ya-provider || true)
+  if [ -n "$provider" ] && [ -d "$(dirname "$(readlink -f "$provider")")/plugins" ]; then
+    plugins=$(dirname "$(readlink -f "$provider")")/plugins
+  elif [ ! -d "$plugins" ] && [ -d /usr/lib/yagna/plugins ] && [ -w /usr/lib/yagna/plugins ]; then
+    plugins=/usr/lib/yagna/plugins
+  fi
+fi
+saved=$plugins/.before-gvmkit
+
+if [ -n "$remove" ]; then
+  [ -d "$saved" ] || die "nothing was installed in $plugins by this script"
+  rm -f "$plugins/ya-runtime-vm.json" "$plugins/gvmkit-vm-nvidia.json"
+  for file in "$saved"/*.json; do
+    [ ! -e "$file" ] || mv "$file" "$plugins/"
+  done
+  rmdir "$saved"
+  rm -rf "$plugins"/gvmkit-[0-9]*
+  echo "removed; what was there before is back in $plugins"
+  exit 0
+fi
+
+version=$(sed -n 's/.*"version": "\(.*\)".*/\1/p' "$here/ya-runtime-vm.json")
+folder=gvmkit-$version
+mkdir -p "$plugins"
+[ -w "$plugins" ] || die "$plugins is not writable for this user"
+
+# A second installation of the same version replaces its files by new ones of the same names; a running program keeps the old ones.
+new=$plugins/$folder.new
+rm -rf "$new"
+mkdir "$new"
+cp -R "$here/ya-runtime-vm" "$here/runtime" "$new/"
+if [ -d "$plugins/$folder" ]; then
+  (cd "$new" && find . -type d -exec mkdir -p "$plugins/$folder/{}" \; && find . -type f -exec mv -f {} "$plugins/$folder/{}" \;)
+  rm -rf "$new"
+else
+  mv "$new" "$plugins/$folder"
+fi
+
+# Descriptors of other runtimes that are offered under the same name would compete with ours.
+mkdir -p "$saved"
+for file in "$plugins"/*.json; do
+  [ -e "$file" ] || continue
+  [ ! -e "$saved/$(basename "$file")" ] || continue
+  if grep -Eq '"name": *"vm"' "$file" && ! grep -q '"runtime-path": "gvmkit-' "$file"; then mv "$file" "$saved/"; fi
+  if [ -n "$gpu" ] && [ -e "$file" ] && grep -Eq '"name": *"vm-nvidia"' "$file" && ! grep -q '"runtime-path": "gvmkit-' "$file"; then mv "$file" "$saved/"; fi
+done
+
+# describe FROM NAME: writes a descriptor in one step.
+describe() {
+  sed -e "s|\"runtime-path\": \".*\"|\"runtime-path\": \"$folder/ya-runtime-vm\"|" -e "s|@PCI_DEVICE@|$gpu|" "$here/$1" > "$plugins/.$2.new"
+  mv -f "$plugins/.$2.new" "$plugins/$2"
+}
+describe ya-runtime-vm.json ya-runtime-vm.json
+if [ -n "$gpu" ]; then describe vm-nvidia.json gvmkit-vm-nvidia.json; fi
+echo "installed gvmkit $version in $plugins; install.sh --remove puts back what was there before"
+[ -e "$plugins/exe-unit" ] || echo "note: $plugins has no exe-unit, which yagna's installation brings; link it there"
+
+if [ -e /dev/kvm ] && [ ! -w /dev/kvm ]; then
+  echo "note: this user may not use /dev/kvm: sudo usermod -aG $(stat -c %G /dev/kvm) $(id -un), and log in again"
+fi
+[ -z "$tests" ] || "$plugins/$folder/ya-runtime-vm" test

@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""The archive for any Linux: its programs in a root that holds nothing else, and its install.sh. Needs root, for the chroot.
+
+test_dist.py BUILD
+"""
+
+import glob
+import hashlib
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import docker_archive
+
+BUILD = os.path.abspath(sys.argv.pop(1))
+DIST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../packaging/dist.sh")
+PROGRAMS = ["gvmkit-build", "gvmi", "gvmkit-registry", "ya-runtime-dbg", "ya-runtime-vm"]
+DESCRIPTOR = "ya-runtime-vm.json"
+SECONDS = 300  # after which something hangs
+
+# Mounts what every system has, and runs a program with that folder as its root. All of it ends with the program.
+INSIDE = """
+set -e
+root=$1; shift
+mount --make-rprivate /
+mount -t proc proc "$root/proc"
+mount -t tmpfs -o mode=0755 tmpfs "$root/dev"
+for name in null zero full random urandom; do
+  touch "$root/dev/$name"
+  mount --bind "/dev/$name" "$root/dev/$name"
+done
+exec chroot "$root" "$@"
+"""
+
+
+def setUpModule():
+    global WORK
+    # Not in a tmpfs, which may have no extended attributes.
+    WORK = tempfile.mkdtemp(prefix="dist-", dir=os.path.join(BUILD, "tests"))
+    unittest.addModuleCleanup(shutil.rmtree, WORK)
+    subprocess.check_call([DIST, BUILD, WORK + "/dist"])
+    subprocess.check_call(["tar", "-C", WORK, "-xf", *glob.glob(WORK + "/dist/*.tar.xz")])
+    os.rename(*glob.glob(WORK + "/gvmkit-*"), WORK + "/gvmkit")
+
+
+class Bare(unittest.TestCase):
+    """Programs that are all that there is."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.root = WORK + "/root"
+        for folder in ("proc", "dev", "tmp", "etc/ssl/certs"):
+            os.makedirs(f"{cls.root}/{folder}")
+        shutil.copytree(WORK + "/gvmkit", cls.root + "/gvmkit")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-keyout",
+                        cls.root + "/tmp/key.pem", "-out", cls.root + "/tmp/certificate.pem", "-subj", "/CN=registry", "-addext",
+                        "subjectAltName=DNS:registry.example"], check=True, capture_output=True, timeout=60)
+        shutil.copy(cls.root + "/tmp/certificate.pem", cls.root + "/etc/ssl/certs/ca-certificates.crt")
+        with open(cls.root + "/etc/hosts", "w", encoding="ascii") as file:
+            file.write("127.0.0.1 registry.example\n")
+        docker_archive.save(cls.root + "/tmp/image.tar", docker_archive.tree([]), {})
+
+    def argv(self, program, *arguments):
+        return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", INSIDE, "inside", self.root, f"/gvmkit/{program}", *arguments]
+
+    def run_inside(self, program, *arguments, **environment):
+        ended = subprocess.run(self.argv(program, *arguments), env={"PATH": os.environ["PATH"], "HOME": "/tmp", **environment}, stdin=subprocess.DEVNULL,
+                               capture_output=True, text=True, timeout=SECONDS, check=False)
+        self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
+        return ended.stdout
+
+    def convert(self):
+        self.run_inside("gvmkit-build", "--force", "--output", "/tmp/image.gvmi", "/tmp/image.tar")
+        return "/tmp/image.gvmi"
+
+    def serve(self, *options):
+        server = subprocess.Popen(self.argv("gvmkit-registry", "serve", "--data", "/tmp/registry", "--listen", "127.0.0.1:0", *options),
+                                  env={"PATH": os.environ["PATH"]}, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(server.stdout.close)
+        self.addCleanup(server.wait, SECONDS)
+        self.addCleanup(server.kill)
+        self.assertTrue(select.select([server.stdout], [], [], SECONDS)[0], "the registry does not start")
+        return server.stdout.readline().rpartition(":")[2].strip()
+
+    def test_programs_need_no_library(self):
+        found = [f"{WORK}/gvmkit/{name}" for name in [*PROGRAMS, "runtime/mkfs.ext4", "runtime/qemu/qemu-system-x86_64"]]
+        for program in found:
+            said = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
+            self.assertIn(said.stdout.strip() + said.stderr.strip(), ("statically linked", "not a dynamic executable"), program)
+
+    def test_self_test(self):
+        self.run_inside("ya-runtime-vm", "--accel", "tcg", "test", "--test-timeout", "120")
+
+    def test_convert_and_run(self):
+        image = self.convert()
+        said = self.run_inside("ya-runtime-dbg", "--task-package", image, "--exec", "echo it is $((40 + 2))", "--", "--accel", "tcg")
+        self.assertEqual(said, "it is 42\n")
+
+    def test_push_and_pull_over_tls(self):
+        image = self.convert()
+        port = self.serve("--tls-certificate", "/tmp/certificate.pem", "--tls-key", "/tmp/key.pem")
+        url = f"https://registry.example:{port}"
+        said = self.run_inside("gvmkit-build", "--direct-file-upload", image, "--push", "--nologin", "--hide-progress", REGISTRY_URL=url)
+        self.assertIn("image", said)
+        number = self.run_inside("gvmi", "hash", image).split()[0]
+        self.run_inside("gvmi", "pull", number, "--output", "/tmp/pulled.gvmi", REGISTRY_URL=url)
+        with open(self.root + image, "rb") as pushed, open(self.root + "/tmp/pulled.gvmi", "rb") as pulled:
+            self.assertEqual(hashlib.sha256(pushed.read()).digest(), hashlib.sha256(pulled.read()).digest())
+
+
+class Archive(unittest.TestCase):
+    def test_is_the_same_again(self):
+        subprocess.check_call([DIST, BUILD, WORK + "/again"])
+        sums = []
+        for folder in ("dist", "again"):
+            with open(f"{WORK}/{folder}/SHA256SUMS", encoding="ascii") as file:
+                sums.append(file.read())
+        self.assertEqual(sums[0], sums[1])
+
+    def test_sums_and_licences(self):
+        subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=WORK + "/gvmkit", check=True)
+        with open(WORK + "/gvmkit/licences.md", encoding="utf-8") as file:
+            licences = file.read()
+        for name in ["vmlinux", "initramfs", "self-test.gvmi", "mkfs.ext4", *os.listdir(WORK + "/gvmkit/runtime/qemu")]:
+            self.assertIn(name, licences)
+
+
+class Install(unittest.TestCase):
+    def setUp(self):
+        self.home = tempfile.mkdtemp(prefix="home-", dir=WORK)
+        self.plugins = self.home + "/.local/lib/yagna/plugins"
+        os.makedirs(self.plugins)
+        # As Golem's own installation has it.
+        self.write(DESCRIPTOR, [{"name": "vm", "version": "0.5.3", "supervisor-path": "exe-unit", "runtime-path": "ya-runtime-vm/ya-runtime-vm"}])
+        self.write("wasmtime.json", [{"name": "wasmtime", "runtime-path": "wasmtime"}])
+
+    def write(self, name, descriptor):
+        with open(f"{self.plugins}/{name}", "w", encoding="utf-8") as file:
+            json.dump(descriptor, file)
+
+    def descriptors(self):
+        """By the name of the runtime; the provider reads all files that end so."""
+        found = {}
+        for path in glob.glob(self.plugins + "/*.json"):
+            with open(path, encoding="utf-8") as file:
+                for descriptor in json.load(file):
+                    self.assertNotIn(descriptor["name"], found)
+                    found[descriptor["name"]] = descriptor
+        return found
+
+    def install(self, *arguments, code=0):
+        ended = subprocess.run([WORK + "/gvmkit/install.sh", *arguments], env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": self.home},
+                               capture_output=True, text=True, timeout=SECONDS, check=False)
+        self.assertEqual(ended.returncode, code, ended.stdout + ended.stderr)
+        return ended.stdout + ended.stderr
+
+    def runtime(self):
+        return os.path.join(self.plugins, self.descriptors()["vm"]["runtime-path"])
+
+    def test_replaces_and_puts_back(self):
+        before = self.descriptors()
+        self.assertIn("has no exe-unit", self.install("--no-test"))
+        descriptor = self.descriptors()["vm"]
+        self.assertTrue(descriptor["runtime-path"].startswith("gvmkit-"))
+        self.assertIn("--cap-handoff", descriptor["extra-args"])
+        self.assertEqual(self.descriptors()["wasmtime"], before["wasmtime"])
+        self.assertEqual(subprocess.check_output([self.runtime(), "--version"], text=True).strip(), descriptor["version"])
+        self.install("--no-test")  # once more changes nothing
+        self.assertEqual(self.descriptors()["vm"], descriptor)
+        self.install("--remove")
+        self.assertEqual(self.descriptors(), before)
+        self.assertEqual(sorted(os.listdir(self.plugins)), ["wasmtime.json", DESCRIPTOR])
+        self.assertIn("nothing was installed", self.install("--remove", code=1))
+
+    def test_a_gpu_has_a_runtime_of_its_own(self):
+        self.install("--no-test", "--gpu", "01:00.0")
+        self.assertEqual(set(self.descriptors()), {"vm", "vm-nvidia", "wasmtime"})
+        gpu = self.descriptors()["vm-nvidia"]
+        self.assertEqual(gpu["runtime-path"], self.descriptors()["vm"]["runtime-path"])
+        self.assertEqual(gpu["extra-args"], ["--cap-handoff", "--runtime-arg=--pci-device=01:00.0"])
+        self.install("--remove")
+        self.assertEqual(set(self.descriptors()), {"vm", "wasmtime"})
+
+    def test_an_upgrade_disturbs_no_vm(self):
+        self.install("--no-test")
+        image = WORK + "/upgrade"
+        docker_archive.save(image + ".tar", docker_archive.tree([]), {})
+        subprocess.check_call([WORK + "/gvmkit/gvmkit-build", "--force", "--no-lint", "--hide-progress", "--output", image + ".gvmi", image + ".tar"],
+                              stdout=subprocess.DEVNULL)
+        command = [self.runtime(), "--accel", "tcg", "--cache-dir", self.home + "/cache", "--task-package", image + ".gvmi", "run", "--"]
+        old = subprocess.Popen([*command, "/bin/sh", "-c", "echo up; sleep 1000"], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(old.stdout.close)
+        self.addCleanup(old.wait, SECONDS)
+        self.addCleanup(old.kill)
+        self.assertEqual(old.stdout.readline(), "up\n")
+        self.install("--no-test")
+        self.assertEqual(subprocess.check_output([*command, "/bin/echo", "new"], text=True, timeout=SECONDS), "new\n")
+        self.assertIsNone(old.poll())
+        self.install("--remove")
+        self.assertIsNone(old.poll())
+        self.assertFalse(os.path.exists(command[0]))
+
+
+if __name__ == "__main__":
+    if os.geteuid() != 0:
+        print("skipped: only root can run programs in a chroot")
+        sys.exit(77)
+    unittest.main()
