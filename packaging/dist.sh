@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Packs the programs of a build folder as gvmkit-VERSION-linux-x86_64.tar.xz, for any Linux: unpack it anywhere, and run the programs from there.
-# usage: dist.sh BUILD OUTPUT
+# Packs the programs of a build folder for any Linux: gvmkit-VERSION-linux-x86_64.tar.xz, to unpack anywhere and run from there; a Python wheel;
+# an npm package; container images, by buildah. usage: dist.sh BUILD OUTPUT
 # OUTPUT is a folder of ours: what was in it is removed. The same build gives the same bytes, with the time SOURCE_DATE_EPOCH, else that of the
 # newest commit.
 set -euo pipefail
@@ -32,6 +32,9 @@ chmod -R u=rwX,go=rX .
 sums=$(find . -type f -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum)
 echo "$sums" > SHA256SUMS
 cd ..
-tar --sort=name --mtime="@$when" --owner=0 --group=0 --numeric-owner --format=gnu -cf - "$name" | xz -6 --threads=1 > "$name.tar.xz"
+tar --sort=name --mtime="@$when" --owner=0 --group=0 --numeric-owner --format=gnu -cf - "$name" | xz -6 --threads=2 > "$name.tar.xz"
+"$here/packages.py" "$name" "$version" "$when" .
+"$here/images.sh" "$name" "$version" "$when" .
 rm -r "$name"
-sha256sum "$name.tar.xz" > SHA256SUMS
+sums=$(sha256sum -- *)
+echo "$sums" > SHA256SUMS

@@ -45,7 +45,7 @@ def setUpModule():
     unittest.addModuleCleanup(shutil.rmtree, WORK)
     subprocess.check_call([DIST, BUILD, WORK + "/dist"])
     subprocess.check_call(["tar", "-C", WORK, "-xf", *glob.glob(WORK + "/dist/*.tar.xz")])
-    os.rename(*glob.glob(WORK + "/gvmkit-*"), WORK + "/gvmkit")
+    os.rename(*glob.glob(WORK + "/gvmkit-*-x86_64"), WORK + "/gvmkit")
 
 
 class Bare(unittest.TestCase):
@@ -128,6 +128,76 @@ class Archive(unittest.TestCase):
             licences = file.read()
         for name in ["vmlinux", "initramfs", "self-test.gvmi", "mkfs.ext4", *os.listdir(WORK + "/gvmkit/runtime/qemu")]:
             self.assertIn(name, licences)
+
+
+class Packages(unittest.TestCase):
+    """As their package managers install them: each converts and runs an image."""
+
+    def convert_and_run(self, folder, programs):
+        docker_archive.save(folder + "/image.tar", docker_archive.tree([]), {})
+        environment = {**os.environ, "XDG_CACHE_HOME": folder + "/cache"}
+        for argv in (["gvmkit-build", "--output", "image.gvmi", "image.tar"],
+                     ["ya-runtime-dbg", "--task-package", "image.gvmi", "--exec", "echo it is $((40 + 2))", "--", "--accel", "tcg"]):
+            ended = subprocess.run([programs + argv[0], *argv[1:]], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+                                   capture_output=True, text=True, timeout=SECONDS, check=False)
+            self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
+        self.assertEqual(ended.stdout, "it is 42\n")
+
+    def test_wheel(self):
+        folder = tempfile.mkdtemp(prefix="wheel-", dir=WORK)
+        subprocess.check_call([sys.executable, "-m", "venv", folder + "/venv"])
+        subprocess.check_call([folder + "/venv/bin/pip", "install", "--quiet", "--no-index", *glob.glob(WORK + "/dist/*.whl")])
+        self.convert_and_run(folder, folder + "/venv/bin/")
+
+    def test_npm_package(self):
+        folder = tempfile.mkdtemp(prefix="npm-", dir=WORK)
+        subprocess.check_call(["npm", "install", "--silent", "--offline", "--no-audit", "--prefix", folder, *glob.glob(WORK + "/dist/*.tgz")], cwd=folder)
+        self.convert_and_run(folder, folder + "/node_modules/.bin/")
+
+
+class Images(unittest.TestCase):
+    """Unpacked by umoci and run in a chroot: not every machine that runs this lets an engine start containers."""
+
+    def unpack(self, name):
+        folder = tempfile.mkdtemp(prefix="image-", dir=WORK)
+        os.mkdir(folder + "/layout")
+        subprocess.check_call(["tar", "-C", folder + "/layout", "-xf", *glob.glob(f"{WORK}/dist/{name}-*-oci.tar")])
+        with open(folder + "/layout/index.json", encoding="utf-8") as file:
+            tag = json.load(file)["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"]
+        self.assertRegex(tag, rf"^{name}:[0-9.]+$")
+        # umoci takes no colon in a tag.
+        subprocess.check_call(["sed", "-i", f"s/{tag}/it/", folder + "/layout/index.json"])
+        subprocess.check_call(["umoci", "unpack", "--image", folder + "/layout:it", folder + "/bundle"], stderr=subprocess.DEVNULL)
+        with open(folder + "/bundle/config.json", encoding="utf-8") as file:
+            process = json.load(file)["process"]
+        root = folder + "/bundle/rootfs"
+        for mount_point in ("proc", "dev"):
+            os.makedirs(f"{root}/{mount_point}", exist_ok=True)
+        return root, process
+
+    def argv(self, root, *argv):
+        return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", INSIDE, "inside", root, *argv]
+
+    def test_tools(self):
+        root, process = self.unpack("gvmkit-tools")
+        environment = dict(entry.split("=", 1) for entry in process["env"])
+        docker_archive.save(root + "/tmp/image.tar", docker_archive.tree([]), {})
+        for command in (process["args"], ["gvmkit-build", "--output", "/tmp/image.gvmi", "/tmp/image.tar"],
+                        ["ya-runtime-dbg", "--task-package", "/tmp/image.gvmi", "--exec", "echo it is $((40 + 2))", "--", "--accel", "tcg"]):
+            ended = subprocess.run(self.argv(root, *command), env={**environment, "PATH": environment["PATH"] + ":" + os.environ["PATH"]},
+                                   stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False)
+            self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
+        self.assertEqual(ended.stdout, "it is 42\n")
+
+    def test_registry(self):
+        root, process = self.unpack("gvmkit-registry")
+        self.assertEqual(process["args"], ["/usr/local/bin/gvmkit-registry", "serve", "--data", "/data", "--listen", "0.0.0.0:8080"])
+        server = subprocess.Popen(self.argv(root, *process["args"][:-1], "127.0.0.1:0"), stdout=subprocess.PIPE, text=True)
+        self.addCleanup(server.stdout.close)
+        self.addCleanup(server.wait, SECONDS)
+        self.addCleanup(server.kill)
+        self.assertTrue(select.select([server.stdout], [], [], SECONDS)[0], "the registry does not start")
+        self.assertRegex(server.stdout.readline(), r"^listening on http://127\.0\.0\.1:\d+\n$")
 
 
 class Install(unittest.TestCase):

@@ -92,7 +92,8 @@ TEST(HttpClient, ARedirectLoopEnds) {
 
 TEST(HttpClient, ARedirectLeadsToHttpOnly) {
     CannedServer server([](const std::string&, int fd) { put(fd, answer("", "Location: file:///etc/passwd\r\n", "302 Found")); });
-    EXPECT_THAT(failure<base::Error>(server), HasSubstr("file"));
+    // As said by a libcurl with files, and by that of static programs, which has HTTP alone.
+    EXPECT_THAT(failure<base::Error>(server), testing::AnyOf(HasSubstr("Protocol \"file\""), HasSubstr("URL using bad/illegal format")));
 }
 
 TEST(HttpClient, APostIsNotRedirected) {
