@@ -22,6 +22,7 @@
 #include "runtime/deployment.h"
 #include "runtime/make_offer.h"
 #include "runtime/options.h"
+#include "runtime/report.h"
 #include "runtime/run_command.h"
 #include "runtime/self_test.h"
 #include "runtime/service.h"
@@ -49,6 +50,7 @@ struct CommandLine {
     double test_timeout_s = 10;
     unsigned test_cores = 1;
     double test_memory_gib = 0.5;
+    bool report = false;
 };
 
 // Refuses what is no number of bytes, such as 0, nan and inf.
@@ -124,6 +126,7 @@ void add_test_options(CLI::App& app, CommandLine& line) {
         ->envname("YA_RUNTIME_VM_TEST_TIMEOUT")
         ->check(CLI::Range(1, 3600))
         ->capture_default_str();
+    app.add_flag("--report", line.report, "With test: print a page about this machine for a bug report, without names");
     app.add_option("--test-cpu-cores", line.test_cores, "Cores of the self-test's VM")
         ->envname("YA_RUNTIME_VM_TEST_CPU_CORES")
         ->check(CLI::Range(1, 255))
@@ -204,6 +207,19 @@ int self_test(CommandLine line) {
     const std::string gaps = vm::confinement_gaps();
     cli::print_message("confinement", gaps.empty() ? "whole" : "without " + gaps);
     return 0;
+}
+
+int report(const CommandLine& line) {
+    runtime::SelfTestOutcome outcome;
+    const auto begin = std::chrono::steady_clock::now();
+    try {
+        (void)run_test(line, runtime::self_test);
+    } catch (const base::Error& e) {
+        outcome.failure = e.what();
+    }
+    outcome.took = std::chrono::steady_clock::now() - begin;
+    base::write_all(STDOUT_FILENO, runtime::report({}, line.options, outcome), "standard output");
+    return outcome.failure.empty() ? 0 : 1;
 }
 
 int print_offer(CommandLine line) {
@@ -324,13 +340,13 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
         const bool workdir_given = !line.options.workdir.empty();
         // No other process of this user's looks into ours, and no core file holds what a supervisor and a guest said.
         (void)::prctl(PR_SET_DUMPABLE, 0);
-        if (!line.timings) base::timings().turn_off();
+        if (!line.timings && !line.report) base::timings().turn_off();
         base::timings().mark("command line read");
         finish_options(line);
         if (*deploy_command) return print_deployment(line.options);
         if (*start_command) return serve_supervisor(line);
         if (*run_command) return run_one_command(std::move(line), workdir_given);
-        if (*test_command) return self_test(std::move(line));
+        if (*test_command) return line.report ? report(line) : self_test(std::move(line));
         if (*offer_command) return print_offer(std::move(line));
         if (*template_command) return warm_template(line);
         return 0;
