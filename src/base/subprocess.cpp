@@ -197,10 +197,11 @@ std::vector<std::string> own_environment() {
     return variables;
 }
 
-Finished run(const std::vector<std::string>& argv, const std::vector<std::pair<int, int>>& fds) {
+Finished run(const std::vector<std::string>& argv, const std::vector<std::pair<int, int>>& fds,
+             const std::vector<std::string>& environment) {
     constexpr size_t kOutputLimit = 1 << 20;
     auto [read_end, write_end] = make_pipe();
-    Command command{.argv = argv, .environment = own_environment(), .fds = {{write_end.get(), 1}, {write_end.get(), 2}}};
+    Command command{.argv = argv, .environment = environment, .fds = {{write_end.get(), 1}, {write_end.get(), 2}}};
     command.fds.insert(command.fds.end(), fds.begin(), fds.end());
     Child child = spawn(command);
     write_end.reset();

@@ -69,9 +69,10 @@ struct Finished {
     std::string output;  // standard output and error together, at most 1 MiB
 };
 
-// Runs a program to its end, with our environment, nothing on stdin and `fds` (Command::fds; not 1 and 2). Throws SystemError when it
+// Runs a program to its end, with nothing on stdin and `fds` (Command::fds; not 1 and 2). Throws SystemError when it
 // cannot be started.
-Finished run(const std::vector<std::string>& argv, const std::vector<std::pair<int, int>>& fds = {});
+Finished run(const std::vector<std::string>& argv, const std::vector<std::pair<int, int>>& fds = {},
+             const std::vector<std::string>& environment = own_environment());
 
 // The exit code of a wait status: 128 + N for death by signal N.
 int exit_code(int wait_status);

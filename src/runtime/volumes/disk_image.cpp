@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <vector>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
@@ -25,10 +26,14 @@ constexpr const char* kMkfs = "mkfs.ext4";
     throw base::Error(std::string(kMkfs) + (line.empty() ? " ended with exit code " + std::to_string(made.code) : ": " + line));
 }
 
-// The runtime's own where it has one, which needs no library of the host's.
-std::string find_mkfs() {
+// The runtime's own where it has one, which needs no library of the host's. It goes by its built-in settings, whatever the host's are: no
+// such file is there.
+std::string find_mkfs(std::vector<std::string>& environment) {
     const std::filesystem::path own = base::program_folder() / "runtime" / kMkfs;
-    if (std::filesystem::exists(own)) return own;
+    if (std::filesystem::exists(own)) {
+        environment = {"MKE2FS_CONFIG=" + own.string() + ".conf"};
+        return own;
+    }
     std::string found = base::find_program(kMkfs);
     if (found.empty()) throw base::Error(std::string(kMkfs) + " is not installed; on Debian: apt-get install e2fsprogs");
     return found;
@@ -39,10 +44,12 @@ void format(int fd, const std::string& errors) {
     // sparse file is zero everywhere, so neither mkfs nor, later in the background, the guest's kernel needs to clear inode tables.
     // As its own descriptor: it may not look into our /proc (PR_SET_DUMPABLE).
     constexpr int kDisk = 3;
-    const base::Finished made = base::run({find_mkfs(), "-q", "-F", "-b", "4096", "-m", "0", "-O", "^has_journal,^resize_inode", "-E",
+    std::vector<std::string> environment = base::own_environment();
+    const std::string mkfs = find_mkfs(environment);
+    const base::Finished made = base::run({mkfs, "-q", "-F", "-b", "4096", "-m", "0", "-O", "^has_journal,^resize_inode", "-E",
                                            "assume_storage_prezeroed=1,nodiscard,root_owner=0:0", "-e",
                                            errors.empty() ? "continue" : errors, "/proc/self/fd/" + std::to_string(kDisk)},
-                                          {{fd, kDisk}});
+                                          {{fd, kDisk}}, environment);
     if (made.code != 0) throw_mkfs_error(made);
 }
 
