@@ -41,6 +41,23 @@ TEST_F(Guest, APciMachineHasItsDevicesAndAllElse) {
     EXPECT_EQ(vm.sh("ls /dev/nvidia* 2> /dev/null; ls /sys/class/net")->out, "eth0\nlo\n");
 }
 
+// With a device that ours has in place of the host's.
+TEST_F(Guest, APciMachineRunsOnOurQemu) {
+    VmOptions wanted = options();
+    wanted.pci_devices = {{.options = "virtio-balloon-pci"}};
+    wanted.disks.push_back({make_disk("own-root", "64M"), "root", false});
+    wanted.disks.push_back({make_disk("own-storage", "16M"), "storage0", false});
+    GuestVm vm(std::move(wanted));
+    agent::Setup setup = GuestVm::setup();
+    setup.set_root_disk("root");
+    agent::Volume& storage = *setup.add_volumes();
+    storage.set_path("/storage");
+    storage.set_disk("storage0");
+    vm.set_up(setup);
+    EXPECT_EQ(vm.sh("echo a > /storage/a && sync && cat /storage/a; ls /sys/bus/pci/devices | grep -c .")->exited->code(), 0);
+    EXPECT_THAT(vm.sh("cat /sys/bus/pci/devices/*/device")->out, HasSubstr("0x1002"));  // the balloon
+}
+
 // What stands for a provider's nvidia-files.squashfs: a program, and a module that is none.
 TEST_F(Guest, ADriversFilesLieOverTheImage) {
     const fs::path tree = work_ / "driver";

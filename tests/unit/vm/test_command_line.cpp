@@ -75,7 +75,7 @@ TEST(CommandLine, ARestoredVmHasTheSameDevicesAndNoKernel) {
 TEST(CommandLine, RunsTheHostsCpuUnderKvm) {
     vm::Machine kvm = machine();
     kvm.accelerator = vm::Accelerator::kvm;
-    EXPECT_THAT(line(kvm), HasSubstr("-accel kvm -cpu host"));
+    EXPECT_THAT(line(kvm), HasSubstr("-global virtio-mmio.ioeventfd=off -accel kvm -cpu host"));
 }
 
 TEST(CommandLine, GivesTheFirstDisksSlotsAndTheOthersAController) {
