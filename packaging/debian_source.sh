@@ -33,14 +33,3 @@ fetch_source() {
   dpkg-source --no-check -x "$downloads"/*.dsc "$2" # apt has checked it
   rm -r "$downloads"
 }
-
-# show_progress NAME PID LOG: prints how far a build is that writes "[N/M] …" lines to LOG, until it has ended; its exit code.
-show_progress() {
-  local started=$SECONDS
-  while kill -0 "$2" 2> /dev/null; do
-    # Not a wait for a condition but the beat of the progress line; `wait -n` cannot take a timeout.
-    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do kill -0 "$2" 2> /dev/null && sleep 1; done
-    printf '%s: %d s, %s\n' "$1" $((SECONDS - started)) "$(grep -o '^\(\[[0-9/]*\]\|== .*\)' "$3" | tail -n 1 || true)"
-  done
-  wait "$2"
-}

@@ -11,6 +11,8 @@ cache=${GVMKIT_BUILD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gvmkit-build}/static
 sources=$here/debian.sources
 # shellcheck disable=SC1091
 . "$here/debian_source.sh"
+# shellcheck disable=SC1091
+. "$here/show_progress.sh"
 names=(fmtlib spdlog curl libarchive gnutls28 libmicrohttpd e2fsprogs)
 libraries=(libssl-dev zlib1g-dev libbz2-dev liblzma-dev libzstd-dev liblz4-dev nettle-dev libgmp-dev libtasn1-6-dev libc6-dev)
 
@@ -94,7 +96,7 @@ if [ ! -d "$prefix" ]; then
   work=$(mktemp -d "$cache/build.XXXXXX")
   trap 'rm -rf "$work"' EXIT
   (build "$work") > "$work/log" 2>&1 &
-  show_progress libraries $! "$work/log" >&2 || { tail -n 30 "$work/log" >&2; echo "error: libraries: the build failed" >&2; exit 1; }
+  show_progress libraries $! latest_step "$work/log" >&2 || { tail -n 30 "$work/log" >&2; echo "error: libraries: the build failed" >&2; exit 1; }
   mv "$work/result$prefix" "$prefix" # same file system: whole or absent
 fi
 echo "$prefix"

@@ -8,6 +8,8 @@ set -euo pipefail
 
 output=${1:?usage: build.sh OUTPUT}
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck disable=SC1091
+. "$here/../../packaging/show_progress.sh"
 source=$(find /usr/src -maxdepth 1 -name 'linux-source-*.tar.xz' 2>/dev/null | sort -V | tail -n 1)
 [ -n "$source" ] || { echo "error: guest kernel: no /usr/src/linux-source-*.tar.xz; install Debian's linux-source" >&2; exit 1; }
 package=$(basename "$source" .tar.xz)
@@ -29,14 +31,9 @@ if [ ! -f "$cache/vmlinux" ]; then
   missing=$(grep '^CONFIG_' "$here/config" | grep -vxFf "$work/.config" || true)
   [ -z "$missing" ] || { echo "error: guest kernel: $package does not take: $missing" >&2; exit 1; }
 
-  started=$SECONDS
-  make -C "$work" -j "$(nproc)" vmlinux > "$work/log" 2>&1 & build=$!
-  while kill -0 "$build" 2>/dev/null; do
-    # Not a wait for a condition but the beat of the progress line; `wait -n` cannot take a timeout.
-    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do kill -0 "$build" 2>/dev/null && sleep 1; done
-    printf 'guest kernel: %d s, %d of about 2260 files\n' $((SECONDS - started)) "$(grep -c '^  [A-Z]' "$work/log" || true)"
-  done
-  wait "$build" || { tail -n 30 "$work/log" >&2; echo "error: guest kernel: the build failed" >&2; exit 1; }
+  files_built() { echo "$(grep -c '^  [A-Z]' "$work/log" || true) of about 2260 files"; }
+  make -C "$work" -j "$(nproc)" vmlinux > "$work/log" 2>&1 &
+  show_progress "guest kernel" $! files_built || { tail -n 30 "$work/log" >&2; echo "error: guest kernel: the build failed" >&2; exit 1; }
   objcopy --strip-debug "$work/vmlinux" "$work/vmlinux.stripped"
   mv "$work/vmlinux.stripped" "$cache/vmlinux"  # same file system: whole or absent
 fi

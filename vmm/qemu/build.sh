@@ -12,6 +12,8 @@ cache=${GVMKIT_BUILD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gvmkit-build}/qemu
 sources=$here/debian.sources
 # shellcheck disable=SC1091
 . "$here/../../packaging/debian_source.sh"
+# shellcheck disable=SC1091
+. "$here/../../packaging/show_progress.sh"
 program=qemu-system-x86_64
 firmware=(qboot.rom bios-256k.bin pvh.bin linuxboot_dma.bin kvmvapic.bin)
 libraries=(libglib2.0-dev libseccomp-dev libcap-ng-dev libattr1-dev libfdt-dev zlib1g-dev)
@@ -77,7 +79,7 @@ if [ ! -d "$cache/$key" ]; then
   work=$(mktemp -d "$cache/build.XXXXXX")
   trap 'rm -rf "$work"' EXIT
   (build "$work") > "$work/log" 2>&1 &
-  show_progress qemu $! "$work/log" || { tail -n 30 "$work/log" >&2; echo "error: qemu: the build failed" >&2; exit 1; }
+  show_progress qemu $! latest_step "$work/log" || { tail -n 30 "$work/log" >&2; echo "error: qemu: the build failed" >&2; exit 1; }
   mv "$work/result" "$cache/$key" # same file system: whole or absent
 fi
 mkdir -p "$output"
