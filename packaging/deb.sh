@@ -6,14 +6,13 @@ set -euo pipefail
 build=$(realpath "$1") output=$(realpath -m "$2")
 cd "$(dirname "$0")"
 
-version=$(sed -nE 's/^CMAKE_PROJECT_VERSION:.*=(.*)/\1/p' "$build/CMakeCache.txt")
+# shellcheck disable=SC1091
+. ./build_folder.sh
+version=$(version_of "$build")
 [ "$(dpkg-parsechangelog --file debian/changelog --show-field Version)" = "$version" ] ||
   { echo "error: packaging/debian/changelog is not of version $version" >&2; exit 1; }
 
-if [ ! -x "$build/bin/runtime/mkfs.ext4" ] || [ -L "$build/bin/runtime/qemu/qemu-system-x86_64" ]; then
-  echo "error: this build has no static programs, or no QEMU of its own, which a package needs" >&2
-  exit 1
-fi
+check_complete "$build"
 
 rm -rf --one-file-system "$output"
 mkdir -p "$output/source"

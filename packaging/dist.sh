@@ -9,11 +9,10 @@ build=$(realpath "$1") output=$(realpath -m "$2")
 cd "$(dirname "$0")"
 here=$PWD
 
-if [ ! -x "$build/bin/runtime/mkfs.ext4" ] || [ -L "$build/bin/runtime/qemu/qemu-system-x86_64" ]; then
-  echo "error: this build has no static programs, or no QEMU of its own, so it does not run anywhere" >&2
-  exit 1
-fi
-version=$(sed -nE 's/^CMAKE_PROJECT_VERSION:.*=(.*)/\1/p' "$build/CMakeCache.txt")
+# shellcheck disable=SC1091
+. ./build_folder.sh
+check_complete "$build"
+version=$(version_of "$build")
 when=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 name=gvmkit-$version-linux-x86_64
 

@@ -4,10 +4,9 @@
 set -euo pipefail
 [ $# -eq 4 ] || { echo "usage: images.sh FOLDER VERSION SECONDS_SINCE_1970 OUTPUT" >&2; exit 2; }
 folder=$(realpath "$1") version=$2 when=$3 output=$(realpath "$4")
+[ "$(id -u)" -eq 0 ] || exec buildah unshare "$0" "$@" # a user's buildah needs a namespace of its own
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-
-[ "$(id -u)" -eq 0 ] || exec buildah unshare "$0" "$@" # a user's buildah needs a namespace of its own
 
 own_buildah() { buildah --root "$work/root" --runroot "$work/run" --storage-driver vfs "$@"; }
 

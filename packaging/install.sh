@@ -65,12 +65,12 @@ else
 fi
 
 # Descriptors of other runtimes that are offered under the same name would compete with ours.
+names=vm${gpu:+|vm-nvidia}
 mkdir -p "$saved"
 for file in "$plugins"/*.json; do
   [ -e "$file" ] || continue
   [ ! -e "$saved/$(basename "$file")" ] || continue
-  if grep -Eq '"name": *"vm"' "$file" && ! grep -q '"runtime-path": "gvmkit-' "$file"; then mv "$file" "$saved/"; fi
-  if [ -n "$gpu" ] && [ -e "$file" ] && grep -Eq '"name": *"vm-nvidia"' "$file" && ! grep -q '"runtime-path": "gvmkit-' "$file"; then mv "$file" "$saved/"; fi
+  if grep -Eq "\"name\": *\"($names)\"" "$file" && ! grep -q '"runtime-path": "gvmkit-' "$file"; then mv "$file" "$saved/"; fi
 done
 
 # describe FROM NAME: writes a descriptor in one step.
