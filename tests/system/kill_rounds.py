@@ -142,7 +142,10 @@ class Rounds:
         return f"{victim} after {moment:.3f} s of {'a boot' if boots else 'a restored VM'}", groups
 
     def living(self, groups):
-        return {pid: state for pid, (state, _, group) in processes().items() if pid != os.getpid() and (group in groups or uses(pid, self.t.work) or uses(pid, self.qemu))}
+        def ours(pid, group):
+            return pid != os.getpid() and (group in groups or uses(pid, self.t.work) or uses(pid, self.qemu))
+
+        return {pid: state for pid, (state, _, group) in processes().items() if ours(pid, group)}
 
     def left(self, groups):
         found = [f"process {pid} ({state})" for pid, state in self.living(groups).items()]

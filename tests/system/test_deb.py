@@ -15,27 +15,13 @@ import sys
 import tempfile
 import unittest
 
+from chroot import inside
 from debian_image import debootstrap
 
 BUILD, IMAGE = (os.path.abspath(path) for path in sys.argv[1:3])
 PACKAGING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../packaging")
 PLUGINS = "/usr/lib/yagna/plugins"
 USER = "provider"
-
-# Of the host's devices those that a container has; no /dev/kvm. All that is mounted, and all that is left running, ends with the command.
-INSIDE = """
-set -e
-root=$1; shift
-mount --make-rprivate /
-mount -t proc proc "$root/proc"
-mount -t tmpfs -o mode=0755 tmpfs "$root/dev"
-for name in null zero full random urandom tty; do
-  touch "$root/dev/$name"
-  mount --bind "/dev/$name" "$root/dev/$name"
-done
-mkdir -m 1777 "$root/dev/shm"
-exec chroot "$root" "$@"
-"""
 
 
 def fields_of(package):
@@ -45,7 +31,7 @@ def fields_of(package):
 
 def names_in(depends):
     """Each dependency's package; there are no alternatives among ours."""
-    return [dependency.split()[0] for dependency in depends.split(", ") if dependency]
+    return [dependency.split()[0] for dependency in depends.split(", ")]
 
 
 def run_inside(root, *argv, user=None):
@@ -53,9 +39,7 @@ def run_inside(root, *argv, user=None):
     argv = ["env", "-i", f"--chdir={home}", f"HOME={home}", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", *argv]
     if user:
         argv = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", *argv]
-    return subprocess.run(
-        ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", INSIDE, "inside", root, *argv],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(inside(root, *argv), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
 
 
 class Debian:

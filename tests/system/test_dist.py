@@ -16,26 +16,13 @@ import tempfile
 import unittest
 
 import docker_archive
+from chroot import inside
 
 BUILD = os.path.abspath(sys.argv.pop(1))
 DIST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../packaging/dist.sh")
 PROGRAMS = ["gvmkit-build", "gvmi", "gvmkit-registry", "ya-runtime-dbg", "ya-runtime-vm"]
 DESCRIPTOR = "ya-runtime-vm.json"
 SECONDS = 300  # after which something hangs
-
-# Mounts what every system has, and runs a program with that folder as its root. All of it ends with the program.
-INSIDE = """
-set -e
-root=$1; shift
-mount --make-rprivate /
-mount -t proc proc "$root/proc"
-mount -t tmpfs -o mode=0755 tmpfs "$root/dev"
-for name in null zero full random urandom; do
-  touch "$root/dev/$name"
-  mount --bind "/dev/$name" "$root/dev/$name"
-done
-exec chroot "$root" "$@"
-"""
 
 
 def setUpModule():
@@ -65,11 +52,8 @@ class Bare(unittest.TestCase):
             file.write("127.0.0.1 registry.example\n")
         docker_archive.save(cls.root + "/tmp/image.tar", docker_archive.tree([]), {})
 
-    def argv(self, program, *arguments):
-        return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", INSIDE, "inside", self.root, f"/gvmkit/{program}", *arguments]
-
     def run_inside(self, program, *arguments, **environment):
-        ended = subprocess.run(self.argv(program, *arguments), env={"PATH": os.environ["PATH"], "HOME": "/tmp", **environment}, stdin=subprocess.DEVNULL,
+        ended = subprocess.run(inside(self.root, f"/gvmkit/{program}", *arguments), env={"PATH": os.environ["PATH"], "HOME": "/tmp", **environment}, stdin=subprocess.DEVNULL,
                                capture_output=True, text=True, timeout=SECONDS, check=False)
         self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
         return ended.stdout
@@ -79,7 +63,7 @@ class Bare(unittest.TestCase):
         return "/tmp/image.gvmi"
 
     def serve(self, *options):
-        server = subprocess.Popen(self.argv("gvmkit-registry", "serve", "--data", "/tmp/registry", "--listen", "127.0.0.1:0", *options),
+        server = subprocess.Popen(inside(self.root, "/gvmkit/gvmkit-registry", "serve", "--data", "/tmp/registry", "--listen", "127.0.0.1:0", *options),
                                   env={"PATH": os.environ["PATH"]}, stdout=subprocess.PIPE, text=True)
         self.addCleanup(server.stdout.close)
         self.addCleanup(server.wait, SECONDS)
@@ -175,16 +159,13 @@ class Images(unittest.TestCase):
             os.makedirs(f"{root}/{mount_point}", exist_ok=True)
         return root, process
 
-    def argv(self, root, *argv):
-        return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", INSIDE, "inside", root, *argv]
-
     def test_tools(self):
         root, process = self.unpack("gvmkit-tools")
         environment = dict(entry.split("=", 1) for entry in process["env"])
         docker_archive.save(root + "/tmp/image.tar", docker_archive.tree([]), {})
         for command in (process["args"], ["gvmkit-build", "--output", "/tmp/image.gvmi", "/tmp/image.tar"],
                         ["ya-runtime-dbg", "--task-package", "/tmp/image.gvmi", "--exec", "echo it is $((40 + 2))", "--", "--accel", "tcg"]):
-            ended = subprocess.run(self.argv(root, *command), env={**environment, "PATH": environment["PATH"] + ":" + os.environ["PATH"]},
+            ended = subprocess.run(inside(root, *command), env={**environment, "PATH": environment["PATH"] + ":" + os.environ["PATH"]},
                                    stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False)
             self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
         self.assertEqual(ended.stdout, "it is 42\n")
@@ -192,7 +173,7 @@ class Images(unittest.TestCase):
     def test_registry(self):
         root, process = self.unpack("gvmkit-registry")
         self.assertEqual(process["args"], ["/usr/local/bin/gvmkit-registry", "serve", "--data", "/data", "--listen", "0.0.0.0:8080"])
-        server = subprocess.Popen(self.argv(root, *process["args"][:-1], "127.0.0.1:0"), stdout=subprocess.PIPE, text=True)
+        server = subprocess.Popen(inside(root, *process["args"][:-1], "127.0.0.1:0"), stdout=subprocess.PIPE, text=True)
         self.addCleanup(server.stdout.close)
         self.addCleanup(server.wait, SECONDS)
         self.addCleanup(server.kill)

@@ -60,12 +60,15 @@ Names offered_devices() {
     return names;
 }
 
-bool is_ours() {
-    return vm::find_qemu(GVMKIT_QEMU).is_ours();
-}
+class QemuDevices : public testing::Test {
+protected:
+    void SetUp() override {
+        if (!vm::find_qemu(GVMKIT_QEMU).is_ours())
+            GTEST_SKIP() << "this build uses the system's QEMU, since the source of ours could not be had";
+    }
+};
 
-TEST(QemuDevices, AreThoseThatVmsUse) {
-    if (!is_ours()) GTEST_SKIP() << "this build uses the system's QEMU, since the source of ours could not be had";
+TEST_F(QemuDevices, AreThoseThatVmsUse) {
     Names expected = named_devices();
     // What the boards consist of, and what the source files of the SCSI disk, the serial ports and vfio also define.
     expected.insert({"acpi-erst", "i8042", "ich9-ahci", "ide-cd", "ide-hd", "isa-serial", "mc146818rtc", "pc-dimm", "ramfb", "vmclock",
@@ -78,8 +81,7 @@ TEST(QemuDevices, AreThoseThatVmsUse) {
     EXPECT_EQ(offered_devices(), expected);
 }
 
-TEST(QemuDevices, IncludeNoOther) {
-    if (!is_ours()) GTEST_SKIP() << "this build uses the system's QEMU, since the source of ours could not be had";
+TEST_F(QemuDevices, IncludeNoOther) {
     for (const char* device :
          {"edu", "e1000", "qemu-xhci", "VGA", "virtio-gpu-pci", "virtio-rng-device", "vhost-vsock-pci", "nvme", "ivshmem-plain"})
         EXPECT_THAT(qemu({"-M", "none", "-nodefaults", "-nographic", "-device", device}), HasSubstr("is not a valid device model name"));
