@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures what SPECIFICATION.md promises, each figure beside a reference taken in the same run: a VM as `ya-runtime-vm` 0.5 builds it
-(reference.py); for QEMU the system's (qemus.py); for disks and cards this machine's own, without a VM; for the conversion mksquashfs with lzo on the unpacked tree. A promise
-that is not met is said, and no failure.
+(reference.py); for QEMU the system's (qemus.py); for disks and cards this machine's own, without a VM; for the conversion mksquashfs with
+lzo on the unpacked tree. A promise that is not met is said, and no failure.
 `./dev bench images` has more about conversion, `./dev bench registry` about the registry."""
 
 import argparse

@@ -69,8 +69,7 @@ struct Finished {
     std::string output;  // standard output and error together, at most 1 MiB
 };
 
-// Runs a program to its end, with nothing on stdin and `fds` (Command::fds; not 1 and 2). Throws SystemError when it
-// cannot be started.
+// Runs a program to its end, with nothing on stdin and `fds` (Command::fds; not 1 and 2). Throws SystemError when it cannot be started.
 Finished run(const std::vector<std::string>& argv, const std::vector<std::pair<int, int>>& fds = {},
              const std::vector<std::string>& environment = own_environment());
 

@@ -24,13 +24,14 @@ constexpr const char* kDevice = "/dev/kvm";
 constexpr auto kBootLimit = std::chrono::seconds(8);
 constexpr uint64_t kTestMemory = 128 << 20;  // bytes
 
-// QEMU's version is checked where a provider can wait for it, not at each start.
-void check_installation(const Options& options, bool version_too) {
+// Returns the QEMU, whose version is checked where a provider can wait for it, not at each start.
+vm::QemuProgram check_installation(const Options& options, bool version_too) {
     raise_descriptor_limit();
     for (const char* name : {"vmlinux", "initramfs"})
         check_installed(options.runtime_files / name);
-    const vm::QemuProgram qemu = find_qemu(options);
+    vm::QemuProgram qemu = find_qemu(options);
     if (version_too) vm::check_qemu(qemu);
+    return qemu;
 }
 
 awaitable<void> boot_test(asio::any_io_executor executor, Options options) {
@@ -44,11 +45,11 @@ awaitable<void> boot_test(asio::any_io_executor executor, Options options) {
 }  // namespace
 
 awaitable<vm::Accelerator> choose_accelerator(asio::any_io_executor executor, Options options, bool sells_cpu) {
-    check_installation(options, sells_cpu);
+    const vm::QemuProgram qemu = check_installation(options, sells_cpu);
     if (options.accelerator == AcceleratorChoice::tcg) co_return vm::Accelerator::tcg;
     if (options.cache_dir.empty()) spdlog::info("the KVM verdict is not cached: neither --cache-dir nor XDG_CACHE_HOME nor HOME is set");
     BootTest boot = [executor, options] { return boot_test(executor, options); };
-    const KvmVerdict verdict = co_await judge_kvm(kDevice, find_qemu(options).file, options.cache_dir, std::move(boot));
+    const KvmVerdict verdict = co_await judge_kvm(kDevice, qemu.file, options.cache_dir, std::move(boot));
     if (verdict.works) co_return vm::Accelerator::kvm;
     if (options.accelerator == AcceleratorChoice::kvm) throw base::Error("KVM does not work: " + verdict.reason);
     if (sells_cpu) throw base::Error("KVM does not work: " + verdict.reason + "; to sell software emulation anyway, use --accel tcg");

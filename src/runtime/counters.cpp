@@ -5,7 +5,6 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "base/error.h"
-#include "base/json.h"
 
 namespace runtime {
 namespace asio = boost::asio;

@@ -19,8 +19,8 @@ namespace vm {
 class Qemu {
 public:
     // Starts QEMU and its guest. The guest boots, or resumes from a template's saved state. Call it from the main thread. Throws
-    // ConfinementError (confinement.h), and base::Error when QEMU cannot be started, or the template is damaged; errors that
-    // QEMU itself finds show as its exit reason.
+    // ConfinementError (confinement.h), and base::Error when QEMU cannot be started, or the template is damaged; errors that QEMU itself
+    // finds show as its exit reason.
     static std::unique_ptr<Qemu> start(const boost::asio::any_io_executor& executor, Machine machine, const TemplateFile* origin = nullptr);
     ~Qemu();  // kills and reaps; `ended` completes
     Qemu(const Qemu&) = delete;
