@@ -57,10 +57,12 @@ public:
     static awaitable<void> vm_ended(std::shared_ptr<State> self) {
         self->living_ = false;
         co_await sync(self, 0);
-        co_await on_thread(self, [self] {
+        // It has a name, since GCC 12 destroys a function's temporary twice in an argument of co_await.
+        std::function<void()> work = [self] {
             self->tree_.give_back();  // first: a walk through many folders may be cut short by the end of our process
             self->tree_.make_removable();
-        });
+        };
+        co_await on_thread(self, std::move(work));
     }
 
     // The guest may say this as often as it likes.
