@@ -115,7 +115,9 @@ awaitable<TemplateOutcome> make_template(asio::any_io_executor executor, Options
     const base::UniqueFd file = store.create();
     const vm::SavedVm saved = co_await boot_and_save(executor, machine);
     co_await vm::TemplateFile::write(file.get(), key, saved);
-    const std::string trouble = co_await try_out(executor, std::move(machine), file, key);
+    std::string trouble = co_await try_out(executor, vm::copy(machine), file, key);
+    // It may be no fault of the template's, as where somebody has killed QEMU; a refusal lasts for a day.
+    if (!trouble.empty()) trouble = co_await try_out(executor, std::move(machine), file, key);
     if (!trouble.empty()) {
         store.refuse(key);
         throw base::Error("a VM restored from the new template does not work: " + trouble);

@@ -33,7 +33,7 @@ enum class TemplateOutcome { made, present, busy, refused };
 enum class TemplateUrgency { background, awaited };
 
 // Boots a VM and saves it as its shape's template; the VM ends with us. The template is published only after a VM
-// restored from it has answered; where none does, that is remembered for a day (refused). Does nothing where there is one already
+// restored from it has answered; where two do not, that is remembered for a day (refused). Does nothing where there is one already
 // (present), or another process is making one (busy). Throws base::Error.
 boost::asio::awaitable<TemplateOutcome> make_template(boost::asio::any_io_executor executor, Options options, vm::Accelerator accelerator,
                                                       TemplateUrgency urgency);

@@ -346,6 +346,24 @@ TEST_F(Template, IsNotTriedAgainForADayWhereItDidNotWork) {
     EXPECT_THAT(output.err, HasSubstr("were tried here in the last 24 hours and did not work"));
 }
 
+TEST_F(Template, IsRefusedOnceTwoVmsFromItHaveDied) {
+    deploy(options());
+    for (const size_t deaths : {1U, 2U}) {
+        fs::remove_all(store());
+        auto runtime = start(options());
+        std::set<pid_t> killed;
+        runtime->until([&] {
+            for (const pid_t qemu : qemu_processes()) {
+                if (killed.size() < deaths && is_restored(qemu) && killed.insert(qemu).second) (void)::kill(qemu, SIGKILL);
+            }
+            return !templates().empty();
+        });
+        EXPECT_THAT(killed, SizeIs(deaths));
+        EXPECT_EQ(templates().at(0).extension(), deaths == 1 ? ".template" : ".refused");
+        EXPECT_EQ(runtime->shutdown(), 0);
+    }
+}
+
 TEST_F(Template, IsMadeByTheSelfTest) {
     const Output output = run_program({program("ya-runtime-vm"), "--accel", "tcg", "--cache-dir", cache(), "--test-timeout", "60", "test"});
     EXPECT_EQ(output.code, 0) << output.err;
