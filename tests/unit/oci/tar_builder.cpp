@@ -1,8 +1,10 @@
 #include "tar_builder.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <span>
@@ -115,7 +117,10 @@ std::string compress(const std::string& program, const std::string& text) {
     if (::mkdtemp(folder.data()) == nullptr) base::throw_errno("mkdtemp");
     const std::string plain = folder + "/a";
     const std::string packed = folder + "/b";
-    base::write_all(base::open_file(plain, O_WRONLY | O_CREAT).get(), text, plain);
+    const base::UniqueFd file = base::open_file(plain, O_WRONLY | O_CREAT);
+    base::write_all(file.get(), text, plain);
+    const std::array<timespec, 2> times{timespec{1, 0}, timespec{1, 0}};  // gzip writes its input's, and 0 would be none
+    if (::futimens(file.get(), times.data()) < 0) base::throw_errno("cannot date ", plain);
     const base::Finished finished = base::run({"sh", "-c", program + " -c < " + plain + " > " + packed});
     if (finished.code != 0) throw base::Error(program + ": " + finished.output);
     std::string result = base::read_file(packed, size_t{1} << 30);

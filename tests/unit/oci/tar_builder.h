@@ -32,7 +32,7 @@ std::string make_tar(const std::vector<Entry>& entries, bool end_mark = true);
 // The bytes of a text, in pieces of at most `piece`.
 oci::StreamPtr stream_of(std::string text, size_t piece = 4096);
 
-// The text compressed by the program; "gzip -n" where equal texts must give equal bytes, else the time is in them.
+// The text compressed by the program. Equal texts give equal bytes.
 std::string compress(const std::string& program, const std::string& text);
 
 // The hash of a text, in hexadecimal digits.

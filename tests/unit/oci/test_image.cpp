@@ -65,7 +65,7 @@ protected:
                      .dump()},
                 {id + ".json", config},
                 {"a/layer.tar", base_},
-                {"b/layer.tar", test::compress("gzip -n", top_)}};
+                {"b/layer.tar", test::compress("gzip", top_)}};
     }
 
     static json put_blob(Files& files, const std::string& content, const std::string& media_type) {
@@ -76,7 +76,7 @@ protected:
     json put_manifest(Files& files, const std::string& config) const {
         json manifest = {{"schemaVersion", 2}};
         manifest["config"] = put_blob(files, config, "application/vnd.oci.image.config.v1+json");
-        manifest["layers"] = {put_blob(files, test::compress("gzip -n", base_), "application/vnd.oci.image.layer.v1.tar+gzip"),
+        manifest["layers"] = {put_blob(files, test::compress("gzip", base_), "application/vnd.oci.image.layer.v1.tar+gzip"),
                               put_blob(files, test::compress("zstd", top_), "application/vnd.oci.image.layer.v1.tar+zstd")};
         return put_blob(files, manifest.dump(), "application/vnd.oci.image.manifest.v1+json");
     }
@@ -109,7 +109,7 @@ protected:
 TEST_F(Image, ReadsADockerArchive) {
     const std::string tar = tar_of(docker_files(config_for({base_, top_})));
     for (const std::string& path :
-         {write("app.tar", tar), write("app.tar.gz", test::compress("gzip -n", tar)), write("app:1.tar.zst", test::compress("zstd", tar)),
+         {write("app.tar", tar), write("app.tar.gz", test::compress("gzip", tar)), write("app:1.tar.zst", test::compress("zstd", tar)),
           write_folder("app", docker_files(config_for({base_, top_})))}) {
         const oci::Image image = oci::open_image(path);
         EXPECT_EQ(image.name, "app") << path;
@@ -141,7 +141,7 @@ TEST_F(Image, ReadsADockerArchiveOverAnOciLayout) {
     files["manifest.json"] = json::array({{{"Config", "blobs/sha256/" + test::sha256(config)},
                                            {"RepoTags", {"me/app:3"}},
                                            {"Layers",
-                                            {"blobs/sha256/" + test::sha256(test::compress("gzip -n", base_)),
+                                            {"blobs/sha256/" + test::sha256(test::compress("gzip", base_)),
                                              "blobs/sha256/" + test::sha256(test::compress("zstd", top_))}}}})
                                  .dump();
     const oci::Image image = oci::open_image(write("app.tar", tar_of(files)));
@@ -265,12 +265,12 @@ TEST_F(Image, FindsAnImageByAShortNameOrItsPlace) {
 
 TEST_F(Image, BoundsWhatArchivesAndLayersUnpackTo) {
     const std::string tar = tar_of(docker_files(config_for({base_, top_})));
-    const std::string path = write("app.tar.gz", test::compress("gzip -n", tar));
+    const std::string path = write("app.tar.gz", test::compress("gzip", tar));
     EXPECT_THAT([&] { oci::open_image(path, {.limit = 1000}); },
                 ThrowsMessage<base::Error>(HasSubstr("it unpacks to more than 1000 B (--limit-gib)")));
     const oci::Image image = oci::open_image(write("app.tar", tar), {.limit = 1000});
     EXPECT_THAT([&] { oci::drain(*oci::open_layer(image.layers[1])); }, ThrowsMessage<base::Error>(HasSubstr("more than 1000 B")));
-    EXPECT_THAT([&] { oci::open_image("rootfs:" + write("root.tar.gz", test::compress("gzip -n", base_)), {.limit = 1000}); },
+    EXPECT_THAT([&] { oci::open_image("rootfs:" + write("root.tar.gz", test::compress("gzip", base_)), {.limit = 1000}); },
                 ThrowsMessage<base::Error>(HasSubstr("more than 1000 B")));
 }
 
@@ -319,7 +319,7 @@ TEST_F(Image, ChecksDigests) {
     expect_refused(write("app.tar", tar_of(files)), "it has the SHA-256");
 
     files = oci_files();
-    const std::string packed = test::compress("gzip -n", base_);
+    const std::string packed = test::compress("gzip", base_);
     files["blobs/sha256/" + test::sha256(packed)] = test::compress("gzip -1 -n", base_) + "x";
     const oci::Image changed = oci::open_image(write_folder("app", files));
     EXPECT_THAT([&changed] { oci::drain(*oci::open_layer(changed.layers[0])); },
