@@ -19,8 +19,10 @@ inside() {
   cp --dereference /etc/resolv.conf "$debian/etc/resolv.conf"
   mkdir "$debian/origin"
   mount --bind . "$debian/origin"
-  mkdir "$debian/root/.cache"
-  [ -z "$cache" ] || mount --bind "$cache" "$debian/root/.cache"
+  if [ -n "$cache" ]; then
+    mkdir "$debian/root/.cache"
+    mount --bind "$cache" "$debian/root/.cache"
+  fi
   # This machine's own certificate authorities: its way to the package registries may need them. pip and npm have lists of their own.
   find /usr/local/share/ca-certificates -name '*.crt' -exec cp {} "$debian/usr/local/share/ca-certificates/" \;
   local bundle=/etc/ssl/certs/ca-certificates.crt
@@ -46,7 +48,7 @@ if [ "${1:-}" = inside ]; then
   exit
 fi
 
-cache=${1:+$(realpath "$1")}
+cache=${1:+$(realpath -e "$1")}  # a missing folder is an error now, not after debootstrap
 debian=build/fresh/debian
 rm -rf --one-file-system build/fresh
 mkdir -p "$debian"
