@@ -22,7 +22,7 @@ using testing::HasSubstr;
 
 constexpr auto kAccelerator = vm::Accelerator::tcg;
 
-// What needs no VM: which template counts, and when none is made. tests/system/test_template.cpp makes templates and starts VMs from them.
+// What needs no VM: which template counts, and when none is made. tests/system/test_template*.cpp make templates and start VMs from them.
 class Templates : public testing::Test {
 protected:
     Templates() {
