@@ -20,6 +20,8 @@ inline constexpr size_t kFrameHeaderBytes = 4;
 inline constexpr size_t kMaxRequestBytes = 4 << 20;    // host to guest
 inline constexpr size_t kMaxMessageBytes = 128 << 10;  // guest to host
 inline constexpr size_t kMaxOutputBytes = 32 << 10;    // data in one Output
+inline constexpr size_t kMaxInputBytes = 64 << 10;     // data in one Input
+inline constexpr size_t kInputWindow = 256 << 10;      // bytes of Input for one process that it has not taken
 
 // Writes the 4 bytes of a length.
 void put_frame_header(char* header, uint32_t payload_bytes);
