@@ -143,7 +143,7 @@ bool is_transient(long status) {
 void set_up(CURL* curl, Exchange& exchange, const Options& options, char* error_text) {
     const Request& request = exchange.request;
     const bool reads = request.method == "GET" || request.method == "HEAD";
-    const bool long_running = request.sink || !request.parts.empty();
+    const bool long_running = request.sink || request.file || !request.parts.empty();
     curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error_text);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -237,6 +237,16 @@ Response Session::send(const Request& request) {
         curl_mime_data_cb(field, static_cast<curl_off_t>(part.length), on_read, on_seek, nullptr, &readers.back());
     }
     if (mime) curl_easy_setopt(curl, CURLOPT_MIMEPOST, mime.get());
+
+    FileReader body{&exchange, request.file ? &*request.file : nullptr};
+    if (request.file) {
+        curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.file->length));
+        curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_read);
+        curl_easy_setopt(curl, CURLOPT_READDATA, &body);
+        curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, on_seek);
+        curl_easy_setopt(curl, CURLOPT_SEEKDATA, &body);
+    }
 
     const CURLcode code = curl_easy_perform(curl);
     const std::string what = request.method + " " + request.url;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -64,7 +65,8 @@ struct Request {
     std::vector<std::string> headers = {};  // "Name: value"
     std::string body = {};                  // of a POST without parts
     std::vector<Part> parts = {};
-    bool any_status = false;  // return what send would throw as a TransientError for its status
+    std::optional<Part> file = {};  // the body of a PUT: its fd, offset and length
+    bool any_status = false;        // return what send would throw as a TransientError for its status
     // Takes the body of a success (2xx) as it comes; may throw. Without it the body is in the response.
     std::function<void(const Response& head, std::span<const std::byte> data)> sink = {};
     // Called now and then with the bytes of the body sent so far; may throw, which ends the request.
