@@ -8,6 +8,16 @@
 #include <string>
 
 namespace base {
+namespace {
+
+// What the XDG variable says, else a folder below $HOME.
+std::filesystem::path user_folder(const char* variable, const char* below_home) {
+    if (const char* folder = std::getenv(variable); folder && *folder) return folder;
+    if (const char* home = std::getenv("HOME"); home && *home) return std::filesystem::path(home) / below_home;
+    return {};
+}
+
+}  // namespace
 
 Folder read_folder(UniqueFd fd) {
     Folder folder(::fdopendir(fd.get()));
@@ -36,9 +46,11 @@ std::filesystem::path program_folder() {
 }
 
 std::filesystem::path user_cache_folder() {
-    if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache) return cache;
-    if (const char* home = std::getenv("HOME"); home && *home) return std::filesystem::path(home) / ".cache";
-    return {};
+    return user_folder("XDG_CACHE_HOME", ".cache");
+}
+
+std::filesystem::path user_state_folder() {
+    return user_folder("XDG_STATE_HOME", ".local/state");
 }
 
 }  // namespace base

@@ -33,4 +33,7 @@ std::filesystem::path program_folder();
 // $XDG_CACHE_HOME, or $HOME/.cache; empty where neither is set.
 std::filesystem::path user_cache_folder();
 
+// $XDG_STATE_HOME, or $HOME/.local/state; empty where neither is set.
+std::filesystem::path user_state_folder();
+
 }  // namespace base
