@@ -1,14 +1,80 @@
+// The life of a VM under the debugger: what all ways of using it (uses.h) have in common.
 #pragma once
 
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+
 #include "dbg/options.h"
+#include "dbg/runtime_log.h"
+#include "exeunit/client.h"
+#include "exeunit/launch.h"
 
 namespace dbg {
 
-// Deploys, starts, runs the command or the lines, and shuts the VM down. Output goes to standard output and error at once, byte for byte.
-// Ctrl-C is SIGINT for the running command, Ctrl-\ is SIGKILL; SIGTERM and SIGHUP end the VM and the session.
-//
-// Returns the exit code of the (last) command, 128 + N where a signal ended the session. Throws base::Error where the image cannot be
-// deployed, or the VM does not start or ends; the runtime's log is then on standard error. Call it from the main thread.
+// Deploys an image, starts the runtime and ends it. One thread does it all. Once `run` has returned the VM may still live; it ends with
+// this object at the latest.
+class Session {
+public:
+    explicit Session(const Options& options);  // whose workdir exists; they are complete (dbg::complete)
+
+    // What is done with the VM, from hello to shutdown; returns the exit code. A base::Error is thrown on after the shutdown.
+    using Use = std::function<boost::asio::awaitable<int>(Session&)>;
+
+    // Returns the use's exit code, or the one of the end that came first. Throws base::Error where there is no VM, or it has died.
+    int run(const Use& use);
+
+    // For uses.
+    const Options& options() const { return options_; }
+    boost::asio::io_context& io() { return io_; }
+    exeunit::Client& client() { return *client_; }
+    const std::string& deployed() const { return deployed_; }  // the JSON that deploy printed; empty with --no-deploy
+    bool interactive() const { return interactive_; }          // a person types at a terminal
+    bool ended() const { return io_.stopped(); }
+
+    // How a use takes part in signals and ends. `signal` returns whether that was its own; any other ends the session with 128 + the
+    // signal. `ending` is called once, before the session ends for another reason than the use's own. Neither is called after the use's
+    // end.
+    struct Hooks {
+        std::function<bool(int signal)> signal;
+        std::function<void()> ending;
+    };
+    void set_hooks(Hooks hooks) { hooks_ = std::move(hooks); }
+
+    // Ends the session without a shutdown.
+    void end(int code);
+    void fail(std::exception_ptr error, int code);
+
+private:
+    boost::asio::awaitable<int> work(const Use& use);
+    boost::asio::awaitable<void> deploy();
+    boost::asio::awaitable<void> start();
+    boost::asio::awaitable<void> shut_down();
+    exeunit::Launched launch(const std::vector<std::string>& argv) const;
+    void show_volumes() const;
+    void runtime_ended(const std::string& reason);
+    void wait_for_signal();
+    void before_end();
+
+    const Options& options_;
+    boost::asio::io_context io_;
+    boost::asio::signal_set signals_{io_};
+    RuntimeLog log_;
+    exeunit::Launched runtime_;
+    std::unique_ptr<exeunit::Client> client_;
+    std::string deployed_;
+    Hooks hooks_;
+    bool interactive_;
+    bool ending_ = false;  // the runtime may close its pipe now
+    std::exception_ptr failure_;
+    int exit_code_ = 0;
+};
+
+// Makes the workdir, uses a VM as the options say, and returns the exit code. Throws base::Error.
 int run_session(const Options& options);
 
 }  // namespace dbg

@@ -1,0 +1,16 @@
+// Ways of using a VM, a file each. Each is a Session::Use.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+#include "dbg/session.h"
+
+namespace dbg {
+
+// Lines of standard input (use_lines.cpp); the exit code is the last one's.
+boost::asio::awaitable<int> use_lines(Session& session);
+
+// The one command of --exec, as a requestor's (use_once.cpp).
+boost::asio::awaitable<int> use_once(Session& session);
+
+}  // namespace dbg
