@@ -40,7 +40,9 @@ asio::awaitable<int> Commands::run(std::string line) {
         const api::RunProcess process = process_for(line);
         if (process.args().empty()) co_return 0;
         try {
-            co_return co_await run_process(process);
+            const exeunit::StatusHandler output = [this](const api::ProcessStatus& s) { take(s); };
+            mid_line_ = false;
+            co_return co_await run_process(process, output);
         } catch (const exeunit::ResponseError& e) {
             if (shell_.empty() || e.code() != api::Error::NOT_FOUND) throw;
         }
@@ -59,11 +61,11 @@ api::RunProcess Commands::process_for(const std::string& line) const {
     return process;
 }
 
-asio::awaitable<int> Commands::run_process(api::RunProcess process) {
+asio::awaitable<int> Commands::run_process(api::RunProcess process, exeunit::StatusHandler output) {
     base::Event ended(session_.io().get_executor());
     std::optional<int> code;
-    const auto status = [this, &ended, &code](const api::ProcessStatus& s) {
-        take(s);
+    const auto status = [&output, &ended, &code](const api::ProcessStatus& s) {
+        output(s);
         if (s.running()) return;
         code = s.return_code();
         ended.notify();
@@ -81,6 +83,9 @@ void Commands::take(const api::ProcessStatus& status) {
     try {
         write_out(STDOUT_FILENO, status.stdout());
         write_out(STDERR_FILENO, status.stderr());
+        for (const std::string* text : {&status.stdout(), &status.stderr()}) {
+            if (!text->empty()) mid_line_ = text->back() != '\n';
+        }
     } catch (const base::SystemError& e) {
         const int code = 128 + SIGPIPE;  // like any program whose reader has gone
         if (e.error_number() == EPIPE) {
@@ -93,9 +98,14 @@ void Commands::take(const api::ProcessStatus& status) {
 
 bool Commands::take_signal(int signal) {
     if (!running_ || (signal != SIGINT && signal != SIGQUIT)) return false;
-    unsent_signal_ = signal == SIGINT ? SIGINT : SIGKILL;
-    send_signal();
+    send(signal == SIGINT ? SIGINT : SIGKILL);
     return true;
+}
+
+void Commands::send(int signal) {
+    if (!running_) return;
+    unsent_signal_ = signal;
+    send_signal();
 }
 
 void Commands::send_signal() {

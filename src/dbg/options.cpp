@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/untrusted_text.h"
 
 namespace dbg {
 namespace fs = std::filesystem;
@@ -35,10 +36,20 @@ std::vector<std::string> start_argv(const Options& options) {
     return argv;
 }
 
+SyncOption parse_sync(const std::string& text) {
+    // The last colon before a slash: a folder's name may have colons.
+    const size_t colon = text.rfind(":/");
+    if (colon == std::string::npos || colon == 0)
+        throw base::Error("--sync " + base::quote(text) + ": not DIR:GUEST with an absolute GUEST");
+    return {.folder = text.substr(0, colon), .guest = text.substr(colon + 1)};
+}
+
 void complete(Options& options) {
     if (options.runtime.empty()) options.runtime = fs::read_symlink("/proc/self/exe").parent_path() / "ya-runtime-vm";
     require_file("runtime", options.runtime);
     if (!options.task_package.empty()) require_file("task package", options.task_package);
+    if (!options.script.empty()) require_file("script", options.script);
+    if (options.run_again && options.syncs.empty()) throw base::Error("--run needs --sync, whose changes it waits for");
 }
 
 }  // namespace dbg

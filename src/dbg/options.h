@@ -10,6 +10,15 @@ namespace dbg {
 
 enum class ExecMode { shell, exec };
 
+// A folder of this machine and where the VM has it.
+struct SyncOption {
+    std::filesystem::path folder;
+    std::string guest;
+};
+
+// "DIR:GUEST", where GUEST is absolute. Throws base::Error.
+SyncOption parse_sync(const std::string& text);
+
 // What ya-runtime-dbg's command line says (docs/spec/cli.md).
 struct Options {
     std::filesystem::path runtime;  // empty: ya-runtime-vm beside this program
@@ -23,6 +32,9 @@ struct Options {
     std::vector<std::string> start_arguments;    // after "start"
     std::vector<std::string> runtime_arguments;  // before either
     std::optional<std::string> command;          // run this one and pass its exit code through; none: lines from standard input
+    std::filesystem::path script;                // run this exe script instead
+    std::vector<SyncOption> syncs;               // keep these folders current in volumes
+    std::optional<std::string> run_again;        // run this command, and again after each change of those
 };
 
 // The runtime's command line, with absolute paths, since the runtime is started in the workdir, which must be set.

@@ -8,6 +8,8 @@ namespace dbg {
 namespace {
 
 Session::Use use_for(const Options& options) {
+    if (!options.script.empty()) return use_script;
+    if (options.run_again) return use_again;
     if (options.command) return use_once;
     return use_lines;
 }

@@ -10,11 +10,11 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <csignal>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/error.h"
 #include "base/untrusted_text.h"
+#include "dbg/volumes/volume_path.h"
 #include "dbg/write_out.h"
 
 namespace dbg {
@@ -28,7 +28,8 @@ constexpr size_t kMaxDeployOutput = 1 << 20;
 
 }  // namespace
 
-Session::Session(const Options& options) : options_(options), interactive_(!options.command && ::isatty(STDIN_FILENO)) {
+Session::Session(const Options& options)
+    : options_(options), interactive_(!options.command && !options.run_again && options.script.empty() && ::isatty(STDIN_FILENO)) {
     for (const int signal : {SIGINT, SIGQUIT, SIGTERM, SIGHUP})
         signals_.add(signal);
 }
@@ -45,26 +46,42 @@ int Session::run(const Use& use) {
 }
 
 asio::awaitable<int> Session::work(const Use& use) {
-    if (options_.deploy) co_await deploy();
-    co_await start();
     std::exception_ptr refused;
+    const std::vector<std::string> no_more;
+    if (options_.script.empty()) {
+        if (options_.deploy) co_await deploy(no_more);
+        (void)co_await start(no_more, no_more);
+    }
     try {
+        if (!options_.syncs.empty()) co_await begin_sync();
         exit_code_ = co_await use(*this);
     } catch (const base::Error&) {
         refused = std::current_exception();
     }
     hooks_ = {};
-    co_await shut_down();
+    if (up_) co_await shut_down();
     if (refused) std::rethrow_exception(refused);
     co_return exit_code_;
+}
+
+asio::awaitable<void> Session::begin_sync() {
+    const std::vector<VolumeFolder> volumes = volume_folders(deployed_, options_.workdir);
+    std::vector<SyncedFolder> folders;
+    for (const SyncOption& sync : options_.syncs)
+        folders.push_back({.source = sync.folder, .target = find_volume(volumes, sync.guest)});
+    synced_ = std::make_unique<SyncedFolders>(io_.get_executor(), folders, options_.workdir);
+    co_await synced_->begin();
 }
 
 exeunit::Launched Session::launch(const std::vector<std::string>& argv) const {
     return exeunit::launch({.argv = argv, .working_directory = options_.workdir, .stderr_fd = log_.fd(), .own_process_group = true});
 }
 
-asio::awaitable<void> Session::deploy() {
-    exeunit::Launched child = launch(deploy_argv(options_));
+asio::awaitable<void> Session::deploy(std::vector<std::string> runtime_options) {
+    Options options = options_;
+    options.runtime_arguments.insert(options.runtime_arguments.end(), runtime_options.begin(), runtime_options.end());
+    exeunit::Launched child = launch(deploy_argv(options));
+    deployed_.clear();
     child.input.reset();
     asio::posix::stream_descriptor output(io_, child.output.release());
     auto buffer = asio::dynamic_buffer(deployed_, kMaxDeployOutput);
@@ -79,17 +96,21 @@ asio::awaitable<void> Session::deploy() {
 }
 
 void Session::show_volumes() const {
-    const auto deployed = nlohmann::json::parse(deployed_, nullptr, false);
-    if (!deployed.is_object() || !deployed.contains("vols")) return;
-    for (const auto& volume : deployed["vols"]) {
-        const auto folder = options_.workdir / volume.value("name", "");
-        write_out(STDERR_FILENO, "volume " + volume.value("path", "") + ": " + folder.string() + "\n");
-    }
+    for (const VolumeFolder& volume : volume_folders(deployed_, options_.workdir))
+        write_out(STDERR_FILENO, "volume " + base::escape(volume.guest) + ": " + volume.host.string() + "\n");
 }
 
-asio::awaitable<void> Session::start() {
-    runtime_ = launch(start_argv(options_));
+asio::awaitable<std::string> Session::start(std::vector<std::string> runtime_options, std::vector<std::string> arguments) {
+    Options options = options_;
+    options.runtime_arguments.insert(options.runtime_arguments.end(), runtime_options.begin(), runtime_options.end());
+    options.start_arguments.insert(options.start_arguments.end(), arguments.begin(), arguments.end());
+    runtime_ = launch(start_argv(options));
+    ending_ = false;
+    start_output_.clear();
     exeunit::Events events;
+    events.stray_status = [this](const exeunit::api::ProcessStatus& s) {
+        if (start_output_.size() < kMaxDeployOutput) start_output_ += s.stdout();
+    };
     events.closed = [this](const std::string& reason) { runtime_ended(reason); };
     client_ =
         std::make_unique<exeunit::Client>(io_.get_executor(), std::move(runtime_.input), std::move(runtime_.output), std::move(events));
@@ -99,10 +120,13 @@ asio::awaitable<void> Session::start() {
         log_.show();
         throw base::Error(std::string("the VM did not start: ") + e.what());
     }
+    up_ = true;
+    co_return start_output_;
 }
 
 asio::awaitable<void> Session::shut_down() {
     ending_ = true;
+    up_ = false;
     asio::steady_timer deadline(io_, kShutdownDeadline);
     deadline.async_wait([this](boost::system::error_code cancelled) {
         if (!cancelled) end(exit_code_);

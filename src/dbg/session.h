@@ -8,9 +8,11 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "dbg/options.h"
 #include "dbg/runtime_log.h"
+#include "dbg/synced_folders.h"
 #include "exeunit/client.h"
 #include "exeunit/launch.h"
 
@@ -22,7 +24,8 @@ class Session {
 public:
     explicit Session(const Options& options);  // whose workdir exists; they are complete (dbg::complete)
 
-    // What is done with the VM, from hello to shutdown; returns the exit code. A base::Error is thrown on after the shutdown.
+    // What is done with the VM, from hello to shutdown (with --script: also that); returns the exit code. A base::Error is thrown on after
+    // the shutdown.
     using Use = std::function<boost::asio::awaitable<int>(Session&)>;
 
     // Returns the use's exit code, or the one of the end that came first. Throws base::Error where there is no VM, or it has died.
@@ -33,6 +36,7 @@ public:
     boost::asio::io_context& io() { return io_; }
     exeunit::Client& client() { return *client_; }
     const std::string& deployed() const { return deployed_; }  // the JSON that deploy printed; empty with --no-deploy
+    SyncedFolders& synced() { return *synced_; }               // of --sync
     bool interactive() const { return interactive_; }          // a person types at a terminal
     bool ended() const { return io_.stopped(); }
 
@@ -45,15 +49,19 @@ public:
     };
     void set_hooks(Hooks hooks) { hooks_ = std::move(hooks); }
 
+    // For a use that deploys and starts by itself; the options are added to the runtime's for this call. `start` returns the start output
+    // (docs/spec/exe-unit.md, start arguments).
+    boost::asio::awaitable<void> deploy(std::vector<std::string> runtime_options);
+    boost::asio::awaitable<std::string> start(std::vector<std::string> runtime_options, std::vector<std::string> arguments);
+    boost::asio::awaitable<void> shut_down();
+
     // Ends the session without a shutdown.
     void end(int code);
     void fail(std::exception_ptr error, int code);
 
 private:
     boost::asio::awaitable<int> work(const Use& use);
-    boost::asio::awaitable<void> deploy();
-    boost::asio::awaitable<void> start();
-    boost::asio::awaitable<void> shut_down();
+    boost::asio::awaitable<void> begin_sync();
     exeunit::Launched launch(const std::vector<std::string>& argv) const;
     void show_volumes() const;
     void runtime_ended(const std::string& reason);
@@ -67,8 +75,11 @@ private:
     exeunit::Launched runtime_;
     std::unique_ptr<exeunit::Client> client_;
     std::string deployed_;
+    std::string start_output_;
+    std::unique_ptr<SyncedFolders> synced_;
     Hooks hooks_;
     bool interactive_;
+    bool up_ = false;      // it answered hello and was not asked to end
     bool ending_ = false;  // the runtime may close its pipe now
     std::exception_ptr failure_;
     int exit_code_ = 0;

@@ -13,4 +13,10 @@ boost::asio::awaitable<int> use_lines(Session& session);
 // The one command of --exec, as a requestor's (use_once.cpp).
 boost::asio::awaitable<int> use_once(Session& session);
 
+// The exe script of --script, which deploys and starts, too (use_script.cpp).
+boost::asio::awaitable<int> use_script(Session& session);
+
+// The command of --run, again after each change of the synced folders (use_again.cpp).
+boost::asio::awaitable<int> use_again(Session& session);
+
 }  // namespace dbg

@@ -1,117 +1,17 @@
 // The local debugger: driven through pipes as a script would, and at a terminal as a person would (docs/spec/cli.md, ya-runtime-dbg).
-#include <fcntl.h>
 #include <gmock/gmock.h>
-#include <poll.h>
-#include <pty.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <fstream>
 
-#include "base/error.h"
-#include "fixture.h"
+#include "at_terminal.h"
+#include "dbg_fixture.h"
 
 namespace system_test {
 namespace {
 
-using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
-
-// A program at a terminal of its own.
-class AtTerminal {
-public:
-    explicit AtTerminal(const std::vector<std::string>& argv) {
-        std::vector<char*> pointers;
-        pointers.reserve(argv.size() + 1);
-        for (const std::string& argument : argv)
-            pointers.push_back(const_cast<char*>(argument.c_str()));
-        pointers.push_back(nullptr);
-        int master = -1;
-        pid_ = ::forkpty(&master, nullptr, nullptr, nullptr);
-        if (pid_ == 0) {
-            ::execv(pointers[0], pointers.data());
-            ::_exit(127);
-        }
-        if (pid_ < 0) base::throw_errno("cannot make a terminal");
-        master_.reset(master);
-    }
-    ~AtTerminal() {
-        if (pid_ <= 0) return;
-        (void)::kill(pid_, SIGKILL);
-        (void)::waitpid(pid_, nullptr, 0);
-    }
-    AtTerminal(const AtTerminal&) = delete;
-    AtTerminal& operator=(const AtTerminal&) = delete;
-
-    void type(const std::string& text) { base::write_all(master_.get(), text, "the terminal"); }
-
-    // Reads until `text` has appeared since the last call; returns what came up to and with it. base::Error at the deadline.
-    std::string until(const std::string& text) {
-        const auto end = std::chrono::steady_clock::now() + kDeadline;
-        size_t found = 0;
-        while ((found = screen_.find(text)) == std::string::npos) {
-            if (!read_some() || std::chrono::steady_clock::now() > end) throw base::Error("no \"" + text + "\" but: " + screen_);
-        }
-        std::string result = screen_.substr(0, found + text.size());
-        screen_.erase(0, found + text.size());
-        return result;
-    }
-
-    // The exit code, once it has ended.
-    int exit_code() {
-        while (read_some()) {
-        }
-        int status = 0;
-        (void)::waitpid(pid_, &status, 0);
-        pid_ = -1;
-        return base::exit_code(status);
-    }
-
-    pid_t pid() const { return pid_; }
-
-private:
-    // Returns false at the end, and when nothing comes any more.
-    bool read_some() {
-        pollfd readable{.fd = master_.get(), .events = POLLIN, .revents = 0};
-        if (::poll(&readable, 1, static_cast<int>(kDeadline.count())) <= 0) return false;
-        char block[4096];
-        const ssize_t size = ::read(master_.get(), block, sizeof block);
-        if (size > 0) screen_.append(block, static_cast<size_t>(size));
-        return size > 0;
-    }
-
-    base::UniqueFd master_;
-    pid_t pid_ = -1;
-    std::string screen_;
-};
-
-class DbgTest : public SystemTest {
-protected:
-    // ya-runtime-dbg with these options before, and those after --, --accel tcg among them.
-    std::vector<std::string> dbg(const std::vector<std::string>& options, const std::vector<std::string>& runtime_options = {}) const {
-        std::vector<std::string> argv{program("ya-runtime-dbg"), "--task-package", task_package};
-        argv.insert(argv.end(), options.begin(), options.end());
-        argv.insert(argv.end(), {"--", "--accel", "tcg"});
-        argv.insert(argv.end(), runtime_options.begin(), runtime_options.end());
-        return argv;
-    }
-
-    // Lines on standard input.
-    Output pipe_in(const std::string& lines, std::vector<std::string> argv) {
-        std::ofstream(workdir / "lines") << lines;
-        std::vector<std::string> shell{"/bin/sh", "-c", "cat lines | \"$@\"", "sh"};
-        shell.insert(shell.end(), argv.begin(), argv.end());
-        return run_program(shell);
-    }
-
-    void SetUp() override {
-        SystemTest::SetUp();
-        fs::create_directory(workdir / "tmp");
-        (void)::setenv("TMPDIR", (workdir / "tmp").c_str(), 1);
-    }
-};
 
 TEST_F(DbgTest, ExecPassesOutputAndExitCodeThrough) {
     const Output output = run_program(dbg({"--exec", R"(printf 'a\000\377b'; printf 'to stderr' >&2; exit 7)"}));
@@ -205,9 +105,9 @@ TEST_F(DbgTest, PromptAtATerminal) {
     AtTerminal terminal(dbg({"--exec-shell", "sh"}));
     EXPECT_THAT(terminal.until("sh> "), HasSubstr("volume /golem/output: " + (workdir / "tmp").string()));
     terminal.type("echo $((6*7))\n");
-    EXPECT_THAT(terminal.until("sh> "), EndsWith("\r\n42\r\nsh> "));
+    EXPECT_THAT(terminal.until("sh> "), HasSubstr("\r42\r\n[exit 0, "));
     terminal.type("exit 3; x\n");
-    EXPECT_THAT(terminal.until("sh> "), EndsWith("exit code 3\r\nsh> "));
+    EXPECT_THAT(terminal.until("sh> "), HasSubstr("\r[exit 3, "));
     terminal.type("half a line\x03");  // Ctrl-C at the prompt
     terminal.until("sh> ");
     terminal.type("true\n");
@@ -220,15 +120,15 @@ TEST_F(DbgTest, CtrlCReachesTheCommandAndNotTheVm) {
     AtTerminal terminal(dbg({"--exec-shell", "sh"}));
     terminal.until("sh> ");
     terminal.type("trap 'echo caught; exit 9' INT; echo ready; while :; do sleep 0.1; done\n");
-    terminal.until("\r\nready");
+    terminal.until("\rready");
     terminal.type("\x03");
-    EXPECT_THAT(terminal.until("sh> "), HasSubstr("caught\r\nexit code 9"));
+    EXPECT_THAT(terminal.until("sh> "), HasSubstr("caught\r\n[exit 9, "));
     terminal.type("trap '' INT; echo deaf; while :; do sleep 0.1; done\n");
-    terminal.until("\r\ndeaf");
+    terminal.until("\rdeaf");
     terminal.type("\x03\x1c");  // Ctrl-C is ignored; Ctrl-\ is not
-    EXPECT_THAT(terminal.until("sh> "), HasSubstr("exit code 137"));
+    EXPECT_THAT(terminal.until("sh> "), HasSubstr("[exit 137, "));
     terminal.type("echo alive\nexit\n");
-    terminal.until("\r\nalive");
+    terminal.until("\ralive");
     EXPECT_EQ(terminal.exit_code(), 0);
 }
 

@@ -191,10 +191,16 @@ private:
         if (line) {
             remember(*line);
         } else {
-            (void)std::fputc('\n', stderr);
+            end_line();
         }
         asio::post(ready_.get_executor(),
                    [handler = std::exchange(handler_, {}), line = std::move(line)]() mutable { handler(std::move(line)); });
+    }
+
+    // Behind the prompt at the end of the input; with bracketed paste readline does so itself.
+    static void end_line() {
+        const char* bracketed = rl_variable_value("enable-bracketed-paste");
+        if (!bracketed || std::string_view(bracketed) != "on") (void)std::fputc('\n', stderr);
     }
 
     void remember(const std::string& line) {

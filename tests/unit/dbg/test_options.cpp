@@ -52,5 +52,19 @@ TEST(Options, MissingImageIsTold) {
     EXPECT_THROW(complete(options), base::Error);
 }
 
+TEST(Options, SyncedFolders) {
+    EXPECT_EQ(parse_sync("src:/golem/in").folder, "src");
+    EXPECT_EQ(parse_sync("src:/golem/in").guest, "/golem/in");
+    EXPECT_EQ(parse_sync("/a:b/c:/d").folder, "/a:b/c");
+    for (const char* wrong : {"src", "src:in", ":/in", ""})
+        EXPECT_THROW((void)parse_sync(wrong), base::Error) << wrong;
+    Options options;
+    options.runtime = "/bin/sh";
+    options.run_again = "make";
+    EXPECT_THROW(complete(options), base::Error);
+    options.syncs = {parse_sync("src:/golem/in")};
+    complete(options);
+}
+
 }  // namespace
 }  // namespace dbg
