@@ -1,4 +1,5 @@
-// What the benchmarks run inside the VMs, static: `true`, `out BYTES`, `write PATH BYTES`, `read PATH`, `touch BYTES` of memory.
+// What the benchmarks run inside the VMs, static: `true`, `out BYTES`, `write PATH BYTES`, `read PATH`, `touch BYTES` of memory,
+// `follow FILE`, which writes its content whenever that has changed.
 // NOLINTBEGIN(clang-analyzer-security.insecureAPI.*): C11's Annex K is not in glibc
 #include <fcntl.h>
 #include <stdlib.h>
@@ -18,6 +19,23 @@ static int write_bytes(int fd, long long bytes, size_t block_size) {
     return 0;
 }
 
+// Opens it anew each time, since its name may become another file's. Ends when nobody reads any more.
+static int follow(const char* path) {
+    static char seen[kBlock];
+    ssize_t seen_size = -1;
+    for (;;) {
+        const int fd = open(path, O_RDONLY);
+        const ssize_t size = fd < 0 ? -1 : read(fd, block, kBlock);
+        if (fd >= 0) close(fd);
+        if (size > 0 && (size != seen_size || memcmp(seen, block, (size_t)size) != 0)) {
+            if (write(1, block, (size_t)size) < 0) return 1;
+            memcpy(seen, block, (size_t)size);
+            seen_size = size;
+        }
+        usleep(1000);
+    }
+}
+
 int main(int argc, char** argv) {
     if (argc == 2 && strcmp(argv[1], "true") == 0) return 0;
     if (argc == 3 && strcmp(argv[1], "out") == 0) return write_bytes(1, atoll(argv[2]), 64 << 10);
@@ -32,6 +50,7 @@ int main(int argc, char** argv) {
         }
         return fd < 0 || n < 0;
     }
+    if (argc == 3 && strcmp(argv[1], "follow") == 0) return follow(argv[2]);
     if (argc == 3 && strcmp(argv[1], "touch") == 0) {
         const size_t bytes = (size_t)atoll(argv[2]);
         void* memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
