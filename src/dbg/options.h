@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,6 +36,7 @@ struct Options {
     std::filesystem::path script;                // run this exe script instead
     std::vector<SyncOption> syncs;               // keep these folders current in volumes
     std::optional<std::string> run_again;        // run this command, and again after each change of those
+    std::function<std::string()> greeting;       // what a person who types is told once the VM is up; may be empty
 };
 
 // The runtime's command line, with absolute paths, since the runtime is started in the workdir, which must be set.

@@ -52,6 +52,7 @@ asio::awaitable<int> Session::work(const Use& use) {
         if (options_.deploy) co_await deploy(no_more);
         (void)co_await start(no_more, no_more);
     }
+    if (interactive_ && options_.greeting) write_out(STDERR_FILENO, options_.greeting());
     try {
         if (!options_.syncs.empty()) co_await begin_sync();
         exit_code_ = co_await use(*this);

@@ -11,6 +11,7 @@ namespace system_test {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 TEST_F(DbgTest, ExecPassesOutputAndExitCodeThrough) {
@@ -114,6 +115,25 @@ TEST_F(DbgTest, PromptAtATerminal) {
     terminal.until("sh> ");
     terminal.type("\x04");
     EXPECT_EQ(terminal.exit_code(), 0);
+}
+
+TEST_F(DbgTest, WhatDiffersFromDockerIsToldOnceToAPersonOnly) {
+    task_package = image("configured");
+    const std::string entrypoint = "the entrypoint runs only where the requestor starts the VM with start-entrypoint";
+    AtTerminal terminal(dbg({"--exec-shell", "sh"}));
+    EXPECT_THAT(terminal.until("sh> "),
+                testing::ContainsRegex("What differs from Docker.*\r\n  1 files .* below the volume \"/data\" cannot be "
+                                       "seen.*\r\n  " +
+                                       entrypoint));
+    terminal.type("true\n");
+    EXPECT_THAT(terminal.until("sh> "), Not(HasSubstr(entrypoint)));
+    terminal.type("\x04");
+    EXPECT_EQ(terminal.exit_code(), 0);
+    AtTerminal without(dbg({"--exec-shell", "sh", "--no-lint"}));
+    EXPECT_THAT(without.until("sh> "), Not(HasSubstr("Docker")));
+    without.type("\x04");
+    EXPECT_EQ(without.exit_code(), 0);
+    EXPECT_EQ(run_program(dbg({"--exec", "true"})).err, "");
 }
 
 TEST_F(DbgTest, CtrlCReachesTheCommandAndNotTheVm) {
