@@ -27,7 +27,7 @@ asio::awaitable<void> Worker::run(std::function<void()> work) {
             failure = std::current_exception();
         }
         work = nullptr;
-        asio::post(executor, [outcome = std::move(outcome), failure = std::move(failure)] {
+        asio::post(executor, [outcome, failure] {
             outcome->failure = failure;
             outcome->done = true;
             outcome->finished.notify();

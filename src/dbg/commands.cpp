@@ -98,6 +98,7 @@ void Commands::take(const api::ProcessStatus& status) {
 
 bool Commands::take_signal(int signal) {
     if (!running_ || (signal != SIGINT && signal != SIGQUIT)) return false;
+    mid_line_ = true;  // the terminal shows ^C
     send(signal == SIGINT ? SIGINT : SIGKILL);
     return true;
 }

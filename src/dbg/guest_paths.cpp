@@ -12,7 +12,7 @@ namespace asio = boost::asio;
 namespace api = exeunit::api;
 namespace {
 
-constexpr auto kPatience = std::chrono::seconds(1);
+constexpr auto kPatience = std::chrono::seconds(3);
 
 struct Answer {
     explicit Answer(const asio::any_io_executor& executor) : changed(executor) {}

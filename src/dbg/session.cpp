@@ -68,6 +68,7 @@ asio::awaitable<int> Session::work(const Use& use) {
 asio::awaitable<void> Session::begin_sync() {
     const std::vector<VolumeFolder> volumes = volume_folders(deployed_, options_.workdir);
     std::vector<SyncedFolder> folders;
+    folders.reserve(options_.syncs.size());
     for (const SyncOption& sync : options_.syncs)
         folders.push_back({.source = sync.folder, .target = find_volume(volumes, sync.guest)});
     synced_ = std::make_unique<SyncedFolders>(io_.get_executor(), folders, options_.workdir);

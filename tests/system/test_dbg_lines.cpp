@@ -1,5 +1,6 @@
 // The debugger's prompt: what a person types at a terminal, also with a runtime that speaks the standard protocol alone (docs/spec/cli.md).
 #include <gmock/gmock.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
 
@@ -110,9 +111,36 @@ TEST_F(DbgLinesTest, CtrlCClearsTheLineOrInterruptsTheCommand) {
     terminal.type("echo $((40+2)); sleep 1000\n");
     terminal.until("\r42");
     terminal.type(kCtrlC);
-    EXPECT_THAT(terminal.until("sh> "), HasSubstr("[exit 130, "));
+    EXPECT_THAT(terminal.until("sh> "), HasSubstr("^C\r\n[exit 130, "));
+    // Nobody could wake us from Ctrl-Z here, so it stops nothing.
+    terminal.type("echo $((50-8))");
+    terminal.until("50-8))");
+    terminal.type("\x1a");
+    terminal.until("sh> echo $((50-8))");
+    terminal.type("\n");
+    terminal.until("\r42");
+    terminal.until("sh> ");
     terminal.type("exit\n");
-    EXPECT_EQ(terminal.exit_code(), 130);
+    EXPECT_EQ(terminal.exit_code(), 0);
+}
+
+TEST_F(DbgLinesTest, NarrowTerminalsAndNewSizes) {
+    AtTerminal terminal(dbg_lines());
+    terminal.until("sh> ");
+    winsize size{.ws_row = 10, .ws_col = 30, .ws_xpixel = 0, .ws_ypixel = 0};
+    ASSERT_EQ(::ioctl(terminal.master(), TIOCSWINSZ, &size), 0);
+    // Longer than a line; begins anew when the size changes in the middle.
+    terminal.type("echo a-long-line-that-does-not-fit");
+    terminal.until("fit");
+    size.ws_col = 20;
+    ASSERT_EQ(::ioctl(terminal.master(), TIOCSWINSZ, &size), 0);
+    terminal.type("-");
+    terminal.type(kHome);
+    terminal.type("X=$((6*7)); \x05$X\n");
+    terminal.until("\ra-long-line-that-does-not-fit-42");
+    terminal.until("sh> ");
+    terminal.type("exit\n");
+    EXPECT_EQ(terminal.exit_code(), 0);
 }
 
 TEST_F(DbgLinesTest, TerminalIsAsBeforeHoweverItEnds) {

@@ -55,7 +55,7 @@ public:
         if (!epoll || ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, STDIN_FILENO, &event) < 0) base::throw_errno("cannot read the terminal");
         ready_.assign(epoll.release());
         signals_.add(SIGWINCH);
-        signals_.add(SIGCONT);
+        signals_.add(SIGTSTP);
         set_up_readline();
     }
 
@@ -175,6 +175,7 @@ private:
             longest = std::max(longest, names.back().size());
         }
         std::vector<char*> pointers;
+        pointers.reserve(names.size() + 1);
         for (std::string& name : names)
             pointers.push_back(name.data());
         pointers.push_back(nullptr);
@@ -220,14 +221,23 @@ private:
     void wait_for_signal() {
         signals_.async_wait([self = shared_from_this()](boost::system::error_code error, int signal) {
             if (error || self->stopped_) return;
+            if (signal == SIGTSTP) self->suspend();
             if (self->handler_ && signal == SIGWINCH) rl_resize_terminal();
-            // While we were stopped, the shell had the terminal.
-            if (self->handler_ && signal == SIGCONT) {
-                rl_prep_terminal(1);
-                (void)rl_forced_update_display();
-            }
             self->wait_for_signal();
         });
+    }
+
+    // Ctrl-Z: whoever has the terminal meanwhile gets it as it was. By the signal's own default, since without a shell that could wake us
+    // the kernel does not stop us.
+    void suspend() {
+        if (handler_) rl_deprep_terminal();
+        signals_.remove(SIGTSTP);
+        (void)::raise(SIGTSTP);
+        signals_.add(SIGTSTP);
+        if (!handler_) return;
+        rl_prep_terminal(1);
+        rl_on_new_line();
+        (void)rl_forced_update_display();
     }
 
     inline static State* current_ = nullptr;  // readline's callbacks have no argument of ours
