@@ -7,7 +7,7 @@
 
 namespace base {
 
-// One thread for what would hold up an io_context. The destructor waits for what runs and drops what has not begun.
+// One thread for what would hold up an io_context. The destructor waits for everything that was requested.
 class Worker {
 public:
     explicit Worker(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
@@ -19,10 +19,8 @@ public:
     // that waits may be destroyed before. Give it a name, since GCC 12 destroys a temporary twice in an argument of co_await.
     boost::asio::awaitable<void> run(std::function<void()> work);
 
-    void join() {
-        thread_.stop();
-        thread_.join();
-    }
+    // Waits for everything that was requested; nothing may be requested afterwards.
+    void join() { thread_.join(); }
 
 private:
     boost::asio::any_io_executor executor_;

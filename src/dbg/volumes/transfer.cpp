@@ -114,30 +114,32 @@ void check_status(const http::Response& response) {
     if (!response.success()) throw base::Error("status " + std::to_string(response.status) + ": " + base::escape_line(response.body));
 }
 
+// libcurl calls `sent` now and then also while a server says nothing.
+std::function<void(uint64_t)> ending_at(const std::atomic<bool>& stop) {
+    return [&stop](uint64_t) {
+        if (stop) throw base::Error("stopped");
+    };
+}
+
 // `restart` is called before each try, since a download that broke begins anew.
-void fetch(const End& end, const Sink& sink, const std::function<void()>& restart) {
+void fetch(const End& end, const Sink& sink, const std::function<void()>& restart, const std::atomic<bool>& stop) {
     const http::Options options{.tries = kTries};
     http::Session session(options);
     http::retry(options, [&] {
         restart();
-        check_status(
-            session.send({.url = end.path, .sink = [&sink](const http::Response&, std::span<const std::byte> data) { sink(data); }}));
+        check_status(session.send({.url = end.path,
+                                   .sink = [&sink](const http::Response&, std::span<const std::byte> data) { sink(data); },
+                                   .sent = ending_at(stop)}));
     });
 }
 
 void upload(const End& end, int fd, const std::atomic<bool>& stop) {
     struct stat st {};
     if (::fstat(fd, &st) < 0) base::throw_errno("cannot read");
-    const auto length = static_cast<uint64_t>(st.st_size);
+    const http::Part file{.name = {}, .text = {}, .fd = fd, .length = static_cast<uint64_t>(st.st_size)};
     const http::Options options{.tries = kTries};
     http::Session session(options);
-    const auto sent = [&stop](uint64_t) {
-        if (stop) throw base::Error("stopped");
-    };
-    http::retry(options, [&] {
-        check_status(session.send(
-            {.method = "PUT", .url = end.path, .file = http::Part{.name = {}, .text = {}, .fd = fd, .length = length}, .sent = sent}));
-    });
+    http::retry(options, [&] { check_status(session.send({.method = "PUT", .url = end.path, .file = file, .sent = ending_at(stop)})); });
 }
 
 // Writes to `fd`, which it empties first.
@@ -155,7 +157,7 @@ void copy_to(int fd, const End& from, const TransferPlaces& places, const std::a
                               ", which is all that the VM's disks may hold (--storage-gib)");
         base::write_all(fd, data, "the copy");
     };
-    if (from.kind == End::Kind::http) return fetch(from, sink, restart);
+    if (from.kind == End::Kind::http) return fetch(from, sink, restart, stop);
     restart();
     read_all(open_source(from, places).get(), sink);
 }

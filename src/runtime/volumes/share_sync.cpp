@@ -4,17 +4,15 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <functional>
 #include <utility>
 
 #include "base/error.h"
-#include "base/event.h"
 #include "base/log.h"
+#include "base/worker.h"
 #include "runtime/volumes/share_watcher.h"
 
 namespace runtime {
@@ -43,12 +41,12 @@ public:
         changes_.cancel(ignored);
         pause_.cancel(ignored);
         living_pause_.cancel(ignored);
-        thread_.join();
+        worker_.join();
     }
 
     // Syncs on the thread, after everything requested before. From then on `more_running` more (or fewer) processes run.
     static awaitable<void> sync(const std::shared_ptr<State>& self, int more_running) {
-        return on_thread(self, [self, more_running] {
+        return self->worker_.run([self, more_running] {
             self->running_ += more_running;
             self->sync_now();
         });
@@ -62,7 +60,7 @@ public:
             self->tree_.give_back();  // first: a walk through many folders may be cut short by the end of our process
             self->tree_.make_removable();
         };
-        co_await on_thread(self, std::move(work));
+        co_await self->worker_.run(std::move(work));
     }
 
     // The guest may say this as often as it likes.
@@ -72,20 +70,6 @@ public:
     }
 
 private:
-    static awaitable<void> on_thread(std::shared_ptr<State> self, std::function<void()> work) {
-        const auto done = std::make_shared<bool>(false);
-        const auto finished = std::make_shared<base::Event>(self->executor_);
-        asio::post(self->thread_, [self, work = std::move(work), done, finished] {
-            work();
-            asio::post(self->executor_, [done, finished] {
-                *done = true;
-                finished->notify();
-            });
-        });
-        while (!*done)
-            co_await finished->wait();
-    }
-
     static awaitable<void> sync_soon(std::shared_ptr<State> self) {
         boost::system::error_code ignored;
         self->living_pause_.expires_after(kPause);
@@ -117,15 +101,15 @@ private:
     }
 
     asio::any_io_executor executor_;
-    ShareWatcher tree_;                       // the thread's, except for `stop`
-    int running_ = 0;                         // the thread's
+    ShareWatcher tree_;                       // the worker's, except for `stop`
+    int running_ = 0;                         // the worker's
     asio::posix::stream_descriptor changes_;  // tree_'s events
     asio::steady_timer pause_;
     asio::steady_timer living_pause_;
     std::atomic<bool> living_ = false;
     bool syncing_soon_ = false;
     bool stopped_ = false;
-    asio::thread_pool thread_{1};
+    base::Worker worker_{executor_};
 };
 
 ShareSync::ShareSync(const asio::any_io_executor& executor, const std::filesystem::path& share, const std::filesystem::path& staging,

@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -78,6 +80,14 @@ TEST_F(TransferTest, LimitsAndStops) {
     stop_ = true;
     EXPECT_THAT(refusal(from, "container:/golem/in/x"), HasSubstr("stopped"));
     EXPECT_TRUE(fs::is_empty(folder_.path() / "volume"));
+}
+
+TEST_F(TransferTest, StopsWhileAServerSaysNothing) {
+    const http_test::CannedServer server([this](const std::string&, int) {
+        stop_ = true;
+        std::this_thread::sleep_for(std::chrono::seconds(3));
+    });
+    EXPECT_THAT(refusal(server.url() + "/x", "container:/golem/in/x"), HasSubstr("stopped"));
 }
 
 TEST_F(TransferTest, RefusalsSayWhy) {
