@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -31,9 +32,13 @@ void damaged(const std::string& reason) {
     throw base::Error("damaged squashfs: " + reason);
 }
 
-Superblock read_superblock(int fd) {
+ReadAt read_from(int fd) {
+    return [fd](std::span<std::byte> buffer, uint64_t position) { return base::pread_full(fd, buffer, position, "the squashfs"); };
+}
+
+Superblock read_superblock(const ReadAt& read) {
     std::array<std::byte, kSuperblock> bytes{};
-    if (base::pread_full(fd, bytes, 0, "it") != bytes.size() || std::memcmp(bytes.data(), "hsqs", 4) != 0) damaged("no superblock");
+    if (read(bytes, 0) != bytes.size() || std::memcmp(bytes.data(), "hsqs", 4) != 0) damaged("no superblock");
     const auto number = [&bytes](size_t offset, size_t size) { return little_endian(std::span(bytes).subspan(offset, size)); };
     if (number(28, 2) != 4 || number(30, 2) != 0) damaged("it is not version 4.0");
     const auto method = method_by_number(static_cast<unsigned>(number(20, 2)));
@@ -62,12 +67,15 @@ Superblock read_superblock(int fd) {
     return result;
 }
 
-SquashfsBlocks::SquashfsBlocks(int fd, const Superblock& superblock)
-    : fd_(fd), bytes_used_(superblock.bytes_used), block_size_(superblock.block_size), decoder_(make_decoder(superblock.method)) {}
+SquashfsBlocks::SquashfsBlocks(ReadAt read, const Superblock& superblock)
+    : read_(std::move(read)),
+      bytes_used_(superblock.bytes_used),
+      block_size_(superblock.block_size),
+      decoder_(make_decoder(superblock.method)) {}
 
 void SquashfsBlocks::raw(uint64_t position, std::span<std::byte> buffer) const {
     if (position > bytes_used_ || buffer.size() > bytes_used_ - position) damaged("a pointer to the outside");
-    if (base::pread_full(fd_, buffer, position, "the squashfs") != buffer.size()) damaged("it ends early");
+    if (read_(buffer, position) != buffer.size()) damaged("it ends early");
 }
 
 std::vector<std::byte> SquashfsBlocks::stored(uint64_t position, size_t size, bool compressed, size_t limit) {

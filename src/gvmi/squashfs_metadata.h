@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -12,6 +13,12 @@
 namespace gvmi {
 
 inline constexpr size_t kMetadata = 8192;  // bytes of a metadata block, unpacked
+
+// Reads an image's bytes from a position on, until the buffer is full or the image ends; returns the number of bytes. Throws base::Error.
+using ReadAt = std::function<size_t(std::span<std::byte> buffer, uint64_t position)>;
+
+// Of an open file, which stays the caller's.
+ReadAt read_from(int fd);
 
 // Throws base::Error: "damaged squashfs: REASON".
 [[noreturn]] void damaged(const std::string& reason);
@@ -33,12 +40,12 @@ struct Superblock {
 };
 
 // Throws base::Error where the file is no squashfs 4.0, has an invalid compressor or block size, or a table lies outside of it.
-Superblock read_superblock(int fd);
+Superblock read_superblock(const ReadAt& read);
 
 // The metadata blocks of a squashfs, 8 KiB each, read on demand; the latest ones are cached.
 class SquashfsBlocks {
 public:
-    SquashfsBlocks(int fd, const Superblock& superblock);
+    SquashfsBlocks(ReadAt read, const Superblock& superblock);
 
     struct Block {
         std::vector<std::byte> bytes;
@@ -56,7 +63,7 @@ public:
 private:
     std::vector<std::byte> stored(uint64_t position, size_t size, bool compressed, size_t limit);
 
-    int fd_;
+    ReadAt read_;
     uint64_t bytes_used_;
     uint32_t block_size_;
     std::unique_ptr<Coder> decoder_;

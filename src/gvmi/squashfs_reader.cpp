@@ -32,7 +32,7 @@ uint32_t number32(MetadataCursor& cursor) {
 
 }  // namespace
 
-SquashfsReader::SquashfsReader(int fd) : superblock_(read_superblock(fd)), blocks_(fd, superblock_) {}
+SquashfsReader::SquashfsReader(const ReadAt& read) : superblock_(read_superblock(read)), blocks_(read, superblock_) {}
 
 // An entry of a table whose metadata blocks are found through a list of their positions.
 MetadataCursor SquashfsReader::lookup(uint64_t table, uint64_t index, size_t entry_size) {

@@ -45,7 +45,8 @@ struct Name {
 class SquashfsReader {
 public:
     // `fd` stays the caller's.
-    explicit SquashfsReader(int fd);
+    explicit SquashfsReader(int fd) : SquashfsReader(read_from(fd)) {}
+    explicit SquashfsReader(const ReadAt& read);
 
     const Superblock& superblock() const { return superblock_; }
     File root();
