@@ -120,9 +120,17 @@ def users():
         put("users", name, b"\0".join([user, passwd, group]))
 
 
+def thin_tables():
+    size = 2 * 262144 + 1
+    table = size.to_bytes(8, "little") + bytes(range(28)) + (1).to_bytes(4, "little") + (2).to_bytes(4, "little")
+    table += b"".join(bytes([n]) * 32 for n in range(3)) + (2).to_bytes(4, "little") + bytes(4)
+    put("thin", "table", table + (17).to_bytes(2, "little") + b"http://a.example/")
+
+
 if __name__ == "__main__":
     tars()
     squashfs()
     configs()
     indexes()
     users()
+    thin_tables()
