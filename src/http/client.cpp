@@ -1,6 +1,7 @@
 #include "http/client.h"
 
 #include <curl/curl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cctype>
@@ -110,6 +111,18 @@ int on_seek(void* user, curl_off_t offset, int origin) {
     return CURL_SEEKFUNC_OK;
 }
 
+// An address that is to be connected to.
+struct Connecting {
+    Exchange* exchange;
+    const Options* options;
+};
+
+curl_socket_t on_connecting(void* user, curlsocktype, curl_sockaddr* address) {
+    const auto& connecting = *static_cast<Connecting*>(user);
+    if (!guarded(*connecting.exchange, [&] { connecting.options->connecting(address->addr); })) return CURL_SOCKET_BAD;
+    return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 struct FreeMime {
     void operator()(curl_mime* mime) const { curl_mime_free(mime); }
 };
@@ -150,13 +163,14 @@ void set_up(CURL* curl, Exchange& exchange, const Options& options, char* error_
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "gvmkit");
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, reads ? 1L : 0L);
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, reads && request.follow ? 1L : 0L);
     curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 10L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect.count()));
     if (!options.unix_socket.empty()) {
         curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, options.unix_socket.c_str());
         curl_easy_setopt(curl, CURLOPT_PROXY, "");
     }
+    if (options.connecting) curl_easy_setopt(curl, CURLOPT_PROXY, "");
     if (long_running) {
         curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1024L);
         curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options.stall.count()));
@@ -211,6 +225,11 @@ Response Session::send(const Request& request) {
     char error_text[CURL_ERROR_SIZE] = "";
     Exchange exchange{request, {}, 0, {}};
     set_up(curl, exchange, state_->options, error_text);
+    Connecting connecting{&exchange, &state_->options};
+    if (state_->options.connecting) {
+        curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_connecting);
+        curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, &connecting);
+    }
 
     // Do not wait for a "100 Continue" before a large body; many servers never send it.
     std::unique_ptr<curl_slist, FreeList> headers(curl_slist_append(nullptr, "Expect:"));

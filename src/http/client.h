@@ -13,6 +13,8 @@
 
 #include "base/error.h"
 
+struct sockaddr;
+
 namespace http {
 
 // A failure that may pass by itself: no connection, a connection that broke or stalled, status 408, 429 or 5xx.
@@ -33,6 +35,9 @@ struct Options {
     std::chrono::milliseconds answer{60000};  // for a whole response that is not streamed, to a request that sends no file
     std::chrono::seconds stall{60};           // a transfer ends after so long below 1 KiB/s; 0: it never does
     std::string unix_socket = {};             // the path of a socket to connect to instead of the URL's host; no proxy then
+    // Called with the address of each connection before it is made; throws to refuse it. Then no proxy is used, since its address would be
+    // judged in place of the server's.
+    std::function<void(const sockaddr& address)> connecting = {};
     // For retry.h:
     int tries = 6;                                                                 // of a request that fails by a TransientError
     std::chrono::milliseconds pause{500};                                          // before the second try; doubled up to 8 s
@@ -66,6 +71,7 @@ struct Request {
     std::string body = {};                  // of a POST without parts
     std::vector<Part> parts = {};
     std::optional<Part> file = {};  // the body of a PUT: its fd, offset and length
+    bool follow = true;             // redirects, of a GET or HEAD
     bool any_status = false;        // return what send would throw as a TransientError for its status
     // Takes the body of a success (2xx) as it comes; may throw. Without it the body is in the response.
     std::function<void(const Response& head, std::span<const std::byte> data)> sink = {};
