@@ -16,5 +16,6 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     cli::add_pull_command(app, chosen);
     cli::add_serve_command(app, chosen);
     cli::add_manifest_command(app, chosen);
+    cli::add_thin_command(app, chosen);
     return cli::run(app, argc, argv, [&chosen] { return chosen(); });
 }

@@ -8,9 +8,9 @@
 #include "base/fd.h"
 #include "base/untrusted_text.h"
 #include "cli/gvmi_commands.h"
-#include "gvmi/opened.h"
 #include "gvmi/squashfs_tree.h"
 #include "gvmi/verify.h"
+#include "thin/opened.h"
 
 namespace cli {
 namespace {
@@ -22,7 +22,7 @@ struct Arguments {
 };
 
 int print_file(const Arguments& arguments) {
-    gvmi::Opened opened(arguments.file);
+    thin::Opened opened(arguments.file);
     return base::with_context(arguments.file + ": " + base::quote(arguments.path), [&] {
         const std::optional<gvmi::File> file = gvmi::find(opened.reader, arguments.path);
         if (!file) throw base::Error("there is no such file");

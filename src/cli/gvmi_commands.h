@@ -17,5 +17,6 @@ void add_hash_command(CLI::App& app, Action& chosen);
 void add_pull_command(CLI::App& app, Action& chosen);
 void add_serve_command(CLI::App& app, Action& chosen);
 void add_manifest_command(CLI::App& app, Action& chosen);
+void add_thin_command(CLI::App& app, Action& chosen);
 
 }  // namespace cli

@@ -7,7 +7,7 @@
 #include "cli/common.h"
 #include "cli/gvmi_commands.h"
 #include "gvmi/diff.h"
-#include "gvmi/opened.h"
+#include "thin/opened.h"
 
 namespace cli {
 namespace {
@@ -55,8 +55,8 @@ void compare_config(const Arguments& arguments, const nlohmann::json& a, const n
 }
 
 int compare(const Arguments& arguments) {
-    gvmi::Opened a(arguments.a);
-    gvmi::Opened b(arguments.b);
+    thin::Opened a(arguments.a);
+    thin::Opened b(arguments.b);
     compare_config(arguments, a.image.config.json, b.image.config.json);
     base::with_context("cannot compare " + arguments.a + " and " + arguments.b, [&] {
         gvmi::diff(a.reader, b.reader, {}, [&](const gvmi::Difference& difference) { print(arguments, difference); });

@@ -7,7 +7,7 @@
 #include "cli/common.h"
 #include "cli/gvmi_commands.h"
 #include "gvmi/extract.h"
-#include "gvmi/opened.h"
+#include "thin/opened.h"
 
 namespace cli {
 namespace {
@@ -22,7 +22,7 @@ struct Arguments {
 };
 
 int extract_image(const Arguments& arguments) {
-    gvmi::Opened opened(arguments.file);
+    thin::Opened opened(arguments.file);
     gvmi::Limits limits;
     limits.bytes = arguments.limit_gib << 30;
     const gvmi::Extracted result = base::with_context("cannot extract " + arguments.file, [&] {

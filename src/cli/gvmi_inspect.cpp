@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <iostream>
@@ -6,12 +5,12 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/fd.h"
 #include "base/size.h"
 #include "cli/common.h"
 #include "cli/gvmi_commands.h"
 #include "gvmi/hash.h"
 #include "gvmi/image.h"
+#include "thin/opened.h"
 
 namespace cli {
 namespace {
@@ -27,24 +26,33 @@ void print(const nlohmann::json& facts) {
               << "image hash:  " << facts["hash"].get<std::string>() << "\n"
               << "squashfs:    " << facts["squashfs"]["size"] << " bytes, " << facts["squashfs"]["compressor"].get<std::string>()
               << ", blocks of " << base::format_size(facts["squashfs"]["block_size"].get<uint64_t>()) << ", " << facts["squashfs"]["inodes"]
-              << " inodes\n"
-              << "configuration:\n"
-              << terminal_json(facts["config"], 2) << "\n";
+              << " inodes\n";
+    if (const auto thin = facts.find("thin"); thin != facts.end()) {
+        std::cout << "thin image of: " << (*thin)["hash"].get<std::string>() << ", " << base::format_size((*thin)["size"].get<uint64_t>())
+                  << ", " << (*thin)["recorded_blocks"] << " blocks recorded\n";
+        for (const auto& url : (*thin)["urls"])
+            std::cout << "  at " << url.get<std::string>() << "\n";
+    }
+    std::cout << "configuration:\n" << terminal_json(facts["config"], 2) << "\n";
 }
 
 int inspect(const Arguments& arguments) {
-    const base::UniqueFd fd = base::open_file(arguments.file, O_RDONLY | O_NONBLOCK);
-    const gvmi::Image image = gvmi::read_image(fd.get(), arguments.file);
+    const thin::Opened opened(arguments.file);
+    const gvmi::Image& image = opened.image;
     struct stat status {};
-    if (::fstat(fd.get(), &status) < 0) base::throw_errno("cannot examine ", arguments.file);
-    const nlohmann::json facts = {
+    if (::fstat(opened.fd.get(), &status) < 0) base::throw_errno("cannot examine ", arguments.file);
+    nlohmann::json facts = {
         {"file", arguments.file},
         {"size", static_cast<uint64_t>(status.st_size)},
-        {"hash", gvmi::image_hash(fd.get(), arguments.file)},
+        {"hash", gvmi::image_hash(opened.fd.get(), arguments.file)},
         {"squashfs",
          {{"size", image.squashfs_bytes}, {"compressor", image.compressor}, {"block_size", image.block_size}, {"inodes", image.inodes}}},
         {"config", image.config.json},
     };
+    if (const auto& table = opened.table) {
+        facts["thin"] = {
+            {"size", table->size}, {"hash", table->sha3}, {"urls", table->urls}, {"recorded_blocks", table->first_reads.size()}};
+    }
     if (arguments.json) {
         std::cout << terminal_json(facts) << "\n";
     } else {

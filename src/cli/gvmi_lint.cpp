@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "cli/gvmi_commands.h"
 #include "cli/lint_text.h"
-#include "gvmi/opened.h"
+#include "thin/opened.h"
 
 namespace cli {
 namespace {
@@ -17,10 +17,9 @@ struct Arguments {
 };
 
 int lint_image(const Arguments& arguments) {
-    gvmi::Opened opened(arguments.file);
-    const auto findings = base::with_context(arguments.file, [&] {
-        return lint::lint(opened.reader, opened.image.config, std::filesystem::file_size(arguments.file), {}, arguments.off);
-    });
+    thin::Opened opened(arguments.file);
+    const auto findings =
+        base::with_context(arguments.file, [&] { return lint::lint(opened.reader, opened.image.config, opened.size, {}, arguments.off); });
     if (arguments.json) {
         std::cout << findings_json(findings) << "\n";
     } else {

@@ -11,8 +11,8 @@
 #include "cli/common.h"
 #include "cli/file_listing.h"
 #include "cli/gvmi_commands.h"
-#include "gvmi/opened.h"
 #include "gvmi/squashfs_tree.h"
+#include "thin/opened.h"
 
 namespace cli {
 namespace {
@@ -48,7 +48,7 @@ void print_line(const std::string& path, const gvmi::File& file, bool details) {
 }
 
 int list(const Arguments& arguments) {
-    gvmi::Opened opened(arguments.file);
+    thin::Opened opened(arguments.file);
     return base::with_context(arguments.file, [&] {
         const std::optional<gvmi::File> start = gvmi::find(opened.reader, arguments.path, false);
         if (!start) throw base::Error("there is no " + base::quote(arguments.path) + " in it");

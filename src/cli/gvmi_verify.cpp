@@ -7,8 +7,8 @@
 #include "cli/common.h"
 #include "cli/gvmi_commands.h"
 #include "gvmi/hash.h"
-#include "gvmi/opened.h"
 #include "gvmi/verify.h"
+#include "thin/opened.h"
 
 namespace cli {
 namespace {
@@ -20,10 +20,12 @@ struct Arguments {
 };
 
 int verify_image(const Arguments& arguments) {
-    gvmi::Opened opened(arguments.file);
+    thin::Opened opened(arguments.file);
     gvmi::Limits limits;
     limits.bytes = arguments.limit_gib << 30;
     const gvmi::Verified result = base::with_context(arguments.file, [&] { return gvmi::verify(opened.reader, limits); });
+    if (opened.table && gvmi::image_hash(opened.read) != opened.table->sha3)
+        throw base::Error(arguments.file + ": the hash of the full image is not the one in the thin image");
     const std::string hash = gvmi::image_hash(opened.fd.get(), arguments.file);
     if (arguments.json) {
         std::cout << terminal_json({{"file", arguments.file}, {"entries", result.entries}, {"bytes", result.bytes}, {"hash", hash}})
@@ -38,7 +40,8 @@ int verify_image(const Arguments& arguments) {
 }  // namespace
 
 void add_verify_command(CLI::App& app, Action& chosen) {
-    CLI::App* command = app.add_subcommand("verify", "Reads a complete image: its trailer, every inode, attribute and block");
+    CLI::App* command =
+        app.add_subcommand("verify", "Reads a complete image: its trailer, every inode, attribute and block; of a thin image the full one");
     command->footer("Example: gvmi verify python.gvmi");
     const auto arguments = std::make_shared<Arguments>();
     command->add_option("FILE", arguments->file, "The .gvmi file")->required();

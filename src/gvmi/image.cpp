@@ -32,11 +32,11 @@ uint64_t little_endian(std::span<const std::byte> bytes) {
 }
 
 struct Reader {
-    int fd;
+    const ReadAt& read_at;
     uint64_t size;
 
     void read(std::span<std::byte> buffer, uint64_t offset) const {
-        if (base::pread_full(fd, buffer, offset, "it") != buffer.size()) throw base::Error("it became shorter while it was read");
+        if (read_at(buffer, offset) != buffer.size()) throw base::Error("it became shorter while it was read");
     }
 };
 
@@ -100,6 +100,10 @@ Config read_config(const Reader& file, uint64_t trailer_offset, uint64_t json_le
 
 }  // namespace
 
+ReadAt read_from(int fd) {
+    return [fd](std::span<std::byte> buffer, uint64_t position) { return base::pread_full(fd, buffer, position, "it"); };
+}
+
 Image read_image(const std::filesystem::path& path) {
     // Non-blocking: a FIFO by that name must not block us.
     const base::UniqueFd fd = base::open_file(path, O_RDONLY | O_NONBLOCK);
@@ -107,11 +111,18 @@ Image read_image(const std::filesystem::path& path) {
 }
 
 Image read_image(int fd, const std::string& name) {
-    return base::with_context(name + ": not a .gvmi image", [fd] {
+    const uint64_t size = base::with_context(name + ": not a .gvmi image", [fd] {
         struct stat status {};
         if (::fstat(fd, &status) < 0) base::throw_errno("it cannot be examined");
         if (!S_ISREG(status.st_mode)) throw base::Error("it is not a file");
-        const Reader file{fd, static_cast<uint64_t>(status.st_size)};
+        return static_cast<uint64_t>(status.st_size);
+    });
+    return read_image(read_from(fd), size, name);
+}
+
+Image read_image(const ReadAt& read, uint64_t size, const std::string& name) {
+    return base::with_context(name + ": not a .gvmi image", [&] {
+        const Reader file{read, size};
         if (file.size < kSmallestTrailer) throw base::Error("it is too short (" + std::to_string(file.size) + " bytes)");
         const uint64_t json_length = read_json_length(file);
         Image image;

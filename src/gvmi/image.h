@@ -2,13 +2,22 @@
 // compressors.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
 namespace gvmi {
+
+// Reads an image's bytes from a position on, until the buffer is full or the image ends; returns the number of bytes. Throws base::Error.
+using ReadAt = std::function<size_t(std::span<std::byte> buffer, uint64_t position)>;
+
+// Of an open file, which stays the caller's.
+ReadAt read_from(int fd);
 
 // The parts of Docker's container configuration that our programs read; `json` is the complete object, unknown keys included.
 struct Config {
@@ -42,6 +51,8 @@ struct Image {
 // base::Error: "PATH: not a .gvmi image: …".
 Image read_image(const std::filesystem::path& path);
 Image read_image(int fd, const std::string& name);
+// Of an image of `size` bytes that need not be a file.
+Image read_image(const ReadAt& read, uint64_t size, const std::string& name);
 
 // The bytes after the squashfs: CRC, JSON and length. Throws base::Error where the JSON is longer than read_image accepts, or not UTF-8.
 std::string make_trailer(const nlohmann::json& config);

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/fd.h"
 
 namespace gvmi {
 namespace {
@@ -30,10 +29,6 @@ uint64_t little_endian(std::span<const std::byte> bytes) {
 
 void damaged(const std::string& reason) {
     throw base::Error("damaged squashfs: " + reason);
-}
-
-ReadAt read_from(int fd) {
-    return [fd](std::span<std::byte> buffer, uint64_t position) { return base::pread_full(fd, buffer, position, "the squashfs"); };
 }
 
 Superblock read_superblock(const ReadAt& read) {

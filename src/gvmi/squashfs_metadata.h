@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -9,16 +8,11 @@
 #include <vector>
 
 #include "gvmi/compression.h"
+#include "gvmi/image.h"
 
 namespace gvmi {
 
 inline constexpr size_t kMetadata = 8192;  // bytes of a metadata block, unpacked
-
-// Reads an image's bytes from a position on, until the buffer is full or the image ends; returns the number of bytes. Throws base::Error.
-using ReadAt = std::function<size_t(std::span<std::byte> buffer, uint64_t position)>;
-
-// Of an open file, which stays the caller's.
-ReadAt read_from(int fd);
 
 // Throws base::Error: "damaged squashfs: REASON".
 [[noreturn]] void damaged(const std::string& reason);

@@ -442,7 +442,7 @@ void Blocks::State::server_failed(const std::string& url, const std::string& rea
     const auto failing = now - *failing_since_;
     if (failing >= options_.silence && !noticed_) {
         noticed_ = true;
-        options_.notice("the image's servers do not answer as they should; waiting: " + reason);
+        options_.notice("waiting for a server of the image: " + reason);
     }
     if (failing >= options_.patience && failure_.empty()) {
         failure_ =

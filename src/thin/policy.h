@@ -9,6 +9,7 @@ namespace thin {
 
 // Which servers blocks may be fetched from: a requestor names them, and the provider's network is behind us.
 struct Policy {
+    bool any = false;                // everything is allowed: a person's own doing
     bool listed_only = false;        // only hosts in `allow`
     std::vector<std::string> allow;  // "HOST" or "HOST:PORT", lower case: may be at addresses that are not public
 };

@@ -47,7 +47,7 @@ protected:
         CannedServer server(answer);
         thin::Blocks blocks(table_of(image, {server.url()}), nullptr, options());
         EXPECT_THAT([&] { read(blocks, 0, 10); },
-                    ThrowsMessage<base::Error>(AllOf(HasSubstr("did not give what the VM needs"), HasSubstr(reason))));
+                    ThrowsMessage<base::Error>(AllOf(HasSubstr("gave what was missing"), HasSubstr(reason))));
     }
 
     const std::vector<std::byte> image = random_bytes(5 * gvmi::kThinBlock + 1234);
