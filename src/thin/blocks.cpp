@@ -90,6 +90,7 @@ public:
         {
             const std::lock_guard lock(mutex_);
             ending_ = true;
+            stop_ = true;
         }
         changed_.notify_all();
         for (std::thread& thread : threads_)
@@ -161,6 +162,7 @@ private:
     const FetchOptions options_;
     std::vector<std::thread> threads_;
     std::atomic<uint64_t> fetched_bytes_{0};
+    std::atomic<bool> stop_{false};  // like ending_, for requests under way
 
     std::mutex mutex_;  // of all below
     std::condition_variable changed_;
@@ -407,7 +409,10 @@ void Blocks::State::receive(const Server& server, Download& download, const std:
             if (done < run.size() && preempted(run[done])) throw Preempted();
         }
     };
-    download.read(server.url, first, end - first, table_.size, take);
+    const auto check = [this] {
+        if (stop_) throw Preempted();
+    };
+    download.read(server.url, first, end - first, table_.size, take, check);
 }
 
 bool Blocks::State::preempted(uint64_t block) {
@@ -445,8 +450,7 @@ void Blocks::State::server_failed(const std::string& url, const std::string& rea
         options_.notice("waiting for a server of the image: " + reason);
     }
     if (failing >= options_.patience && failure_.empty()) {
-        failure_ =
-            "the image's servers did not give what the VM needs within " + std::to_string(options_.patience.count()) + " s: " + reason;
+        failure_ = "no server of the image gave what was missing for " + std::to_string(options_.patience.count()) + " s: " + reason;
         options_.failed(failure_);
         changed_.notify_all();
     }

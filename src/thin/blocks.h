@@ -31,7 +31,7 @@ class Blocks {
 public:
     // `cache` may be null; then, and where a cache cannot take a block, up to 32 MiB are kept in memory. It must outlive the object.
     Blocks(gvmi::ThinTable table, BlockCache* cache, FetchOptions options);
-    ~Blocks();  // ends the threads; waits for a request under way, at most as long as a stalled server is given
+    ~Blocks();  // ends the threads and their requests, within some 2 s
     Blocks(const Blocks&) = delete;
     Blocks& operator=(const Blocks&) = delete;
 

@@ -75,7 +75,7 @@ void Download::judge(const sockaddr& address) const {
 }
 
 void Download::read(const std::string& url, uint64_t first, uint64_t size, uint64_t total,
-                    const std::function<void(std::span<const std::byte>)>& take) {
+                    const std::function<void(std::span<const std::byte>)>& take, const std::function<void()>& check) {
     target_ = url;
     for (int redirects = 0; redirects <= kMostRedirects; redirects++) {
         may_be_private_ = is_allowed(policy_, target_);
@@ -86,6 +86,7 @@ void Download::read(const std::string& url, uint64_t first, uint64_t size, uint6
         request.headers = {"Range: bytes=" + range_text(first, size), "Accept-Encoding: identity"};
         request.follow = false;
         request.sink = std::ref(body);
+        request.sent = [&check](uint64_t) { check(); };
         const http::Response answer = session_.send(request);
         if (answer.status >= kFirstRedirect && answer.status <= kLastRedirect) {
             target_ = redirected(target_, header_of(answer, "location"));

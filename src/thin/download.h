@@ -17,10 +17,10 @@ public:
     Download(const Policy& policy, uint64_t rate);
 
     // Reads `size` bytes from `first` on of a file of `total` bytes, and gives them to `take` as they come. Throws http::TransientError,
-    // base::Error: the policy forbids it, the server does not serve ranges, sends another range, fewer or more bytes. What `take` throws
-    // ends the request.
+    // base::Error: the policy forbids it, the server does not serve ranges, sends another range, fewer or more bytes. `check` is called
+    // once a second at least. What the two throw ends the request.
     void read(const std::string& url, uint64_t first, uint64_t size, uint64_t total,
-              const std::function<void(std::span<const std::byte>)>& take);
+              const std::function<void(std::span<const std::byte>)>& take, const std::function<void()>& check);
 
 private:
     void judge(const sockaddr& address) const;

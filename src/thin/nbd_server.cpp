@@ -59,11 +59,12 @@ struct Ended {};
 
 class NbdServer::State {
 public:
-    State(gvmi::ThinTable table, BlockCache* cache, FetchOptions options, base::UniqueFd socket)
+    State(uint64_t size, TryRead read, base::UniqueFd socket)
         : socket_(std::move(socket)),
           wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-          size_((table.size + kAlignment - 1) / kAlignment * kAlignment),
-          blocks_(std::move(table), cache, waking(std::move(options))) {
+          inside_(size),
+          size_((size + kAlignment - 1) / kAlignment * kAlignment),
+          read_(std::move(read)) {
         if (!wake_) base::throw_errno("cannot make an eventfd");
         thread_ = std::thread([this] { serve(); });
     }
@@ -74,7 +75,7 @@ public:
         thread_.join();
     }
 
-    Blocks& blocks() { return blocks_; }
+    void wake() { (void)::eventfd_write(wake_.get(), 1); }
 
 private:
     struct Waiting {
@@ -82,11 +83,6 @@ private:
         uint64_t position;
         size_t size;
     };
-
-    FetchOptions waking(FetchOptions options) {
-        options.arrived = [this] { (void)::eventfd_write(wake_.get(), 1); };
-        return options;
-    }
 
     void serve();
     void negotiate();
@@ -103,8 +99,9 @@ private:
 
     base::UniqueFd socket_;
     base::UniqueFd wake_;
-    uint64_t size_;  // of the export
-    Blocks blocks_;
+    uint64_t inside_;  // of the disk
+    uint64_t size_;    // of the export
+    TryRead read_;
     std::list<Waiting> waiting_;
     std::vector<std::byte> buffer_;  // of a reply
     std::thread thread_;
@@ -245,10 +242,9 @@ void NbdServer::State::take_request() {
 }
 
 bool NbdServer::State::try_reply(const Waiting& waiting) {
-    const uint64_t end = blocks_.table().size;  // what follows it are zeros
-    const auto inside = static_cast<size_t>(std::min<uint64_t>(waiting.size, end - std::min(end, waiting.position)));
+    const auto inside = static_cast<size_t>(std::min<uint64_t>(waiting.size, inside_ - std::min(inside_, waiting.position)));
     buffer_.assign(waiting.size, std::byte{0});
-    if (inside > 0 && !blocks_.read(waiting.position, std::span(buffer_).first(inside))) return false;
+    if (inside > 0 && !read_(waiting.position, std::span(buffer_).first(inside))) return false;
     send_reply(waiting.handle, 0);
     send({reinterpret_cast<const char*>(buffer_.data()), buffer_.size()});
     return true;
@@ -278,12 +274,12 @@ void NbdServer::State::serve() {
     (void)::shutdown(socket_.get(), SHUT_RDWR);
 }
 
-NbdServer::NbdServer(gvmi::ThinTable table, BlockCache* cache, FetchOptions options, base::UniqueFd socket)
-    : state_(std::make_unique<State>(std::move(table), cache, std::move(options), std::move(socket))) {}
+NbdServer::NbdServer(uint64_t size, TryRead read, base::UniqueFd socket)
+    : state_(std::make_unique<State>(size, std::move(read), std::move(socket))) {}
 NbdServer::~NbdServer() = default;
 
-Blocks& NbdServer::blocks() {
-    return state_->blocks();
+void NbdServer::wake() {
+    state_->wake();
 }
 
 }  // namespace thin

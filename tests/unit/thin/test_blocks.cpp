@@ -46,8 +46,7 @@ protected:
     void expect_failure(const std::function<void(const std::string&, int)>& answer, const char* reason) {
         CannedServer server(answer);
         thin::Blocks blocks(table_of(image, {server.url()}), nullptr, options());
-        EXPECT_THAT([&] { read(blocks, 0, 10); },
-                    ThrowsMessage<base::Error>(AllOf(HasSubstr("gave what was missing"), HasSubstr(reason))));
+        EXPECT_THAT([&] { read(blocks, 0, 10); }, ThrowsMessage<base::Error>(AllOf(HasSubstr("gave what was missing"), HasSubstr(reason))));
     }
 
     const std::vector<std::byte> image = random_bytes(5 * gvmi::kThinBlock + 1234);

@@ -5,14 +5,13 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <atomic>
+
 #include "thin_image.h"
 
 namespace {
 
-using namespace std::chrono_literals;
-using http_test::CannedServer;
 using thin_test::random_bytes;
-using thin_test::table_of;
 
 std::string big(uint64_t value, size_t bytes) {
     std::string text;
@@ -26,10 +25,12 @@ protected:
     NbdServerTest() {
         auto [ours, theirs] = base::socket_pair();
         client = std::move(ours);
-        thin::FetchOptions options;
-        options.policy.allow = {"127.0.0.1"};
-        options.all = false;
-        server = std::make_unique<thin::NbdServer>(table_of(image, {http.url()}), &cache, std::move(options), std::move(theirs));
+        const auto read = [this](uint64_t position, std::span<std::byte> buffer) {
+            if (!there) return false;
+            std::copy_n(image.begin() + static_cast<std::ptrdiff_t>(position), buffer.size(), buffer.begin());
+            return true;
+        };
+        server = std::make_unique<thin::NbdServer>(image.size(), read, std::move(theirs));
     }
 
     void send(const std::string& bytes) { base::write_all(client.get(), bytes, "the connection"); }
@@ -63,9 +64,7 @@ protected:
 
     static constexpr uint64_t kExport = 3 * gvmi::kThinBlock + 4096;
     const std::vector<std::byte> image = random_bytes(3 * gvmi::kThinBlock + 1000);
-    CannedServer http{thin_test::serving(image)};
-    base::TemporaryFolder folder;
-    thin::BlockCache cache{folder.path(), {.bytes = uint64_t{1} << 30, .free = 0}};
+    std::atomic<bool> there{true};
     base::UniqueFd client;
     std::unique_ptr<thin::NbdServer> server;
 };
@@ -82,6 +81,17 @@ TEST_F(NbdServerTest, Reads) {
     expect(reply(10, 0) + std::string(4, '\0'));
     request(2, 11, 0, 0);
     expect_end();
+}
+
+TEST_F(NbdServerTest, AnswersOthersWhileAReadWaits) {
+    go();
+    there = false;
+    request(0, 1, 0, 4);
+    request(4, 2, 0, 4096);
+    expect(reply(2, 1));
+    there = true;
+    server->wake();
+    expect(reply(1, 0) + text(0, 4));
 }
 
 TEST_F(NbdServerTest, ServesTheOldWayToChooseAnExport) {
