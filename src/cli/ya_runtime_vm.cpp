@@ -2,10 +2,12 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cctype>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -33,6 +35,7 @@ namespace {
 
 namespace asio = boost::asio;
 using runtime::Options;
+using runtime::ThinSettings;
 
 constexpr const char* kProgram = "ya-runtime-vm";
 
@@ -46,6 +49,10 @@ struct CommandLine {
     std::string accelerator = "auto";
     std::string confinement = "best";
     std::string templates = "on";
+    std::string thin = "on";
+    std::string thin_fetch = "all";
+    double thin_rate_mib = 0;
+    double thin_cache_gib = 20;
     bool timings = false;
     double test_timeout_s = 10;
     unsigned test_cores = 1;
@@ -121,6 +128,38 @@ void add_options(CLI::App& app, CommandLine& line) {
         ->default_str("$XDG_CACHE_HOME/gvmkit or $HOME/.cache/gvmkit");
 }
 
+void add_thin_options(CLI::App& app, CommandLine& line) {
+    ThinSettings& thin = line.options.thin;
+    app.add_option("--thin", line.thin, "Thin images: on, off, or listed: only from the hosts of --thin-allow")
+        ->envname("YA_RUNTIME_VM_THIN")
+        ->check(CLI::IsMember({"on", "listed", "off"}))
+        ->capture_default_str();
+    app.add_option("--thin-allow", thin.allow,
+                   "A host, HOST or HOST:PORT, that thin images may be fetched from at a private address; repeatable")
+        ->take_all()
+        ->allow_extra_args(false)
+        ->delimiter(',')
+        ->envname("YA_RUNTIME_VM_THIN_ALLOW");
+    app.add_option("--thin-fetch", line.thin_fetch, "all: fetch a thin image completely, in the background; needed: only what the VM reads")
+        ->envname("YA_RUNTIME_VM_THIN_FETCH")
+        ->check(CLI::IsMember({"all", "needed"}))
+        ->capture_default_str();
+    app.add_option("--thin-patience", thin.patience_s, "Seconds that a VM waits for the servers of its thin image before it ends")
+        ->envname("YA_RUNTIME_VM_THIN_PATIENCE")
+        ->check(CLI::Range(1, 86400))
+        ->capture_default_str();
+    app.add_option("--thin-rate", line.thin_rate_mib, "MiB per second at which a VM's thin image is fetched at most; 0: any")
+        ->envname("YA_RUNTIME_VM_THIN_RATE")
+        ->check(CLI::Range(0.0, 1e6))
+        ->capture_default_str();
+    app.add_option("--thin-cache-gib", line.thin_cache_gib, "GiB that the blocks of thin images may take below the cache folder")
+        ->envname("YA_RUNTIME_VM_THIN_CACHE_GIB")
+        ->check(check_gib)
+        ->capture_default_str();
+    app.add_option("--record-reads", line.options.record_reads,
+                   "With run: write to this file which blocks the VM read of its image, for gvmi thin --first-reads");
+}
+
 void add_test_options(CLI::App& app, CommandLine& line) {
     app.add_option("--test-timeout", line.test_timeout_s, "Time limit of the self-test in seconds")
         ->envname("YA_RUNTIME_VM_TEST_TIMEOUT")
@@ -149,6 +188,12 @@ void finish_options(CommandLine& line) {
     options.runtime_files = runtime::default_runtime_files();
     options.templates = line.templates == "on";
     options.strict_confinement = line.confinement == "strict";
+    options.thin.use = line.thin == "on" ? ThinSettings::Use::on : line.thin == "off" ? ThinSettings::Use::off : ThinSettings::Use::listed;
+    options.thin.fetch_all = line.thin_fetch == "all";
+    options.thin.rate = static_cast<uint64_t>(line.thin_rate_mib * (1 << 20));
+    options.thin.cache_bytes = base::gib_to_bytes(line.thin_cache_gib);
+    for (std::string& host : options.thin.allow)
+        std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     if (line.accelerator == "kvm") options.accelerator = runtime::AcceleratorChoice::kvm;
     if (line.accelerator == "tcg") options.accelerator = runtime::AcceleratorChoice::tcg;
 }
@@ -322,6 +367,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     cli::describe(app, "ya-runtime-vm --task-package hello.gvmi run -- /bin/echo hello");
     app.require_subcommand(1);
     add_options(app, line);
+    add_thin_options(app, line);
     add_test_options(app, line);
     const auto add_command = [&app, &line](const char* name, const char* description, const char* arguments) {
         CLI::App* command = app.add_subcommand(name, description)->fallthrough();

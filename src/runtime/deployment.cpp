@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/remove_tree.h"
+#include "runtime/thin_images.h"
 #include "vm/machine.h"
 
 namespace runtime {
@@ -90,6 +91,7 @@ Deployment deploy(const Options& options) {
     Deployment deployment{.images = {}, .hostname = options.hostname, .volumes = {}};
     for (const std::filesystem::path& image : options.images) {
         gvmi::read_image(image);
+        check_thin_image(options, image);
         deployment.images.push_back(std::filesystem::absolute(image));
     }
     deployment.volumes = plan_volumes(read_config(deployment).volumes, options.volume_override, options.storage_bytes);

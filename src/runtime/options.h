@@ -12,6 +12,16 @@ namespace runtime {
 
 enum class AcceleratorChoice { automatic, kvm, tcg };
 
+// What a provider lets thin images do (docs/spec/thin.md).
+struct ThinSettings {
+    enum class Use { on, listed, off } use = Use::on;  // listed: only from hosts in `allow`
+    std::vector<std::string> allow;                    // "HOST" or "HOST:PORT" that may be at addresses that are not public
+    bool fetch_all = true;                             // also what the VM has not read
+    unsigned patience_s = 600;                         // for servers that fail while the VM waits
+    uint64_t rate = 0;                                 // bytes per second of one VM's image; 0: any
+    uint64_t cache_bytes = uint64_t{20} << 30;         // of all blocks below the cache folder
+};
+
 // Settings from the command line and the environment (docs/spec/exe-unit.md, docs/spec/cli.md).
 struct Options {
     std::filesystem::path workdir;              // W; by default the current directory
@@ -26,10 +36,12 @@ struct Options {
     std::string inet_endpoint;             // URL; empty: no card
     std::vector<std::string> pci_devices;  // of the host, as find_host_device takes them
     AcceleratorChoice accelerator = AcceleratorChoice::automatic;
-    bool states = false;                  // report to the supervisor when the VM is up, and when it dies
-    unsigned counters_s = 0;              // seconds between two reports of what the VM has used; 0: none
-    bool strict_confinement = false;      // no VM where the host lacks a part of QEMU's confinement
-    bool templates = true;                // start VMs from templates, and make missing ones
+    bool states = false;              // report to the supervisor when the VM is up, and when it dies
+    unsigned counters_s = 0;          // seconds between two reports of what the VM has used; 0: none
+    bool strict_confinement = false;  // no VM where the host lacks a part of QEMU's confinement
+    bool templates = true;            // start VMs from templates, and make missing ones
+    ThinSettings thin;
+    std::filesystem::path record_reads;   // `run` writes the blocks here that the VM has read of its first image; empty: nowhere
     std::filesystem::path cache_dir;      // empty: nothing is cached
     std::string qemu;                     // its path, or its name in PATH; empty: the runtime's own
     std::filesystem::path runtime_files;  // the folder of vmlinux, initramfs, self-test.gvmi, qemu/, and a provider's additions

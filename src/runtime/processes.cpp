@@ -102,6 +102,12 @@ void Processes::give_back(uint64_t pid, Stream& stream, agent::Stream name, size
     if (granted > 0) guest_.grant(pid, name, granted);
 }
 
+void Processes::note_all(const std::string& text) {
+    for (auto& [pid, process] : processes_) {
+        if (process.running) note(pid, process, text);
+    }
+}
+
 void Processes::on_death(const std::string& reason) {
     // Those whose start has not been answered get an error from `start`.
     std::vector<uint64_t> running;

@@ -58,6 +58,9 @@ public:
     void on_exited(const agent::Exited& exited);
     void taken(uint64_t pid, agent::Stream stream, size_t bytes);
 
+    // Each running process gets a line on its stderr: why nothing happens.
+    void note_all(const std::string& text);
+
     // The VM is gone: each running process ends with code 137 and, unless `reason` is empty, a line on its stderr with the reason.
     void on_death(const std::string& reason);
 

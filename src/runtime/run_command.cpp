@@ -35,6 +35,7 @@ awaitable<int> CommandRun::run(SandboxPlan plan, std::vector<std::string> argv) 
     if (interrupted_) throw base::Error("interrupted");
     co_await run_process(std::move(argv));
     co_await session_.stop(500ms, 3s);
+    session_.sandbox().thin->write_record();
     co_return *code_;
 }
 

@@ -53,9 +53,9 @@ vm::Disk open_root_disk(const Volume& root, const std::filesystem::path& workdir
     return disk;
 }
 
-void add_disks(vm::Machine& machine, const Deployment& deployment, const std::filesystem::path& workdir) {
+void add_disks(vm::Machine& machine, const Deployment& deployment, const std::filesystem::path& workdir, ThinImages& thin) {
     for (size_t i = 0; i < deployment.images.size(); i++)
-        machine.disks.push_back(open_disk(deployment.images[i], image_serial(i), true));
+        machine.disks.push_back(thin.disk(deployment.images[i], image_serial(i)));
     const VolumePlan& plan = deployment.volumes;
     if (plan.root.kind == Volume::Kind::storage) machine.disks.push_back(open_root_disk(plan.root, workdir));
     for (size_t i = 0; i < plan.volumes.size(); i++) {
@@ -140,7 +140,8 @@ awaitable<void> set_up(const SandboxPlan& plan, Sandbox& sandbox) {
     std::string failure;
     bool asked_for_too_much = false;
     try {
-        const agent::Reply reply = co_await sandbox.guest->request(std::move(setup), kSetupLimit);
+        const auto limit = kSetupLimit + std::chrono::seconds(sandbox.thin->any() ? plan.options.thin.patience_s : 0);
+        const agent::Reply reply = co_await sandbox.guest->request(std::move(setup), limit);
         sandbox.steps.assign(reply.steps().begin(), reply.steps().end());
         sandbox.user = {.uid = reply.user().uid(), .gid = reply.user().gid()};
     } catch (const agent::GuestError& e) {
@@ -190,7 +191,7 @@ awaitable<void> start_sandbox(asio::any_io_executor executor, const SandboxPlan&
     const base::UniqueFd turn = co_await take_turn(executor, plan.options.cache_dir, kTurnLimit);
     sandbox.config = read_config(plan.deployment);
     vm::Machine machine = bare_machine(plan.options, plan.accelerator);
-    add_disks(machine, plan.deployment, plan.options.workdir);
+    add_disks(machine, plan.deployment, plan.options.workdir, *sandbox.thin);
     for (const vm::Disk& disk : machine.disks) {
         if (!disk.read_only) sandbox.disks.push_back(base::copy_of(disk.file));
     }

@@ -11,6 +11,7 @@
 #include "runtime/guest.h"
 #include "runtime/network/links.h"
 #include "runtime/options.h"
+#include "runtime/thin_images.h"
 #include "runtime/volumes/mapped_entry.h"
 
 namespace runtime {
@@ -25,6 +26,7 @@ struct SandboxPlan {
 
 // A VM with the image's root and all volumes mounted, ready for processes.
 struct Sandbox {
+    std::unique_ptr<ThinImages> thin;  // outlives the guest; set before the start
     std::unique_ptr<Guest> guest;
     gvmi::Config config;                // of the topmost image
     bool restored = false;              // from a template

@@ -4,8 +4,10 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <utility>
 
+#include "base/log.h"
 #include "base/timings.h"
 #include "runtime/templates.h"
 
@@ -26,6 +28,7 @@ Session::Session(const asio::any_io_executor& executor, SessionEvents events)
 awaitable<void> Session::start(const SandboxPlan& plan) {
     options_ = plan.options;
     accelerator_ = plan.accelerator;
+    sandbox_.thin = std::make_unique<ThinImages>(plan.options, thin_events());
     co_await start_sandbox(executor_, plan, guest_events(), sandbox_);
     processes_ = std::make_unique<Processes>(*sandbox_.guest, process_events());
     const std::filesystem::path& workdir = plan.options.workdir;
@@ -75,6 +78,23 @@ ProcessEvents Session::process_events() {
         log_timings(sandbox_);
         finishing_++;
         asio::co_spawn(executor_, finish(std::move(process)), asio::detached);
+    };
+    return events;
+}
+
+// They come from the threads that fetch.
+ThinEvents Session::thin_events() {
+    ThinEvents events;
+    events.notice = [this](const std::string& text) {
+        asio::post(executor_, [this, text] {
+            spdlog::warn("{}", text);
+            if (processes_) processes_->note_all(text);
+        });
+    };
+    events.failed = [this](const std::string& reason) {
+        asio::post(executor_, [this, reason] {
+            if (sandbox_.guest) sandbox_.guest->kill(reason);
+        });
     };
     return events;
 }

@@ -65,6 +65,7 @@ public:
 private:
     GuestEvents guest_events();
     ProcessEvents process_events();
+    ThinEvents thin_events();
     boost::asio::awaitable<void> finish(ProcessEnd process);
     boost::asio::awaitable<void> release_share();
     boost::asio::awaitable<void> hand_over_share();

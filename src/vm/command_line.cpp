@@ -126,10 +126,14 @@ void add_channels(Arguments& arguments, const Machine& machine, const InheritedF
 }
 
 void add_disk(Arguments& arguments, const Disk& disk, size_t set, int number, const std::string& device) {
-    add(arguments, "-add-fd", fmt::format("fd={},set={}", number, set));
-    add(arguments, "-blockdev",
-        fmt::format("driver=raw,node-name={},read-only={},discard=unmap,cache.no-flush={},file.driver=file,file.filename=/dev/fdset/{}",
-                    disk.serial, disk.read_only ? "on" : "off", disk.ephemeral ? "on" : "off", set));
+    if (disk.connect) {
+        add(arguments, "-blockdev", fmt::format("driver=nbd,node-name={},read-only=on,server.type=fd,server.str={}", disk.serial, number));
+    } else {
+        add(arguments, "-add-fd", fmt::format("fd={},set={}", number, set));
+        add(arguments, "-blockdev",
+            fmt::format("driver=raw,node-name={},read-only={},discard=unmap,cache.no-flush={},file.driver=file,file.filename=/dev/fdset/{}",
+                        disk.serial, disk.read_only ? "on" : "off", disk.ephemeral ? "on" : "off", set));
+    }
     // By default a write error stops the VM until somebody intervenes.
     add(arguments, "-device", fmt::format("{},drive={},serial={},werror=report,rerror=report", device, disk.serial, disk.serial));
 }

@@ -22,9 +22,13 @@ Machine bare(const Machine& machine) {
 
 Machine copy(const Machine& machine) {
     Machine result = bare(machine);
-    for (const Disk& disk : machine.disks)
-        result.disks.push_back(
-            {.file = base::copy_of(disk.file), .serial = disk.serial, .read_only = disk.read_only, .ephemeral = disk.ephemeral});
+    for (const Disk& disk : machine.disks) {
+        result.disks.push_back({.file = disk.connect ? base::UniqueFd() : base::copy_of(disk.file),
+                                .serial = disk.serial,
+                                .read_only = disk.read_only,
+                                .ephemeral = disk.ephemeral,
+                                .connect = disk.connect});
+    }
     result.share = machine.share;
     for (size_t i = 0; i < kCards; i++) {
         if (machine.cards[i]) result.cards[i] = Card{.kind = machine.cards[i]->kind, .socket = base::copy_of(machine.cards[i]->socket)};

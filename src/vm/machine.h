@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,10 +24,12 @@ enum class ConfinementMode { best, strict };
 // A raw disk, found by the guest by its serial. The first read-only disk and the first writable one get device slots of their own, the
 // others share a SCSI controller.
 struct Disk {
-    base::UniqueFd file;  // opened O_RDONLY where it is read-only, else O_RDWR
-    std::string serial;   // 1 to 20 letters, digits, '-' and '_', a letter first; no two disks have the same
+    base::UniqueFd file = {};  // opened O_RDONLY where it is read-only, else O_RDWR
+    std::string serial;        // 1 to 20 letters, digits, '-' and '_', a letter first; no two disks have the same
     bool read_only = false;
     bool ephemeral = false;  // not needed after the VM, so flushed data may stay in the host's memory
+    // In place of `file`, of a read-only disk: gives a new connection to an NBD server of the disk, which lives as long as the VM.
+    std::function<base::UniqueFd()> connect = {};
 };
 
 // One 9p share that holds all host volumes as folders, security_model=mapped-xattr: needs a file system with user xattrs.

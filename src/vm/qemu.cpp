@@ -15,6 +15,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 #include <cstdio>
+#include <list>
 #include <optional>
 
 #include "base/error.h"
@@ -127,8 +128,9 @@ base::Child spawn_qemu(const Machine& machine, const Channels& channels, const b
                      .console = pass(channels.console.second),
                      .memory = pass(memory),
                      .tsc_khz = machine.accelerator == Accelerator::tcg ? tsc_khz() : 0};
+    std::list<base::UniqueFd> connections;  // open until QEMU has its own
     for (const Disk& disk : machine.disks)
-        fds.disks.push_back(pass(disk.file));
+        fds.disks.push_back(pass(disk.connect ? connections.emplace_back(disk.connect()) : disk.file));
     for (size_t i = 0; i < kCards; i++) {
         if (machine.cards[i]) fds.cards[i] = pass(machine.cards[i]->socket);
     }

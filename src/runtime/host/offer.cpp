@@ -79,7 +79,8 @@ std::string offer_json(const Cpu& cpu, const std::optional<std::string>& gpu) {
     properties["golem.inf.cpu.brand"] = cpu.brand;
     properties["golem.inf.cpu.model"] = cpu.model;
     properties["golem.inf.cpu.capabilities"] = cpu.capabilities;
-    nlohmann::json& capabilities = properties["golem.runtime.capabilities"] = {"inet", "vpn", "manifest-support", "start-entrypoint"};
+    nlohmann::json& capabilities =
+        properties["golem.runtime.capabilities"] = {"inet", "vpn", "manifest-support", "start-entrypoint", "thin-image"};
     if (gpu) {
         capabilities.insert(capabilities.end(), {"gpu", "!exp:gpu"});
         nlohmann::json gpu_properties =
