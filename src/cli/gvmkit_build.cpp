@@ -6,6 +6,7 @@
 #include "cli/lint_text.h"
 #include "cli/login.h"
 #include "cli/push.h"
+#include "cli/thin_image.h"
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside of run only a wrong option throws
     cli::BuildArguments arguments;
@@ -49,16 +50,33 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     app.add_flag("--no-lint", arguments.no_lint, "Do not check for what will surprise in a VM");
     cli::add_lint_off_option(app, "--lint-off", arguments.lint_off);
     app.add_flag("--hide-progress", arguments.hide_progress, "No progress on the terminal");
+    bool thin = false;
+    cli::ThinArguments thin_arguments;
+    app.add_flag("--thin", thin, "Make the thin image too, NAME.thin.gvmi, and push both");
+    cli::add_thin_options(app, thin_arguments, "--thin-url");
     cli::PushArguments push;
     cli::add_push_options(app, push);
-    app.callback([&] { cli::check_push_usage(push, arguments.image.empty() ? arguments.dockerfile : arguments.image); });
+    app.callback([&] {
+        const bool served = cli::pushes(push) || !thin_arguments.urls.empty();
+        if (thin && !served) throw CLI::ValidationError("--thin needs --thin-url, or a push, to know where the full image is served");
+        if (!thin && (!thin_arguments.urls.empty() || !thin_arguments.record.empty()))
+            throw CLI::ValidationError("--thin-url and --record need --thin");
+        cli::check_push_usage(push, arguments.image.empty() ? arguments.dockerfile : arguments.image);
+    });
     return cli::run(app, argc, argv, [&] {
         if (push.login.any()) return cli::run_login(push.login);
         if (entrypoint_option->count() > 0) arguments.changes.entrypoint = entrypoint;
         if (user_option->count() > 0) arguments.changes.user = user;
         arguments.chunk_size = push.chunk_size;
         const cli::PushPlan plan = cli::plan_push(push, arguments.image);
-        const cli::BuiltImage built = push.direct_file.empty() ? cli::build_image(arguments) : cli::BuiltImage{push.direct_file, {}};
+        cli::BuiltImage built = push.direct_file.empty() ? cli::build_image(arguments) : cli::BuiltImage{push.direct_file, {}};
+        if (thin) {
+            if (cli::pushes(push)) {
+                const bool progress = !arguments.hide_progress;
+                thin_arguments.urls.push_back(cli::push_full_image(push, plan, built.path, built.descriptor, progress));
+            }
+            built = {cli::make_thin_image(built.path, thin_arguments, !arguments.hide_progress), {}};
+        }
         cli::finish_push(push, plan, built.path, built.descriptor, !arguments.hide_progress);
         return 0;
     });

@@ -13,14 +13,11 @@
 #include "cli/sdk_lines.h"
 #include "cli/transfer_progress.h"
 #include "gvmi/image.h"
+#include "registry/api.h"
 #include "registry/push.h"
 
 namespace cli {
 namespace {
-
-bool pushes(const PushArguments& arguments) {
-    return arguments.push || !arguments.push_to.empty();
-}
 
 // What --push calls an image: IMAGE without a transport. A file has a path and no such name.
 std::string name_of(const std::string& image) {
@@ -53,6 +50,36 @@ void warn_of_no_image(const std::filesystem::path& path) {
     } catch (const base::Error& e) {
         print_message("warning", std::string(e.what()) + "; no provider will start it");
     }
+}
+
+void say(const std::string& line) {
+    std::cout << line << std::endl;
+}
+
+registry::DescribedImage describe(const PushArguments& arguments, const std::filesystem::path& image,
+                                  const std::optional<registry::Descriptor>& known, bool progress) {
+    // A push can be resumed, so an interrupt may end the program at once.
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+        (void)std::signal(signal, SIG_DFL);
+    TransferProgress line("hashing", progress);
+    return registry::load_or_compute_descriptor(
+        image, arguments.chunk_size, say, [&line](uint64_t done, uint64_t total) { line.show(done, total); }, known);
+}
+
+void push_described(const PushArguments& arguments, const PushPlan& plan, const registry::DescribedImage& described, bool progress) {
+    warn_of_no_image(described.image);
+    say("Uploading image to golem registry: " + plan.settings.url);
+    registry::PushSummary summary;
+    {
+        TransferProgress line("uploading", progress);
+        registry::PushOptions options{.url = plan.settings.url, .workers = arguments.workers, .name = plan.name, .login = plan.login};
+        options.say = say;
+        options.connection = registry_http();
+        options.progress = [&line](uint64_t done, uint64_t total) { line.show(done, total); };
+        summary = registry::push_image(described, options);
+    }
+    say(" -- uploaded " + std::to_string(summary.sent_chunks) + " of " + std::to_string(described.descriptor.chunks.size()) + " chunks, " +
+        base::format_size(summary.sent_bytes) + " of " + base::format_size(described.descriptor.size));
 }
 
 }  // namespace
@@ -102,32 +129,23 @@ PushPlan plan_push(const PushArguments& arguments, const std::string& image) {
     return plan;
 }
 
+bool pushes(const PushArguments& arguments) {
+    return arguments.push || !arguments.push_to.empty();
+}
+
+std::string push_full_image(const PushArguments& arguments, PushPlan plan, const std::filesystem::path& image,
+                            const std::optional<registry::Descriptor>& known, bool progress) {
+    if (plan.name) plan.name->tag += "-full";
+    const registry::DescribedImage described = describe(arguments, image, known, progress);
+    push_described(arguments, plan, described, progress);
+    return registry::Api(plan.settings.url, registry_http()).image_info("hash", described.descriptor.sha3).url;
+}
+
 void finish_push(const PushArguments& arguments, const PushPlan& plan, const std::filesystem::path& image,
                  const std::optional<registry::Descriptor>& known, bool progress) {
-    // A push can be resumed, so an interrupt may end the program at once.
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP})
-        (void)std::signal(signal, SIG_DFL);
-    const auto say = [](const std::string& line) { std::cout << line << std::endl; };
-    registry::DescribedImage described;
-    {
-        TransferProgress line("hashing", progress);
-        described = registry::load_or_compute_descriptor(
-            image, arguments.chunk_size, say, [&line](uint64_t done, uint64_t total) { line.show(done, total); }, known);
-    }
+    const registry::DescribedImage described = describe(arguments, image, known, progress);
     if (pushes(arguments)) {
-        warn_of_no_image(image);
-        say("Uploading image to golem registry: " + plan.settings.url);
-        registry::PushSummary summary;
-        {
-            TransferProgress line("uploading", progress);
-            registry::PushOptions options{.url = plan.settings.url, .workers = arguments.workers, .name = plan.name, .login = plan.login};
-            options.say = say;
-            options.connection = registry_http();
-            options.progress = [&line](uint64_t done, uint64_t total) { line.show(done, total); };
-            summary = registry::push_image(described, options);
-        }
-        say(" -- uploaded " + std::to_string(summary.sent_chunks) + " of " + std::to_string(described.descriptor.chunks.size()) +
-            " chunks, " + base::format_size(summary.sent_bytes) + " of " + base::format_size(described.descriptor.size));
+        push_described(arguments, plan, described, progress);
         say(" -- download link: " + plan.settings.url + "/download/" + described.descriptor_hash);
         say("image hash: " + described.descriptor.sha3);
         if (plan.name) say("image tag: " + plan.name->text());

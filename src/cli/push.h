@@ -39,6 +39,14 @@ struct PushPlan {
 // `image` is the IMAGE argument, which gives the name with --push alone. Throws base::Error.
 PushPlan plan_push(const PushArguments& arguments, const std::string& image);
 
+// Whether an image is to be pushed.
+bool pushes(const PushArguments& arguments);
+
+// Pushes the full image of a thin one, where the registry does not have it, as USER/REPOSITORY:TAG-full where the thin one gets
+// USER/REPOSITORY:TAG. Returns the URL from which it can be downloaded. Throws base::Error.
+std::string push_full_image(const PushArguments& arguments, PushPlan plan, const std::filesystem::path& image,
+                            const std::optional<registry::Descriptor>& known, bool progress);
+
 // Writes the descriptor (`known` if it has just been made) next to the image, and pushes the image if that was asked for. Throws
 // base::Error.
 void finish_push(const PushArguments& arguments, const PushPlan& plan, const std::filesystem::path& image,

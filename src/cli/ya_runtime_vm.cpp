@@ -2,12 +2,10 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <cctype>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -20,6 +18,7 @@
 #include "base/temporary_folder.h"
 #include "base/timings.h"
 #include "cli/common.h"
+#include "cli/runtime_thin.h"
 #include "runtime/accelerator.h"
 #include "runtime/deployment.h"
 #include "runtime/make_offer.h"
@@ -35,7 +34,6 @@ namespace {
 
 namespace asio = boost::asio;
 using runtime::Options;
-using runtime::ThinSettings;
 
 constexpr const char* kProgram = "ya-runtime-vm";
 
@@ -49,10 +47,7 @@ struct CommandLine {
     std::string accelerator = "auto";
     std::string confinement = "best";
     std::string templates = "on";
-    std::string thin = "on";
-    std::string thin_fetch = "all";
-    double thin_rate_mib = 0;
-    double thin_cache_gib = 20;
+    cli::ThinLine thin;
     bool timings = false;
     double test_timeout_s = 10;
     unsigned test_cores = 1;
@@ -128,38 +123,6 @@ void add_options(CLI::App& app, CommandLine& line) {
         ->default_str("$XDG_CACHE_HOME/gvmkit or $HOME/.cache/gvmkit");
 }
 
-void add_thin_options(CLI::App& app, CommandLine& line) {
-    ThinSettings& thin = line.options.thin;
-    app.add_option("--thin", line.thin, "Thin images: on, off, or listed: only from the hosts of --thin-allow")
-        ->envname("YA_RUNTIME_VM_THIN")
-        ->check(CLI::IsMember({"on", "listed", "off"}))
-        ->capture_default_str();
-    app.add_option("--thin-allow", thin.allow,
-                   "A host, HOST or HOST:PORT, that thin images may be fetched from at a private address; repeatable")
-        ->take_all()
-        ->allow_extra_args(false)
-        ->delimiter(',')
-        ->envname("YA_RUNTIME_VM_THIN_ALLOW");
-    app.add_option("--thin-fetch", line.thin_fetch, "all: fetch a thin image completely, in the background; needed: only what the VM reads")
-        ->envname("YA_RUNTIME_VM_THIN_FETCH")
-        ->check(CLI::IsMember({"all", "needed"}))
-        ->capture_default_str();
-    app.add_option("--thin-patience", thin.patience_s, "Seconds that a VM waits for the servers of its thin image before it ends")
-        ->envname("YA_RUNTIME_VM_THIN_PATIENCE")
-        ->check(CLI::Range(1, 86400))
-        ->capture_default_str();
-    app.add_option("--thin-rate", line.thin_rate_mib, "MiB per second at which a VM's thin image is fetched at most; 0: any")
-        ->envname("YA_RUNTIME_VM_THIN_RATE")
-        ->check(CLI::Range(0.0, 1e6))
-        ->capture_default_str();
-    app.add_option("--thin-cache-gib", line.thin_cache_gib, "GiB that the blocks of thin images may take below the cache folder")
-        ->envname("YA_RUNTIME_VM_THIN_CACHE_GIB")
-        ->check(check_gib)
-        ->capture_default_str();
-    app.add_option("--record-reads", line.options.record_reads,
-                   "With run: write to this file which blocks the VM read of its image, for gvmi thin --first-reads");
-}
-
 void add_test_options(CLI::App& app, CommandLine& line) {
     app.add_option("--test-timeout", line.test_timeout_s, "Time limit of the self-test in seconds")
         ->envname("YA_RUNTIME_VM_TEST_TIMEOUT")
@@ -188,12 +151,7 @@ void finish_options(CommandLine& line) {
     options.runtime_files = runtime::default_runtime_files();
     options.templates = line.templates == "on";
     options.strict_confinement = line.confinement == "strict";
-    options.thin.use = line.thin == "on" ? ThinSettings::Use::on : line.thin == "off" ? ThinSettings::Use::off : ThinSettings::Use::listed;
-    options.thin.fetch_all = line.thin_fetch == "all";
-    options.thin.rate = static_cast<uint64_t>(line.thin_rate_mib * (1 << 20));
-    options.thin.cache_bytes = base::gib_to_bytes(line.thin_cache_gib);
-    for (std::string& host : options.thin.allow)
-        std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    cli::finish_thin_options(line.thin, options);
     if (line.accelerator == "kvm") options.accelerator = runtime::AcceleratorChoice::kvm;
     if (line.accelerator == "tcg") options.accelerator = runtime::AcceleratorChoice::tcg;
 }
@@ -367,7 +325,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     cli::describe(app, "ya-runtime-vm --task-package hello.gvmi run -- /bin/echo hello");
     app.require_subcommand(1);
     add_options(app, line);
-    add_thin_options(app, line);
+    cli::add_thin_options(app, line.options, line.thin);
     add_test_options(app, line);
     const auto add_command = [&app, &line](const char* name, const char* description, const char* arguments) {
         CLI::App* command = app.add_subcommand(name, description)->fallthrough();
@@ -382,6 +340,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     const CLI::App* offer_command = add_command("offer-template", "Prints what a provider can offer, as JSON", "Ignored");
     const CLI::App* test_command = add_command("test", "Boots a VM and reports whether a provider could run VMs here", "Ignored");
     const CLI::App* template_command = add_command("template", "Makes the template for VMs with the given cores and memory", "warm");
+    const CLI::App* cache_command = add_command("cache", "The blocks of thin images that this host keeps", "ls, prune or verify");
     return cli::run(app, argc, argv, [&] {
         const bool workdir_given = !line.options.workdir.empty();
         // No other process of this user's looks into ours, and no core file holds what a supervisor and a guest said.
@@ -395,6 +354,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
         if (*test_command) return line.report ? report(line) : self_test(std::move(line));
         if (*offer_command) return print_offer(std::move(line));
         if (*template_command) return warm_template(line);
+        if (*cache_command) return cli::run_cache_command(line.options, line.arguments);
         return 0;
     });
 }
