@@ -28,7 +28,8 @@ constexpr size_t kMostOpen = 128;   // files of blocks
 constexpr size_t kMostKept = 128;   // blocks in memory
 constexpr auto kFirstPause = 500ms;
 constexpr auto kLongestPause = 15s;
-constexpr size_t kAhead = 24;       // blocks fetched ahead of a guest that reads one after another
+constexpr size_t kFirstAhead = 2;  // blocks fetched ahead of a guest that reads one after another, doubled as it goes on
+constexpr size_t kMostAhead = 32;
 constexpr auto kQuiet = 300ms;      // without a wait before blocks are fetched that nobody has asked for
 constexpr auto kOthersTurn = 20ms;  // before we look again for a block that another process fetches
 
@@ -170,8 +171,9 @@ private:
     std::string failure_;  // the patience is over
     std::vector<BlockState> states_;
     uint64_t present_ = 0;
-    std::deque<uint64_t> urgent_;    // somebody waits for them
-    std::deque<uint64_t> ahead_;     // somebody will, it seems
+    std::deque<uint64_t> urgent_;  // somebody waits for them
+    std::deque<uint64_t> ahead_;   // somebody will, it seems
+    size_t ahead_size_ = 0;
     std::deque<uint64_t> recorded_;  // what is left of the recorded start
     uint64_t background_ = 0;        // below, no block is left to begin with
     Clock::time_point last_demand_{};
@@ -240,9 +242,10 @@ void Blocks::State::demand(uint64_t block) {
 
 // A guest that reads on where it has read before gets what follows, too.
 void Blocks::State::read_ahead(uint64_t block) {
-    if (block == 0 || is_free(block - 1)) return;
+    const bool goes_on = block > 0 && !is_free(block - 1);
+    ahead_size_ = goes_on ? std::min(std::max(2 * ahead_size_, kFirstAhead), kMostAhead) : 0;
     ahead_.clear();
-    for (uint64_t next = block + 1; next < states_.size() && ahead_.size() < kAhead; next++)
+    for (uint64_t next = block + 1; next < states_.size() && ahead_.size() < ahead_size_; next++)
         ahead_.push_back(next);
 }
 
