@@ -35,7 +35,7 @@ void expect_offer(const std::string& text) {
     for (const char* name : {"fpu", "tsc", "cx8", "clfsh", "sse2"})  // each x86-64 has these
         EXPECT_THAT(capabilities, Contains(name));
     EXPECT_THAT(properties["golem.runtime.capabilities"].get<std::vector<std::string>>(),
-                testing::UnorderedElementsAre("inet", "vpn", "manifest-support", "start-entrypoint"));
+                testing::UnorderedElementsAre("inet", "vpn", "manifest-support", "start-entrypoint", "thin-image"));
 }
 
 TEST_F(Offer, SellsNoEmulatedCpuByAccident) {

@@ -51,10 +51,10 @@ def capabilities(t):
         expect(name == flag or flag not in names, f"{flag} is offered, which is no name of CPUID's")
 
 
-@case("O4", "golem.runtime.capabilities: inet, vpn, manifest-support, start-entrypoint, and with a GPU gpu and !exp:gpu")
+@case("O4", "golem.runtime.capabilities: inet, vpn, manifest-support, start-entrypoint, thin-image, and with a GPU gpu and !exp:gpu")
 def runtime_capabilities(t):
     found = json.loads(offer(t))["properties"]["golem.runtime.capabilities"]
-    equal(sorted(set(found) - {"gpu", "!exp:gpu"}), ["inet", "manifest-support", "start-entrypoint", "vpn"], "the capabilities")
+    equal(sorted(set(found) - {"gpu", "!exp:gpu"}), ["inet", "manifest-support", "start-entrypoint", "thin-image", "vpn"], "the capabilities")
 
 
 @case("O5", "where the runtime is not whole offer-template and test fail with the reason on stderr")

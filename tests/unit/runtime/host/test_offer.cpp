@@ -70,7 +70,7 @@ TEST(OfferJson, IsOneObject) {
                                        {"golem.inf.cpu.brand", "B \"x\""},
                                        {"golem.inf.cpu.model", "M"},
                                        {"golem.inf.cpu.capabilities", {"sse3"}},
-                                       {"golem.runtime.capabilities", {"inet", "vpn", "manifest-support", "start-entrypoint"}}}}};
+                                       {"golem.runtime.capabilities", {"inet", "vpn", "manifest-support", "start-entrypoint", "thin-image"}}}}};
     EXPECT_EQ(nlohmann::json::parse(offer), expected);
 }
 
@@ -79,7 +79,7 @@ TEST(OfferJson, HasWhatTheSelfTestImageSaysOfAGpu) {
                                                       "\n");
     const nlohmann::json properties = nlohmann::json::parse(offer).at("properties");
     EXPECT_THAT(properties.at("golem.runtime.capabilities"),
-                ElementsAre("inet", "vpn", "manifest-support", "start-entrypoint", "gpu", "!exp:gpu"));
+                ElementsAre("inet", "vpn", "manifest-support", "start-entrypoint", "thin-image", "gpu", "!exp:gpu"));
     for (const char* name : {"golem.inf", "golem.!exp.gap-35.v1.inf"})
         EXPECT_EQ(properties.at(name).at("gpu").at("model"), "GeForce");
     for (const char* said : {"", "no JSON", "[1]", "{} and more"})
