@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -125,11 +126,11 @@ std::filesystem::path BlockCache::path_of(const gvmi::BlockHash& hash) const {
     return folder_ / hex.substr(0, 2) / hex.substr(2);
 }
 
-std::optional<base::UniqueFd> BlockCache::read(const gvmi::BlockHash& hash, std::span<std::byte> data) const {
+bool BlockCache::read(const gvmi::BlockHash& hash, std::span<std::byte> data) const {
     constexpr time_t kSeldom = 3600;
     const std::filesystem::path path = path_of(hash);
-    base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd) return std::nullopt;
+    const base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd) return false;
     struct stat status {};
     const bool fits = ::fstat(fd.get(), &status) == 0 && static_cast<uint64_t>(status.st_size) == data.size();
     const auto right = [&] {
@@ -141,10 +142,10 @@ std::optional<base::UniqueFd> BlockCache::read(const gvmi::BlockHash& hash, std:
     };
     if (!fits || !right()) {
         ::unlink(path.c_str());
-        return std::nullopt;
+        return false;
     }
     if (status.st_mtim.tv_sec + kSeldom < ::time(nullptr)) (void)::futimens(fd.get(), nullptr);
-    return fd;
+    return true;
 }
 
 bool BlockCache::store(const gvmi::BlockHash& hash, std::span<const std::byte> data) {

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -29,8 +28,8 @@ public:
     // Makes the folder. Throws base::Error, also where it or the folder above it belongs to somebody else.
     BlockCache(const std::filesystem::path& cache_dir, const Limits& limits);
 
-    // A block that is there and right, with its content in `data`, whose size it must have. A damaged one is removed.
-    std::optional<base::UniqueFd> read(const gvmi::BlockHash& hash, std::span<std::byte> data) const;
+    // Reads a block into `data`, whose size it must have. Returns false where it is not there, or damaged, in which case it is removed.
+    bool read(const gvmi::BlockHash& hash, std::span<std::byte> data) const;
 
     // Stores a block. Returns false where there is no room, or the disk fails.
     bool store(const gvmi::BlockHash& hash, std::span<const std::byte> data);

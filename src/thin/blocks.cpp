@@ -23,9 +23,8 @@ using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
 constexpr size_t kLongestRun = 16;  // blocks of one request
-constexpr size_t kUrgentRun = 4;    // of one that somebody waits for
-constexpr size_t kMostOpen = 128;   // files of blocks
-constexpr size_t kMostKept = 128;   // blocks in memory
+constexpr size_t kUrgentRun = 2;    // of one that somebody waits for
+constexpr size_t kMostKept = 64;    // blocks in memory
 constexpr auto kFirstPause = 500ms;
 constexpr auto kLongestPause = 15s;
 constexpr size_t kFirstAhead = 2;  // blocks fetched ahead of a guest that reads one after another, doubled as it goes on
@@ -135,7 +134,7 @@ private:
     using Lock = std::unique_lock<std::mutex>;
 
     bool read_block(Lock& lock, uint64_t block, uint64_t offset, std::span<std::byte> buffer);
-    void keep(uint64_t block, std::optional<base::UniqueFd> file, std::vector<std::byte> data);
+    void keep(uint64_t block, std::vector<std::byte> data);
     void demand(uint64_t block);
     void set_state(uint64_t block, BlockState state);
 
@@ -143,7 +142,7 @@ private:
     std::vector<uint64_t> choose(Lock& lock);
     std::optional<uint64_t> next_wanted();
     std::vector<uint64_t> take_turns(const base::UniqueFd& turns, std::vector<uint64_t> run);
-    std::optional<base::UniqueFd> look_in_cache(uint64_t block, std::vector<std::byte>& data);
+    bool look_in_cache(uint64_t block, std::vector<std::byte>& data);
     void fetch(Lock& lock, Download& download, const std::vector<uint64_t>& run);
     Server* choose_server(Lock& lock);
     void receive(const Server& server, Download& download, const std::vector<uint64_t>& run, size_t& done);
@@ -180,46 +179,38 @@ private:
     std::vector<Server> servers_;
     std::optional<Clock::time_point> failing_since_;  // no server has given a right block since
     bool noticed_ = false;
-    Recent<base::UniqueFd> open_{kMostOpen};
-    Recent<std::vector<std::byte>> kept_{kMostKept};  // what the cache could not take
+    Recent<std::vector<std::byte>> kept_{kMostKept};
 };
 
-// Unlocks while it looks into the cache.
+// Unlocks while it looks into the cache. What has left the memory is compared with its hash again: its file may have been damaged since.
 bool Blocks::State::read_block(Lock& lock, uint64_t block, uint64_t offset, std::span<std::byte> buffer) {
-    if (const std::vector<std::byte>* data = kept_.find(block)) {
-        std::copy_n(data->begin() + static_cast<std::ptrdiff_t>(offset), buffer.size(), buffer.begin());
+    const auto copy = [&](const std::vector<std::byte>& data) {
+        std::copy_n(data.begin() + static_cast<std::ptrdiff_t>(offset), buffer.size(), buffer.begin());
         return true;
-    }
-    if (const base::UniqueFd* file = open_.find(block)) {
-        if (base::pread_full(file->get(), buffer, offset, "a block") == buffer.size()) return true;
-        open_.erase(block);
-    }
+    };
+    if (const std::vector<std::byte>* data = kept_.find(block)) return copy(*data);
     if (states_[block] == BlockState::assigned) return false;
     lock.unlock();
-    std::vector<std::byte> data(table_.block_bytes(block));
-    std::optional<base::UniqueFd> file = look_in_cache(block, data);
+    std::vector<std::byte> data;
+    const bool found = look_in_cache(block, data);
+    if (found) copy(data);
     lock.lock();
-    if (!file) {
-        if (states_[block] == BlockState::present) set_state(block, BlockState::unknown);  // evicted, or the cache was removed
-        return false;
+    if (found) {
+        keep(block, std::move(data));
+    } else if (states_[block] == BlockState::present) {
+        set_state(block, BlockState::unknown);  // evicted, damaged, or the cache was removed
     }
-    std::copy_n(data.begin() + static_cast<std::ptrdiff_t>(offset), buffer.size(), buffer.begin());
-    keep(block, std::move(file), {});
-    return true;
+    return found;
 }
 
-std::optional<base::UniqueFd> Blocks::State::look_in_cache(uint64_t block, std::vector<std::byte>& data) {
-    if (!cache_) return std::nullopt;
+bool Blocks::State::look_in_cache(uint64_t block, std::vector<std::byte>& data) {
+    if (!cache_) return false;
     data.resize(table_.block_bytes(block));
     return cache_->read(table_.hashes[block], data);
 }
 
-void Blocks::State::keep(uint64_t block, std::optional<base::UniqueFd> file, std::vector<std::byte> data) {
-    if (file) {
-        open_.put(block, *std::move(file));
-    } else if (!data.empty()) {
-        kept_.put(block, std::move(data));
-    }
+void Blocks::State::keep(uint64_t block, std::vector<std::byte> data) {
+    kept_.put(block, std::move(data));
     set_state(block, BlockState::present);
     std::erase(urgent_, block);
 }
@@ -262,8 +253,8 @@ std::optional<uint64_t> Blocks::State::take_free(std::deque<uint64_t>& blocks) c
 std::optional<uint64_t> Blocks::State::next_wanted() {
     const auto urgent = std::find_if(urgent_.begin(), urgent_.end(), [this](uint64_t block) { return is_free(block); });
     if (urgent != urgent_.end()) return *urgent;
-    if (const auto ahead = take_free(ahead_)) return ahead;
     if (const auto recorded = take_free(recorded_)) return recorded;
+    if (const auto ahead = take_free(ahead_)) return ahead;
     if (!options_.all || Clock::now() - last_demand_ < kQuiet) return std::nullopt;
     while (background_ < states_.size() && !is_free(background_))
         background_++;
@@ -310,15 +301,14 @@ std::vector<uint64_t> Blocks::State::take_turns(const base::UniqueFd& turns, std
             others.push_back(block);
             continue;
         }
-        std::optional<base::UniqueFd> file = look_in_cache(block, data);
-        if (!file) {
+        if (!look_in_cache(block, data)) {
             ours.push_back(block);
             continue;
         }
         if (turns) BlockCache::end_turn(turns, table_.hashes[block]);
         {
             const std::lock_guard lock(mutex_);
-            keep(block, std::move(file), {});
+            keep(block, std::exchange(data, {}));
         }
         changed_.notify_all();
         options_.arrived();
@@ -424,10 +414,10 @@ bool Blocks::State::preempted(uint64_t block) {
 }
 
 void Blocks::State::arrived(uint64_t block, std::vector<std::byte> data) {
-    const bool stored = cache_ && cache_->store(table_.hashes[block], data);
+    if (cache_) (void)cache_->store(table_.hashes[block], data);
     {
         const std::lock_guard lock(mutex_);
-        keep(block, std::nullopt, stored ? std::vector<std::byte>() : std::move(data));
+        keep(block, std::move(data));
         failing_since_.reset();
         noticed_ = false;
         for (Server& server : servers_)

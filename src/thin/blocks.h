@@ -29,7 +29,7 @@ struct FetchOptions {
 // come first, then the recorded start, then the rest. The callbacks come from those threads.
 class Blocks {
 public:
-    // `cache` may be null; then, and where a cache cannot take a block, up to 32 MiB are kept in memory. It must outlive the object.
+    // `cache` may be null; it must outlive the object. The last 16 MiB are kept in memory too.
     Blocks(gvmi::ThinTable table, BlockCache* cache, FetchOptions options);
     ~Blocks();  // ends the threads and their requests, within some 2 s
     Blocks(const Blocks&) = delete;
