@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "gvmi/opened.h"
 #include "lint/lint.h"
+#include "thin/opened.h"
 
 namespace cli {
 namespace {
@@ -21,8 +21,8 @@ std::vector<lint::Finding> findings_of(const std::filesystem::path& image) {
     std::set<std::string> off;
     std::copy_if(lint::rule_ids().begin(), lint::rule_ids().end(), std::inserter(off, off.end()),
                  [](const std::string& id) { return kDifferences.count(id) == 0; });
-    gvmi::Opened opened(image);
-    auto findings = lint::lint(opened.reader, opened.image.config, std::filesystem::file_size(image), {}, off);
+    thin::Opened opened(image);
+    auto findings = lint::lint(opened.reader, opened.image.config, opened.size, {}, off);
     const auto is_warning = [](const lint::Finding& finding) { return finding.severity == lint::Finding::Severity::warning; };
     std::stable_partition(findings.begin(), findings.end(), is_warning);
     return findings;
