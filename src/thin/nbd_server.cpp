@@ -21,7 +21,7 @@
 namespace thin {
 namespace {
 
-// Names and numbers are those of the NBD protocol (doc/proto.md of the NetworkBlockDevice project). All numbers are big-endian.
+// Names and numbers are those of the NetworkBlockDevice project's protocol document. All numbers are big-endian.
 constexpr uint64_t kNbdMagic = 0x4e42444d41474943;     // "NBDMAGIC"
 constexpr uint64_t kOptionMagic = 0x49484156454f5054;  // "IHAVEOPT"
 constexpr uint64_t kOptionReplyMagic = 0x0003e889045565a9;
