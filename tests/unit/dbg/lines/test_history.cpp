@@ -61,9 +61,9 @@ TEST_F(HistoryTest, GrowsNoFurtherAndKeepsTheNewest) {
 
 TEST_F(HistoryTest, SeveralWritersLoseNothing) {
     constexpr int kWriters = 4;
-    constexpr int kLines = 150;
+    constexpr int kLines = 300;
     // Long enough to be shortened in between: what is lost then is old, and never a gap.
-    const std::string filler(2'500, 'f');
+    const std::string filler(15'000, 'f');
     std::vector<std::thread> writers;
     for (int w = 0; w < kWriters; w++)
         writers.emplace_back([&, w] {
