@@ -15,6 +15,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 def main():
     programs, images, work = sys.argv[1:4]
     with tempfile.TemporaryDirectory(prefix="exeunit-thin.", dir=work) as folder:
+        # What an earlier run has left would be fetched by nobody.
+        subprocess.run([programs + "/ya-runtime-vm", "cache", "prune"], check=True, stdout=subprocess.DEVNULL)
         servers = []
         for name in sorted(os.listdir(images)):
             if not name.endswith(".gvmi"):

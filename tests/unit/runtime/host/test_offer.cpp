@@ -64,13 +64,14 @@ TEST(DescribeCpu, NamesFeaturesAsCpuidDoes) {
 TEST(OfferJson, IsOneObject) {
     const std::string offer = runtime::offer_json({.vendor = "V", .brand = "B \"x\"", .model = "M", .capabilities = {"sse3"}}, {});
     EXPECT_EQ(offer.find('\n'), std::string::npos);
-    const nlohmann::json expected = {{"constraints", ""},
-                                     {"properties",
-                                      {{"golem.inf.cpu.vendor", "V"},
-                                       {"golem.inf.cpu.brand", "B \"x\""},
-                                       {"golem.inf.cpu.model", "M"},
-                                       {"golem.inf.cpu.capabilities", {"sse3"}},
-                                       {"golem.runtime.capabilities", {"inet", "vpn", "manifest-support", "start-entrypoint", "thin-image"}}}}};
+    const nlohmann::json expected = {
+        {"constraints", ""},
+        {"properties",
+         {{"golem.inf.cpu.vendor", "V"},
+          {"golem.inf.cpu.brand", "B \"x\""},
+          {"golem.inf.cpu.model", "M"},
+          {"golem.inf.cpu.capabilities", {"sse3"}},
+          {"golem.runtime.capabilities", {"inet", "vpn", "manifest-support", "start-entrypoint", "thin-image"}}}}};
     EXPECT_EQ(nlohmann::json::parse(offer), expected);
 }
 
