@@ -10,6 +10,7 @@
 #include <boost/asio/write.hpp>
 #include <map>
 #include <optional>
+#include <stdexcept>
 #include <utility>
 
 #include "agent/frame.h"
@@ -40,6 +41,7 @@ struct Waiter {
 struct Process {
     bool running = false;  // its Exec has been answered
     std::array<uint64_t, 2> credit{};
+    size_t input = 0;  // bytes sent that it has not taken
 };
 
 }  // namespace
@@ -56,6 +58,9 @@ public:
     awaitable<Reply> request(Request request);
     void assume_ready() { ready_waiter_.done = true; }
     void grant(uint64_t process, Stream stream, uint32_t bytes);
+    void input(uint64_t process, std::string_view data, bool end);
+    size_t input_room(uint64_t process) const;
+    void resize(uint64_t process, const Terminal& terminal);
     void close(const std::string& reason);
 
 private:
@@ -68,6 +73,7 @@ private:
     Violation take_reply(const Reply& reply);
     Violation take_output(const Output& output);
     Violation take_exited(const Exited& exited);
+    Violation take_input_taken(const InputTaken& taken);
 
     Events events_;
     asio::local::stream_protocol::socket socket_;
@@ -86,6 +92,7 @@ private:
     std::string writing_;
     // Unwritten credits are added up, so a guest that sends single bytes and reads nothing costs no memory.
     std::map<std::pair<uint64_t, int>, uint32_t> grants_;
+    std::map<uint64_t, Terminal> sizes_;  // unwritten, for the same reason
 };
 
 awaitable<void> Client::State::read(std::shared_ptr<State> self) {
@@ -132,6 +139,8 @@ Client::State::Violation Client::State::take(const Message& message) {
         case Message::kLiving:
             if (events_.living) events_.living(message.living().any());
             return std::nullopt;
+        case Message::kInputTaken:
+            return take_input_taken(message.input_taken());
         default:
             return "sent a message of an unknown kind";
     }
@@ -187,6 +196,15 @@ Client::State::Violation Client::State::take_exited(const Exited& exited) {
     return std::nullopt;
 }
 
+Client::State::Violation Client::State::take_input_taken(const InputTaken& taken) {
+    const auto process = processes_.find(taken.process());
+    if (process == processes_.end() || !process->second.running) return "took input for a process that does not run";
+    if (taken.bytes() == 0 || taken.bytes() > process->second.input) return "took more input than it was sent";
+    process->second.input -= taken.bytes();
+    if (events_.input_taken) events_.input_taken(taken.process(), taken.bytes());
+    return std::nullopt;
+}
+
 awaitable<Ready> Client::State::ready(std::chrono::steady_clock::duration deadline) {
     if (!ready_waiter_.done && !closed_) {
         co_await ready_waiter_.arrived.wait(deadline);
@@ -229,6 +247,35 @@ void Client::State::grant(uint64_t process, Stream stream, uint32_t bytes) {
     write();
 }
 
+size_t Client::State::input_room(uint64_t process) const {
+    const auto found = processes_.find(process);
+    return found == processes_.end() ? 0 : kInputWindow - found->second.input;
+}
+
+void Client::State::input(uint64_t process, std::string_view data, bool end) {
+    const auto found = processes_.find(process);
+    if (closed_ || found == processes_.end() || (data.empty() && !end)) return;
+    if (data.size() > input_room(process)) throw std::length_error("more input than the guest has room for");
+    found->second.input += data.size();
+    do {
+        const std::string_view piece = data.substr(0, kMaxInputBytes);
+        data.remove_prefix(piece.size());
+        Request request;
+        Input& input = *request.mutable_input();
+        input.set_process(process);
+        input.set_data(piece.data(), piece.size());
+        input.set_end(end && data.empty());
+        append_frame(outgoing_, request);
+    } while (!data.empty());
+    write();
+}
+
+void Client::State::resize(uint64_t process, const Terminal& terminal) {
+    if (closed_ || !processes_.contains(process)) return;
+    sizes_[process] = terminal;
+    write();
+}
+
 // One write at a time; everything queued meanwhile goes into the next.
 void Client::State::write() {
     if (closed_ || !writing_.empty()) return;
@@ -241,6 +288,13 @@ void Client::State::write() {
         append_frame(outgoing_, request);
     }
     grants_.clear();
+    for (const auto& [process, terminal] : sizes_) {
+        Request request;
+        request.mutable_resize()->set_process(process);
+        *request.mutable_resize()->mutable_terminal() = terminal;
+        append_frame(outgoing_, request);
+    }
+    sizes_.clear();
     if (outgoing_.empty()) return;
     std::swap(outgoing_, writing_);
     const auto written = [self = shared_from_this()](const boost::system::error_code& error, size_t) {
@@ -299,6 +353,18 @@ awaitable<Reply> Client::request(Request request) {
 
 void Client::grant(uint64_t process, Stream stream, uint32_t bytes) {
     state_->grant(process, stream, bytes);
+}
+
+void Client::input(uint64_t process, std::string_view data, bool end) {
+    state_->input(process, data, end);
+}
+
+size_t Client::input_room(uint64_t process) const {
+    return state_->input_room(process);
+}
+
+void Client::resize(uint64_t process, const Terminal& terminal) {
+    state_->resize(process, terminal);
 }
 
 void Client::close() {

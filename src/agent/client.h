@@ -39,7 +39,8 @@ struct Events {
     std::function<void(const Output&)> output;
     std::function<void(const Exited&)> exited;
     std::function<void(const std::string&)> log;
-    std::function<void(bool any)> living = {};              // whether any process besides init lives in the guest: false at first
+    std::function<void(bool any)> living = {};  // whether any process besides init lives in the guest: false at first
+    std::function<void(uint64_t process, uint32_t bytes)> input_taken = {};
     std::function<void(const std::string& reason)> closed;  // once; all pending requests fail with ChannelError
 };
 
@@ -65,6 +66,17 @@ public:
 
     // Allows a stream `bytes` more. Call it when the stream's reader has consumed that many. Does nothing for a process that has exited.
     void grant(uint64_t process, Stream stream, uint32_t bytes);
+
+    // Sends bytes to a process's stdin, and with `end` its end of file. At most `input_room` bytes: more throw std::length_error, which is
+    // the caller's mistake. Does nothing for a process that has exited.
+    void input(uint64_t process, std::string_view data, bool end);
+
+    // How many bytes of input the process may be sent now: kInputWindow (frame.h) less what it has not taken. 0 after its exit.
+    size_t input_room(uint64_t process) const;
+
+    // Gives a process's terminal a new size, 1 to 65535 each. Of sizes that wait to be sent the last counts. Does nothing for a process
+    // that has exited.
+    void resize(uint64_t process, const Terminal& terminal);
 
     // Closes the channel; `closed` is not called any more.
     void close();

@@ -35,6 +35,9 @@ protected:
         events.output = [this](const agent::Output& output) { said_.push_back("output " + output.data()); };
         events.exited = [this](const agent::Exited& exited) { said_.push_back("exited " + std::to_string(exited.code())); };
         events.log = [this](const std::string& line) { said_.push_back("log " + line); };
+        events.input_taken = [this](uint64_t process, uint32_t bytes) {
+            said_.push_back("process " + std::to_string(process) + " took " + std::to_string(bytes));
+        };
         events.living = [this](bool any) { said_.push_back(any ? "some live" : "none live"); };
         events.closed = [this](const std::string& reason) {
             EXPECT_FALSE(closed_);
@@ -106,6 +109,13 @@ protected:
         agent::Message message;
         message.mutable_exited()->set_process(process);
         message.mutable_exited()->set_code(code);
+        say(message);
+    }
+
+    void say_input_taken(uint64_t process, uint32_t bytes) {
+        agent::Message message;
+        message.mutable_input_taken()->set_process(process);
+        message.mutable_input_taken()->set_bytes(bytes);
         say(message);
     }
 

@@ -153,4 +153,57 @@ TEST_F(Client, ADestroyedClientLeavesNothingRunning) {
     EXPECT_TRUE(io_.stopped());
 }
 
+TEST_F(Client, SendsInputInPiecesUnderItsWindow) {
+    say_ready();
+    start_process(7, 100);
+    const std::string data(agent::kInputWindow - 1, 'x');
+    client_->input(7, data, false);
+    EXPECT_EQ(client_->input_room(7), 1U);
+    EXPECT_THROW(client_->input(7, "ab", false), std::length_error);
+    client_->input(7, "y", true);
+    std::string heard;
+    for (bool end = false; !end;) {
+        const agent::Request request = hear();
+        ASSERT_TRUE(request.has_input());
+        EXPECT_EQ(request.input().process(), 7U);
+        EXPECT_LE(request.input().data().size(), agent::kMaxInputBytes);
+        heard += request.input().data();
+        end = request.input().end();
+    }
+    EXPECT_EQ(heard, data + "y");
+    say_input_taken(7, 100);
+    until([&] { return said_.size() == 1; });
+    EXPECT_EQ(said_.at(0), "process 7 took 100");
+    EXPECT_EQ(client_->input_room(7), 100U);
+}
+
+TEST_F(Client, SendsNoInputToAProcessThatHasExited) {
+    say_ready();
+    start_process(1, 100);
+    say_exited(1, 0);
+    until([&] { return said_.size() == 1; });
+    EXPECT_EQ(client_->input_room(1), 0U);
+    client_->input(1, "dropped", true);
+    client_->resize(1, agent::Terminal());
+    start_process(2, 100);  // the guest hears of it next
+}
+
+TEST_F(Client, SendsTheLastSizeOfATerminal) {
+    say_ready();
+    start_process(1, 100);
+    agent::Terminal terminal;
+    terminal.set_rows(24);
+    terminal.set_columns(80);
+    client_->resize(1, terminal);
+    for (uint32_t columns = 81; columns <= 200; columns++) {
+        terminal.set_columns(columns);
+        client_->resize(1, terminal);
+    }
+    EXPECT_EQ(hear().resize().terminal().columns(), 80U);
+    const agent::Request last = hear();
+    EXPECT_EQ(last.resize().process(), 1U);
+    EXPECT_EQ(last.resize().terminal().rows(), 24U);
+    EXPECT_EQ(last.resize().terminal().columns(), 200U);
+}
+
 }  // namespace

@@ -95,6 +95,21 @@ TEST_F(Client, HostileStream) {
     EXPECT_EQ(reason(), "the VM's agent sent output of an unknown stream");
 }
 
+TEST_F(Client, HostileInputOfAnUnknownProcess) {
+    say_ready();
+    say_input_taken(99, 1);
+    EXPECT_EQ(reason(), "the VM's agent took input for a process that does not run");
+}
+
+TEST_F(Client, HostileMoreInputThanWasSent) {
+    say_ready();
+    start_process(1, 100);
+    client_->input(1, "abc", false);
+    say_input_taken(1, 4);
+    EXPECT_EQ(reason(), "the VM's agent took more input than it was sent");
+    EXPECT_THAT(said_, testing::IsEmpty());
+}
+
 TEST_F(Client, HostileLogFloodIsLimited) {
     say_ready();
     agent::Message message;
