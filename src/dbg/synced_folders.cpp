@@ -9,9 +9,12 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <exception>
+#include <filesystem>
 #include <functional>
+#include <system_error>
 #include <utility>
 
+#include "base/error.h"
 #include "base/event.h"
 #include "base/temporary_folder.h"
 #include "base/worker.h"
@@ -34,14 +37,28 @@ struct Watched {
     asio::steady_timer pause;
 };
 
+// What is copied would be found as new there, and copied again.
+void refuse_own_copies(const std::filesystem::path& source, const std::filesystem::path& workdir) {
+    std::error_code error;
+    const auto outer = std::filesystem::canonical(source, error);
+    const auto inner = std::filesystem::canonical(workdir, error);
+    const auto [end, _] = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
+    if (!error && end == outer.end())
+        throw base::Error("cannot sync " + source.string() + ": the VM's folder is in it (" + inner.string() +
+                          "); choose another --workdir");
+}
+
 }  // namespace
 
 class SyncedFolders::State : public std::enable_shared_from_this<State> {
 public:
     State(const asio::any_io_executor& executor, const std::vector<SyncedFolder>& folders, const std::filesystem::path& workdir)
         : executor_(executor), staging_(workdir, "sync-"), copied_(executor) {
-        for (const SyncedFolder& folder : folders)
+        folders_.reserve(folders.size());
+        for (const SyncedFolder& folder : folders) {
+            refuse_own_copies(folder.source, workdir);
             folders_.push_back(std::make_unique<Watched>(executor, folder, staging_.path()));
+        }
     }
 
     static awaitable<void> begin(std::shared_ptr<State> self) {

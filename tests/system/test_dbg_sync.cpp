@@ -95,6 +95,7 @@ TEST_F(DbgSyncTest, MistakesAreExplained) {
     EXPECT_THAT(nowhere.err, HasSubstr("\"/elsewhere\" is in no volume: there are \"/data\", \"/golem/output\""));
     EXPECT_THAT(run_program(dbg({"--sync", "src", "--exec", "true"})).err, HasSubstr("not DIR:GUEST"));
     EXPECT_THAT(run_program(dbg({"--sync", "none:/data", "--exec", "true"})).err, HasSubstr("none"));
+    EXPECT_THAT(run_program(sync({"--workdir", (source / "vm").string(), "--exec", "true"})).err, HasSubstr("choose another --workdir"));
     EXPECT_THAT(run_program(dbg({"--run", "true"})).err, HasSubstr("--run needs --sync"));
 }
 
