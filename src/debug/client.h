@@ -18,11 +18,11 @@ namespace debug {
 // The runtime refused the operation, or the guest did.
 class OperationError : public base::Error {
 public:
-    OperationError(Error::Code code, const std::string& message) : base::Error(message), code_(code) {}
-    Error::Code code() const { return code_; }
+    OperationError(debug::Error::Code code, const std::string& message) : base::Error(message), code_(code) {}
+    debug::Error::Code code() const { return code_; }
 
 private:
-    Error::Code code_;
+    debug::Error::Code code_;
 };
 
 // A program that runs in the VM, over a connection of its own. All calls from one thread; one coroutine may be in `next` and another in
@@ -30,8 +30,8 @@ private:
 class Process {
 public:
     // Connects and waits until the program runs. Throws OperationError (no such program…), base::Error where there is no VM at the socket.
-    static boost::asio::awaitable<std::unique_ptr<Process>> start(const boost::asio::any_io_executor& executor,
-                                                                  const std::filesystem::path& socket, Run run);
+    static boost::asio::awaitable<std::unique_ptr<Process>> start(boost::asio::any_io_executor executor, std::filesystem::path socket,
+                                                                  Run run);
     ~Process();  // closes the connection, which ends a program that still runs
     Process(const Process&) = delete;
     Process& operator=(const Process&) = delete;
@@ -60,9 +60,9 @@ private:
 };
 
 // What the VM uses. Throws as above.
-boost::asio::awaitable<Figures> measure(const boost::asio::any_io_executor& executor, const std::filesystem::path& socket);
+boost::asio::awaitable<Figures> measure(boost::asio::any_io_executor executor, std::filesystem::path socket);
 
 // Ends the VM and waits for its end.
-boost::asio::awaitable<void> stop(const boost::asio::any_io_executor& executor, const std::filesystem::path& socket);
+boost::asio::awaitable<void> stop(boost::asio::any_io_executor executor, std::filesystem::path socket);
 
 }  // namespace debug
