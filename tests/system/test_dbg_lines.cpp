@@ -26,7 +26,7 @@ class DbgLinesTest : public DbgTest {
 protected:
     // A runtime that knows the supervisor's options and nothing else.
     fs::path standard_runtime() {
-        const fs::path file = workdir / "standard-runtime";
+        fs::path file = workdir / "standard-runtime";
         std::ofstream(file) << "#!/bin/sh\n"
                                "options=0\n"
                                "for a in \"$@\"; do\n"

@@ -28,6 +28,7 @@ protected:
     }
     std::vector<std::string> verdicts() const {
         std::vector<std::string> texts;
+        texts.reserve(results.size());
         for (const auto& result : results)
             texts.push_back(result["result"]);
         return texts;

@@ -11,6 +11,7 @@ using testing::ElementsAre;
 
 std::vector<std::string> paths(const std::vector<Candidate>& candidates) {
     std::vector<std::string> result;
+    result.reserve(candidates.size());
     for (const Candidate& candidate : candidates)
         result.push_back(candidate.path);
     return result;

@@ -65,6 +65,7 @@ TEST_F(HistoryTest, SeveralWritersLoseNothing) {
     // Long enough to be shortened in between: what is lost then is old, and never a gap.
     const std::string filler(15'000, 'f');
     std::vector<std::thread> writers;
+    writers.reserve(kWriters);
     for (int w = 0; w < kWriters; w++)
         writers.emplace_back([&, w] {
             for (int i = 0; i < kLines; i++)

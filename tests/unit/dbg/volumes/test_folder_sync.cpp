@@ -35,11 +35,10 @@ protected:
     }
     // Both trees, with types, rwx bits, sizes, contents and link targets.
     void expect_same() {
-        const base::Finished diff =
-            base::run({"/bin/sh", "-c",
-                       "diff -r --no-dereference \"$0\" \"$1\" && for d in \"$0\" \"$1\"; do (cd \"$d\" && find . -mindepth 1 "
-                       "! -type l -printf '%P %y %m\\n' | sort | md5sum); done | uniq | wc -l",
-                       source_.string(), target_.string()});
+        const std::string script =
+            "diff -r --no-dereference \"$0\" \"$1\" && for d in \"$0\" \"$1\"; do "
+            "(cd \"$d\" && find . -mindepth 1 ! -type l -printf '%P %y %m\\n' | sort | md5sum); done | uniq | wc -l";
+        const base::Finished diff = base::run({"/bin/sh", "-c", script, source_.string(), target_.string()});
         EXPECT_EQ(diff.output, "1\n");
     }
     bool sync() {
