@@ -149,7 +149,8 @@ bool BlockCache::read(const gvmi::BlockHash& hash, std::span<std::byte> data) co
 }
 
 bool BlockCache::store(const gvmi::BlockHash& hash, std::span<const std::byte> data) {
-    if ((stored_ += data.size()) > kLookEvery) {
+    stored_ += data.size();
+    if (stored_ > kLookEvery) {
         stored_ = 0;
         make_room();
     }

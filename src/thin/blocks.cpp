@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <deque>
 #include <list>
 #include <map>
 #include <mutex>
@@ -15,6 +14,7 @@
 #include "base/error.h"
 #include "http/client.h"
 #include "thin/download.h"
+#include "thin/fetch_queue.h"
 
 namespace thin {
 namespace {
@@ -22,22 +22,15 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-constexpr size_t kLongestRun = 16;  // blocks of one request
-constexpr size_t kUrgentRun = 2;    // of one that somebody waits for
-constexpr size_t kMostKept = 64;    // blocks in memory
+constexpr size_t kMostKept = 64;  // blocks in memory
 constexpr auto kFirstPause = 500ms;
 constexpr auto kLongestPause = 15s;
-constexpr size_t kFirstAhead = 2;  // blocks fetched ahead of a guest that reads one after another, doubled as it goes on
-constexpr size_t kMostAhead = 32;
-constexpr auto kQuiet = 300ms;      // without a wait before blocks are fetched that nobody has asked for
 constexpr auto kOthersTurn = 20ms;  // before we look again for a block that another process fetches
 
 // Ends a request for blocks that nobody waits for, since somebody waits for another.
 struct Preempted : base::Error {
     Preempted() : base::Error("preempted") {}
 };
-
-enum class BlockState : uint8_t { unknown, assigned, present };
 
 // The last few things by block number; the oldest goes.
 template <typename T>
@@ -77,10 +70,12 @@ struct Server {
 class Blocks::State {
 public:
     State(gvmi::ThinTable table, BlockCache* cache, FetchOptions options)
-        : table_(std::move(table)), cache_(cache), options_(std::move(options)), states_(table_.hashes.size(), BlockState::unknown) {
+        : table_(std::move(table)),
+          cache_(cache),
+          options_(std::move(options)),
+          queue_(table_.hashes.size(), table_.first_reads, options_.all) {
         for (const std::string& url : table_.urls)
             servers_.push_back({url});
-        recorded_.assign(table_.first_reads.begin(), table_.first_reads.end());
         for (unsigned i = 0; i < std::max(1U, options_.connections); i++)
             threads_.emplace_back([this] { work(); });
     }
@@ -101,7 +96,7 @@ public:
     uint64_t fetched_bytes() const { return fetched_bytes_; }
     bool complete() {
         const std::lock_guard lock(mutex_);
-        return present_ == states_.size();
+        return queue_.complete();
     }
 
     bool read(uint64_t position, std::span<std::byte> buffer) {
@@ -114,7 +109,8 @@ public:
             const auto size = static_cast<size_t>(std::min<uint64_t>(buffer.size(), table_.block_bytes(block) - offset));
             if (!read_block(lock, block, offset, buffer.first(size))) {
                 all = false;
-                demand(block);
+                queue_.demand(block, Clock::now());
+                changed_.notify_all();
             }
             position += size;
             buffer = buffer.subspan(size);
@@ -135,12 +131,9 @@ private:
 
     bool read_block(Lock& lock, uint64_t block, uint64_t offset, std::span<std::byte> buffer);
     void keep(uint64_t block, std::vector<std::byte> data);
-    void demand(uint64_t block);
-    void set_state(uint64_t block, BlockState state);
 
     void work();
     std::vector<uint64_t> choose(Lock& lock);
-    std::optional<uint64_t> next_wanted();
     std::vector<uint64_t> take_turns(const base::UniqueFd& turns, std::vector<uint64_t> run);
     bool look_in_cache(uint64_t block, std::vector<std::byte>& data);
     void fetch(Lock& lock, Download& download, const std::vector<uint64_t>& run);
@@ -148,14 +141,7 @@ private:
     void receive(const Server& server, Download& download, const std::vector<uint64_t>& run, size_t& done);
     void arrived(uint64_t block, std::vector<std::byte> data);
     void server_failed(const std::string& url, const std::string& reason);
-    void read_ahead(uint64_t block);
     bool preempted(uint64_t block);
-    std::optional<uint64_t> take_free(std::deque<uint64_t>& blocks) const;
-    bool is_free(uint64_t block) const { return states_[block] == BlockState::unknown; }
-    bool somebody_waits() const {
-        return std::any_of(urgent_.begin(), urgent_.end(), [this](uint64_t block) { return is_free(block); });
-    }
-    bool wanted(uint64_t block) const { return std::find(urgent_.begin(), urgent_.end(), block) != urgent_.end(); }
 
     const gvmi::ThinTable table_;
     BlockCache* cache_;
@@ -168,14 +154,7 @@ private:
     std::condition_variable changed_;
     bool ending_ = false;
     std::string failure_;  // the patience is over
-    std::vector<BlockState> states_;
-    uint64_t present_ = 0;
-    std::deque<uint64_t> urgent_;  // somebody waits for them
-    std::deque<uint64_t> ahead_;   // somebody will, it seems
-    size_t ahead_size_ = 0;
-    std::deque<uint64_t> recorded_;  // what is left of the recorded start
-    uint64_t background_ = 0;        // below, no block is left to begin with
-    Clock::time_point last_demand_{};
+    FetchQueue queue_;
     std::vector<Server> servers_;
     std::optional<Clock::time_point> failing_since_;  // no server has given a right block since
     bool noticed_ = false;
@@ -189,7 +168,7 @@ bool Blocks::State::read_block(Lock& lock, uint64_t block, uint64_t offset, std:
         return true;
     };
     if (const std::vector<std::byte>* data = kept_.find(block)) return copy(*data);
-    if (states_[block] == BlockState::assigned) return false;
+    if (queue_.is_assigned(block)) return false;
     lock.unlock();
     std::vector<std::byte> data;
     const bool found = look_in_cache(block, data);
@@ -197,8 +176,8 @@ bool Blocks::State::read_block(Lock& lock, uint64_t block, uint64_t offset, std:
     lock.lock();
     if (found) {
         keep(block, std::move(data));
-    } else if (states_[block] == BlockState::present) {
-        set_state(block, BlockState::unknown);  // evicted, damaged, or the cache was removed
+    } else if (queue_.is_present(block)) {
+        queue_.give_back(block);  // evicted, damaged, or the cache was removed
     }
     return found;
 }
@@ -211,79 +190,20 @@ bool Blocks::State::look_in_cache(uint64_t block, std::vector<std::byte>& data) 
 
 void Blocks::State::keep(uint64_t block, std::vector<std::byte> data) {
     kept_.put(block, std::move(data));
-    set_state(block, BlockState::present);
-    std::erase(urgent_, block);
+    queue_.arrived(block);
 }
 
-void Blocks::State::set_state(uint64_t block, BlockState state) {
-    if (states_[block] == BlockState::present) present_--;
-    if (state == BlockState::present) present_++;
-    if (state == BlockState::unknown) background_ = std::min(background_, block);
-    states_[block] = state;
-}
-
-void Blocks::State::demand(uint64_t block) {
-    last_demand_ = Clock::now();
-    if (!wanted(block)) {
-        urgent_.push_back(block);
-        read_ahead(block);
-    }
-    changed_.notify_all();
-}
-
-// A guest that reads on where it has read before gets what follows, too.
-void Blocks::State::read_ahead(uint64_t block) {
-    const bool goes_on = block > 0 && !is_free(block - 1);
-    ahead_size_ = goes_on ? std::min(std::max(2 * ahead_size_, kFirstAhead), kMostAhead) : 0;
-    ahead_.clear();
-    for (uint64_t next = block + 1; next < states_.size() && ahead_.size() < ahead_size_; next++)
-        ahead_.push_back(next);
-}
-
-std::optional<uint64_t> Blocks::State::take_free(std::deque<uint64_t>& blocks) const {
-    while (!blocks.empty()) {
-        const uint64_t block = blocks.front();
-        blocks.pop_front();
-        if (is_free(block)) return block;
-    }
-    return std::nullopt;
-}
-
-// The next block to begin with, or none.
-std::optional<uint64_t> Blocks::State::next_wanted() {
-    const auto urgent = std::find_if(urgent_.begin(), urgent_.end(), [this](uint64_t block) { return is_free(block); });
-    if (urgent != urgent_.end()) return *urgent;
-    if (const auto recorded = take_free(recorded_)) return recorded;
-    if (const auto ahead = take_free(ahead_)) return ahead;
-    if (!options_.all || Clock::now() - last_demand_ < kQuiet) return std::nullopt;
-    while (background_ < states_.size() && !is_free(background_))
-        background_++;
-    if (background_ < states_.size()) return background_;
-    return std::nullopt;
-}
-
-// A run of blocks that adjoin, which are ours from now on; empty at the end.
+// Waits for blocks to fetch; empty at the end.
 std::vector<uint64_t> Blocks::State::choose(Lock& lock) {
     for (;;) {
         if (ending_ || !failure_.empty()) return {};
-        const std::optional<uint64_t> first = next_wanted();
-        if (!first) {
-            const bool later = options_.all && present_ < states_.size();
-            if (later) {
-                changed_.wait_for(lock, kQuiet);
-            } else {
-                changed_.wait(lock);
-            }
-            continue;
+        std::vector<uint64_t> run = queue_.take_run(Clock::now());
+        if (!run.empty()) return run;
+        if (queue_.has_background()) {
+            changed_.wait_for(lock, FetchQueue::kQuiet);
+        } else {
+            changed_.wait(lock);
         }
-        const bool quiet = Clock::now() - last_demand_ >= kQuiet;
-        const size_t longest = quiet && options_.all ? kLongestRun : wanted(*first) ? kUrgentRun : 1;
-        std::vector<uint64_t> run;
-        for (uint64_t block = *first; block < states_.size() && run.size() < longest && is_free(block); block++) {
-            set_state(block, BlockState::assigned);
-            run.push_back(block);
-        }
-        return run;
     }
 }
 
@@ -319,7 +239,7 @@ std::vector<uint64_t> Blocks::State::take_turns(const base::UniqueFd& turns, std
     }
     const std::lock_guard lock(mutex_);
     for (const uint64_t block : others)
-        if (states_[block] == BlockState::assigned) set_state(block, BlockState::unknown);
+        queue_.give_back(block);
     return ours;
 }
 
@@ -335,7 +255,7 @@ void Blocks::State::work() {
         lock.lock();
         if (!ours.empty()) {
             fetch(lock, download, ours);
-        } else if (std::any_of(run.begin(), run.end(), [this](uint64_t block) { return states_[block] == BlockState::unknown; })) {
+        } else if (!queue_.is_present(run.back())) {
             changed_.wait_for(lock, kOthersTurn);
         }
         if (!turns) continue;
@@ -379,7 +299,7 @@ void Blocks::State::fetch(Lock& lock, Download& download, const std::vector<uint
         if (!reason.empty()) server_failed(asked.url, reason);
     }
     for (; done < run.size(); done++)
-        set_state(run[done], BlockState::unknown);
+        queue_.give_back(run[done]);
 }
 
 void Blocks::State::receive(const Server& server, Download& download, const std::vector<uint64_t>& run, size_t& done) {
@@ -410,7 +330,7 @@ void Blocks::State::receive(const Server& server, Download& download, const std:
 
 bool Blocks::State::preempted(uint64_t block) {
     const std::lock_guard lock(mutex_);
-    return ending_ || (somebody_waits() && !wanted(block));
+    return ending_ || (queue_.is_any_neglected() && !queue_.is_demanded(block));
 }
 
 void Blocks::State::arrived(uint64_t block, std::vector<std::byte> data) {
@@ -436,7 +356,7 @@ void Blocks::State::server_failed(const std::string& url, const std::string& rea
         server.not_before = now + pause;
     }
     if (!failing_since_) failing_since_ = now;
-    if (urgent_.empty()) return;
+    if (!queue_.is_any_demanded()) return;
     const auto failing = now - *failing_since_;
     if (failing >= options_.silence && !noticed_) {
         noticed_ = true;

@@ -85,7 +85,7 @@ class Rounds:
         elif blow == "link down":
             for server in servers:
                 server.fault, server.cut_all = (lambda _: "down"), True
-            time.sleep(self.dice.uniform(1, 4))
+            time.sleep(self.dice.choice((1, 2, 4, 60)))
             for server in servers:
                 server.fault, server.cut_all = (lambda _: None), False
 
