@@ -44,6 +44,9 @@ public:
         events.exited = [this](const agent::Exited& exited) {
             if (events_.exited) events_.exited(exited);
         };
+        events.input_taken = [this](uint64_t process, uint32_t bytes) {
+            if (events_.input_taken) events_.input_taken(process, bytes);
+        };
         events.log = [](const std::string& line) { spdlog::info("guest: {}", line); };
         events.living = [this](bool any) {
             if (events_.living) events_.living(any);
@@ -103,6 +106,8 @@ public:
     }
 
     void grant(uint64_t process, agent::Stream stream, uint32_t bytes) { agent_->grant(process, stream, bytes); }
+    void input(uint64_t process, std::string_view data, bool end) { agent_->input(process, data, end); }
+    void resize(uint64_t process, const agent::Terminal& terminal) { agent_->resize(process, terminal); }
 
     bool restored() const { return qemu_->restored(); }
     pid_t pid() const { return qemu_->pid(); }
@@ -200,6 +205,14 @@ awaitable<agent::Reply> Guest::request(agent::Request request, std::chrono::stea
 
 void Guest::grant(uint64_t process, agent::Stream stream, uint32_t bytes) {
     state_->grant(process, stream, bytes);
+}
+
+void Guest::input(uint64_t process, std::string_view data, bool end) {
+    state_->input(process, data, end);
+}
+
+void Guest::resize(uint64_t process, const agent::Terminal& terminal) {
+    state_->resize(process, terminal);
 }
 
 bool Guest::restored() const {

@@ -19,6 +19,7 @@ namespace runtime {
 struct GuestEvents {
     std::function<void(const agent::Output&)> output;
     std::function<void(const agent::Exited&)> exited;
+    std::function<void(uint64_t process, uint32_t bytes)> input_taken;
     std::function<void(bool any)> living;                // see agent::Events
     std::function<void(std::string_view text)> console;  // what the guest's console prints, as plain text
     std::function<void(const std::string& reason)>
@@ -40,6 +41,9 @@ public:
     virtual boost::asio::awaitable<agent::Reply> request(agent::Request request) = 0;
     // Allows a process to write `bytes` more to a stream.
     virtual void grant(uint64_t process, agent::Stream stream, uint32_t bytes) = 0;
+    // See agent::Client.
+    virtual void input(uint64_t process, std::string_view data, bool end) = 0;
+    virtual void resize(uint64_t process, const agent::Terminal& terminal) = 0;
 };
 
 // A VM and the channel to the agent in it. The ends of QEMU and of the channel are one event here, with the better of two reasons. The
@@ -61,6 +65,8 @@ public:
     boost::asio::awaitable<agent::Reply> request(agent::Request request, std::chrono::steady_clock::duration limit);
 
     void grant(uint64_t process, agent::Stream stream, uint32_t bytes) override;
+    void input(uint64_t process, std::string_view data, bool end) override;
+    void resize(uint64_t process, const agent::Terminal& terminal) override;
 
     // See vm::Qemu::restored.
     bool restored() const;

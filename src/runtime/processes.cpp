@@ -1,5 +1,6 @@
 #include "runtime/processes.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <utility>
@@ -28,7 +29,7 @@ void keep(std::string& kept, const std::string& data, size_t limit) {
 awaitable<uint64_t> Processes::start(ProcessSpec spec) {
     const uint64_t pid = ++last_pid_;
     const uint32_t granted = window(1);
-    Process& process = processes_.emplace(pid, granted).first->second;
+    Process& process = processes_.try_emplace(pid, granted, spec.events.value_or(events_)).first->second;
     if (spec.keep_stdout) process.out.keep = std::min(*spec.keep_stdout, kMaxKept);
     if (spec.keep_stderr) process.err.keep = std::min(*spec.keep_stderr, kMaxKept);
 
@@ -41,6 +42,12 @@ awaitable<uint64_t> Processes::start(ProcessSpec spec) {
         exec.add_args(std::move(argument));
     exec.set_work_dir(std::move(spec.work_dir));
     exec.set_credit(granted);
+    exec.set_input(spec.input);
+    if (spec.terminal) *exec.mutable_terminal() = *spec.terminal;
+    for (std::string& variable : spec.env)
+        exec.add_env(std::move(variable));
+    exec.set_user(std::move(spec.user));
+    exec.set_builtin(spec.builtin);
     try {
         if (exec.ByteSizeLong() > kMaxExec)
             throw exeunit::RequestError(ya_runtime_api::Error::BAD_REQUEST, "cannot run " + program + ": " + base::errno_text(E2BIG));
@@ -63,6 +70,19 @@ awaitable<void> Processes::kill(uint64_t pid, int signal) {
     request.mutable_kill()->set_process(pid);
     request.mutable_kill()->set_signal(signal == 0 ? SIGKILL : signal);
     (void)co_await guest_.request(std::move(request));
+}
+
+void Processes::input(uint64_t pid, std::string_view data, bool end) {
+    if (processes_.contains(pid)) guest_.input(pid, data, end);
+}
+
+void Processes::resize(uint64_t pid, const agent::Terminal& terminal) {
+    if (processes_.contains(pid)) guest_.resize(pid, terminal);
+}
+
+void Processes::on_input_taken(uint64_t pid, uint32_t bytes) {
+    const auto process = processes_.find(pid);
+    if (process != processes_.end() && process->second.events.input_taken) process->second.events.input_taken(pid, bytes);
 }
 
 void Processes::on_output(const agent::Output& output) {
@@ -102,6 +122,10 @@ void Processes::give_back(uint64_t pid, Stream& stream, agent::Stream name, size
     if (granted > 0) guest_.grant(pid, name, granted);
 }
 
+size_t Processes::running() const {
+    return static_cast<size_t>(std::ranges::count_if(processes_, [](const auto& entry) { return entry.second.running; }));
+}
+
 void Processes::note_all(const std::string& text) {
     for (auto& [pid, process] : processes_) {
         if (process.running) note(pid, process, text);
@@ -122,7 +146,7 @@ void Processes::on_death(const std::string& reason) {
 
 void Processes::send(uint64_t pid, Process& process, agent::Stream stream, std::string data) {
     process.waiting += data.size();
-    events_.output(pid, stream, std::move(data));
+    process.events.output(pid, stream, std::move(data));
 }
 
 // The exception in rule 3 of docs/spec/exe-unit.md: a requestor sees nothing else.
@@ -152,8 +176,9 @@ void Processes::finish(uint64_t pid, int code) {
         room -= last.size();
     }
     if (process.waiting > 0) ended_[pid] = process.waiting;
+    const ProcessEvents events = std::move(process.events);
     processes_.erase(pid);
-    events_.ended(std::move(end));
+    events.ended(std::move(end));
 }
 
 }  // namespace runtime

@@ -56,6 +56,9 @@ GuestEvents Session::guest_events() {
     events.exited = [this](const agent::Exited& exited) {
         if (processes_) processes_->on_exited(exited);
     };
+    events.input_taken = [this](uint64_t process, uint32_t bytes) {
+        if (processes_) processes_->on_input_taken(process, bytes);
+    };
     events.living = [this](bool any) {
         if (share_) share_->set_living(any);
     };
@@ -73,12 +76,7 @@ GuestEvents Session::guest_events() {
 ProcessEvents Session::process_events() {
     ProcessEvents events;
     events.output = events_.output;
-    events.ended = [this](ProcessEnd process) {
-        base::timings().mark("first command ended");
-        log_timings(sandbox_);
-        finishing_++;
-        asio::co_spawn(executor_, finish(std::move(process)), asio::detached);
-    };
+    events.ended = after_sync(events_.ended);
     return events;
 }
 
@@ -99,10 +97,19 @@ ThinEvents Session::thin_events() {
     return events;
 }
 
+std::function<void(ProcessEnd)> Session::after_sync(std::function<void(ProcessEnd)> ended) {
+    return [this, ended = std::move(ended)](ProcessEnd process) {
+        base::timings().mark("first command ended");
+        log_timings(sandbox_);
+        finishing_++;
+        asio::co_spawn(executor_, finish(std::move(process), ended), asio::detached);
+    };
+}
+
 // What the process left in the host volumes is visible on the host before its end is reported.
-awaitable<void> Session::finish(ProcessEnd process) {
+awaitable<void> Session::finish(ProcessEnd process, std::function<void(ProcessEnd)> ended) {
     co_await release_share();
-    events_.ended(std::move(process));
+    ended(std::move(process));
     if (--finishing_ == 0) finished_.notify();
 }
 
@@ -117,6 +124,7 @@ awaitable<void> Session::release_share() {
 }
 
 awaitable<uint64_t> Session::start_process(ProcessSpec spec) {
+    if (spec.events) spec.events->ended = after_sync(std::move(spec.events->ended));
     if (share_) co_await share_->process_starts();
     try {
         co_return co_await processes_->start(std::move(spec));
@@ -132,6 +140,14 @@ awaitable<void> Session::kill(uint64_t pid, int signal) {
 
 void Session::taken(uint64_t pid, agent::Stream stream, size_t bytes) {
     if (processes_) processes_->taken(pid, stream, bytes);
+}
+
+void Session::input(uint64_t pid, std::string_view data, bool end) {
+    if (processes_) processes_->input(pid, data, end);
+}
+
+void Session::resize(uint64_t pid, const agent::Terminal& terminal) {
+    if (processes_) processes_->resize(pid, terminal);
 }
 
 void Session::make_template() {

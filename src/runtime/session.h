@@ -37,13 +37,16 @@ public:
     // Starts the VM and sets it up; once. Throws base::Error, whose text a requestor understands. The VM may be running then: call `end`.
     boost::asio::awaitable<void> start(const SandboxPlan& plan);
 
-    // Starts a process and returns its pid. Its events come only after the awaiting coroutine has run up to its next suspension. Throws
-    // agent::GuestError (no such file…), base::Error where the VM died.
+    // Starts a process and returns its pid; `spec.events` are told as those of this session are. Its events come only after the awaiting
+    // coroutine has run up to its next suspension. Throws agent::GuestError (no such file…), base::Error where the VM died.
     boost::asio::awaitable<uint64_t> start_process(ProcessSpec spec);
 
     // See Processes::kill and Processes::taken.
     boost::asio::awaitable<void> kill(uint64_t pid, int signal);
     void taken(uint64_t pid, agent::Stream stream, size_t bytes);
+    // See Processes::input and Processes::resize.
+    void input(uint64_t pid, std::string_view data, bool end);
+    void resize(uint64_t pid, const agent::Terminal& terminal);
 
     // Makes a template in the background where this VM had to boot, so that the next one resumes. Call it after `start`.
     void make_template();
@@ -58,6 +61,9 @@ public:
     // Bytes that the VM holds of the host's disk (StorageWatch::used); 0 where it does not run.
     uint64_t storage_used() const { return storage_ ? storage_->used() : 0; }
 
+    // Processes that run.
+    size_t processes() const { return processes_ ? processes_->running() : 0; }
+
     // Of a VM that was started.
     GuestChannel& guest() { return *sandbox_.guest; }
     Sandbox& sandbox() { return sandbox_; }
@@ -66,7 +72,8 @@ private:
     GuestEvents guest_events();
     ProcessEvents process_events();
     ThinEvents thin_events();
-    boost::asio::awaitable<void> finish(ProcessEnd process);
+    std::function<void(ProcessEnd)> after_sync(std::function<void(ProcessEnd)> ended);
+    boost::asio::awaitable<void> finish(ProcessEnd process, std::function<void(ProcessEnd)> ended);
     boost::asio::awaitable<void> release_share();
     boost::asio::awaitable<void> hand_over_share();
     void watch_storage(const SandboxPlan& plan);

@@ -39,7 +39,15 @@ public:
         grants.push_back(bytes);
     }
 
+    void input(uint64_t process, std::string_view data, bool end) override {
+        inputs.push_back(std::to_string(process) + " " + std::string(data) + (end ? " end" : ""));
+    }
+    void resize(uint64_t process, const agent::Terminal& terminal) override {
+        inputs.push_back(std::to_string(process) + " " + std::to_string(terminal.rows()) + "x" + std::to_string(terminal.columns()));
+    }
+
     std::vector<agent::Request> requests;
+    std::vector<std::string> inputs;
     std::vector<uint32_t> grants;
     std::string error;
 };
@@ -107,6 +115,36 @@ TEST_F(ProcessesTest, StartsAndReportsOutputAndEnd) {
     ASSERT_EQ(ends_.size(), 1U);
     EXPECT_EQ(ends_[0].pid, pid);
     EXPECT_EQ(ends_[0].code, 7);
+}
+
+TEST_F(ProcessesTest, AProcessMayHaveEventsOfItsOwn) {
+    std::string out;
+    std::vector<int> codes;
+    std::vector<uint32_t> taken;
+    runtime::ProcessEvents events{.output = [&](uint64_t, agent::Stream, const std::string& data) { out += data; },
+                                  .ended = [&](const ProcessEnd& end) { codes.push_back(end.code); },
+                                  .input_taken = [&](uint64_t, uint32_t bytes) { taken.push_back(bytes); }};
+    agent::Terminal terminal;
+    terminal.set_rows(24);
+    terminal.set_columns(80);
+    const uint64_t pid = start({.bin = "/bin/sh", .terminal = terminal, .env = {"A=b"}, .user = "nobody", .events = std::move(events)});
+    const agent::Exec& exec = guest_.requests.at(0).exec();
+    EXPECT_EQ(exec.terminal().columns(), 80U);
+    EXPECT_THAT(exec.env(), ElementsAre("A=b"));
+    EXPECT_EQ(exec.user(), "nobody");
+    processes_.input(pid, "x", true);
+    processes_.resize(pid, terminal);
+    EXPECT_THAT(guest_.inputs, ElementsAre("1 x end", "1 24x80"));
+    processes_.on_input_taken(pid, 1);
+    EXPECT_THAT(taken, ElementsAre(1U));
+    write(pid, agent::STDOUT, "own");
+    exit(pid, 3);
+    EXPECT_EQ(out, "own");
+    EXPECT_THAT(codes, ElementsAre(3));
+    EXPECT_EQ(out_, "");
+    EXPECT_THAT(ends_, IsEmpty());
+    processes_.input(pid, "late", false);
+    EXPECT_EQ(guest_.inputs.size(), 2U);
 }
 
 TEST_F(ProcessesTest, NeverUsesAPidTwice) {
