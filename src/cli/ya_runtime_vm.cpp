@@ -333,8 +333,10 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
         return command;
     };
     const CLI::App* deploy_command = add_command("deploy", "Checks the image and makes its volumes", "Ignored");
-    const CLI::App* start_command = add_command("start", "Starts the VM and serves a supervisor on standard input and output",
-                                                "start-entrypoint runs the image's entrypoint");
+    CLI::App* start_command = add_command("start", "Starts the VM and serves a supervisor on standard input and output",
+                                          "start-entrypoint runs the image's entrypoint");
+    start_command->add_option("--debug-socket", line.options.debug_socket,
+                              "Offer a debug channel at this Unix socket, never on a provider");
     const CLI::App* run_command =
         add_command("run", "Starts a VM for one command and prints its output", "The command; the image's entrypoint where there is none");
     const CLI::App* offer_command = add_command("offer-template", "Prints what a provider can offer, as JSON", "Ignored");

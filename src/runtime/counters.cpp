@@ -11,6 +11,13 @@ namespace asio = boost::asio;
 namespace api = ya_runtime_api;
 using asio::awaitable;
 
+awaitable<agent::Traffic> ask_traffic(GuestChannel& guest) {
+    agent::Request request;
+    request.mutable_count_traffic();
+    const agent::Reply reply = co_await guest.request(std::move(request));
+    co_return reply.traffic();
+}
+
 Counters::Counters(const asio::any_io_executor& executor, std::function<uint64_t()> storage_used, Send send)
     : executor_(executor), storage_used_(std::move(storage_used)), send_(std::move(send)) {}
 
@@ -30,12 +37,10 @@ awaitable<void> Counters::last(GuestChannel& guest) {
 
 // Returns false once there is no VM to ask. What a guest says of its traffic may only grow.
 awaitable<bool> Counters::count_traffic(GuestChannel& guest) {
-    agent::Request request;
-    request.mutable_count_traffic();
     try {
-        const agent::Reply reply = co_await guest.request(std::move(request));
-        received_ = std::max(received_, reply.traffic().received());
-        given_ = std::max(given_, reply.traffic().sent());
+        const agent::Traffic traffic = co_await ask_traffic(guest);
+        received_ = std::max(received_, traffic.received());
+        given_ = std::max(given_, traffic.sent());
     } catch (const base::Error&) {  // the VM has ended, which is reported elsewhere
         co_return false;
     }

@@ -18,6 +18,9 @@ constexpr const char* kReceivedCounter = "golem.usage.network.in-mib";
 constexpr const char* kSentCounter = "golem.usage.network.out-mib";
 constexpr const char* kStorageCounter = "golem.usage.storage.used-mib";
 
+// The traffic of the VM's cards. Throws as GuestChannel::request does.
+boost::asio::awaitable<agent::Traffic> ask_traffic(GuestChannel& guest);
+
 // Tells a supervisor that asked for it (--counters) what the VM uses: runtime status events (docs/spec/exe-unit.md).
 class Counters {
 public:

@@ -36,10 +36,11 @@ struct Options {
     std::string inet_endpoint;             // URL; empty: no card
     std::vector<std::string> pci_devices;  // of the host, as find_host_device takes them
     AcceleratorChoice accelerator = AcceleratorChoice::automatic;
-    bool states = false;              // report to the supervisor when the VM is up, and when it dies
-    unsigned counters_s = 0;          // seconds between two reports of what the VM has used; 0: none
-    bool strict_confinement = false;  // no VM where the host lacks a part of QEMU's confinement
-    bool templates = true;            // start VMs from templates, and make missing ones
+    std::filesystem::path debug_socket;  // where to offer the debug channel; empty: nowhere
+    bool states = false;                 // report to the supervisor when the VM is up, and when it dies
+    unsigned counters_s = 0;             // seconds between two reports of what the VM has used; 0: none
+    bool strict_confinement = false;     // no VM where the host lacks a part of QEMU's confinement
+    bool templates = true;               // start VMs from templates, and make missing ones
     ThinSettings thin;
     std::filesystem::path record_reads;   // `run` writes the blocks here that the VM has read of its first image; empty: nowhere
     std::filesystem::path cache_dir;      // empty: nothing is cached

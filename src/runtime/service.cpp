@@ -14,6 +14,7 @@
 #include "base/untrusted_text.h"
 #include "exeunit/request_error.h"
 #include "runtime/accelerator.h"
+#include "runtime/measure.h"
 #include "vm/cgroup.h"
 
 namespace runtime {
@@ -95,6 +96,13 @@ SessionEvents Service::session_events() {
     return events;
 }
 
+DebugHost Service::debug_host() {
+    return {.session = session_,
+            .up = [this] { return up(); },
+            .measure = [this] { return measure(session_, plan_.options); },
+            .stop = [this] { end("the debug channel requested it"); }};
+}
+
 void Service::process_ended(ProcessEnd end) {
     if (entrypoint_ == end.pid) {
         spdlog::info("the entrypoint has ended with code {}", end.code);
@@ -121,6 +129,7 @@ awaitable<void> Service::run(base::UniqueFd input, base::UniqueFd output) {
     };
     events.written = [this](uint64_t pid, exeunit::Stream stream, size_t bytes) { session_.taken(pid, agent_stream(stream), bytes); };
     server_ = std::make_unique<exeunit::Server>(executor_, std::move(input), std::move(output), std::move(events));
+    if (!plan_.options.debug_socket.empty()) debug_ = std::make_unique<DebugServer>(executor_, plan_.options.debug_socket, debug_host());
     asio::co_spawn(executor_, boot(), asio::detached);
 
     while (!ending_)

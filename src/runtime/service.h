@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "exeunit/server.h"
 #include "runtime/counters.h"
+#include "runtime/debug_server.h"
 #include "runtime/entrypoint.h"
 #include "runtime/guest_log.h"
 #include "runtime/options.h"
@@ -40,6 +41,7 @@ private:
     void tell_state(const char* name, const std::string& reason = {});
     void end(const std::string& reason);
     SessionEvents session_events();
+    DebugHost debug_host();
     void process_ended(ProcessEnd end);
 
     boost::asio::any_io_executor executor_;
@@ -50,6 +52,7 @@ private:
     GuestLog console_log_;
     GuestLog entrypoint_log_;
     uint64_t entrypoint_ = 0;             // its pid
+    std::unique_ptr<DebugServer> debug_;  // if it was asked for
     std::unique_ptr<Counters> counters_;  // if they were requested
     bool booted_ = false;                 // successfully or not
     std::string failure_;                 // why there is no VM
