@@ -15,19 +15,15 @@
 #include <optional>
 #include <vector>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/fd.h"
-#include "base/json.h"
-#include "base/log.h"
 #include "runtime/host/host.h"
+#include "runtime/host/machine_fact.h"
 
 namespace runtime {
 namespace asio = boost::asio;
 using asio::awaitable;
 namespace {
-
-constexpr uint64_t kCacheFileLimit = 64 << 10;
 
 std::string group_name(gid_t gid) {
     const group* entry = ::getgrgid(gid);
@@ -76,27 +72,17 @@ std::filesystem::path verdict_file(const std::filesystem::path& cache_dir) {
 }
 
 std::optional<KvmVerdict> recall(const std::filesystem::path& qemu, const std::filesystem::path& cache_dir) {
-    if (cache_dir.empty() || !std::filesystem::exists(verdict_file(cache_dir))) return {};
-    try {
-        const nlohmann::json json = base::parse_json(base::read_file(verdict_file(cache_dir), kCacheFileLimit));
-        const KvmVerdict verdict{.works = json.at("works").get<bool>(), .reason = json.at("reason").get<std::string>()};
-        if (json.at("key").get<std::string>() != verdict_key(qemu)) return {};
-        return verdict;
-    } catch (const std::exception& e) {  // ours and the JSON library's
-        spdlog::warn("the cached KVM verdict cannot be read: {}", e.what());
-        return {};
-    }
+    KvmVerdict verdict;
+    const auto read = [&verdict](const nlohmann::json& json) {
+        verdict = {.works = json.at("works").get<bool>(), .reason = json.at("reason").get<std::string>()};
+    };
+    if (cache_dir.empty() || !recall_fact(verdict_file(cache_dir), verdict_key(qemu), read)) return {};
+    return verdict;
 }
 
 void remember(const std::filesystem::path& qemu, const std::filesystem::path& cache_dir, const KvmVerdict& verdict) {
     if (cache_dir.empty()) return;
-    try {
-        std::filesystem::create_directories(cache_dir);
-        const std::string text = base::to_text({{"key", verdict_key(qemu)}, {"works", verdict.works}, {"reason", verdict.reason}});
-        base::replace_file(verdict_file(cache_dir), text + "\n");
-    } catch (const std::exception& e) {  // ours and std::filesystem's
-        spdlog::warn("the KVM verdict cannot be cached: {}", e.what());
-    }
+    keep_fact(verdict_file(cache_dir), verdict_key(qemu), {{"works", verdict.works}, {"reason", verdict.reason}});
 }
 
 }  // namespace
