@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <future>
 #include <iostream>
 #include <thread>
 
@@ -149,14 +150,13 @@ oci::Image open(const BuildArguments& arguments, Steps& steps) {
                               [&] { return oci::build_dockerfile(arguments.dockerfile, arguments.image, arguments.builder, options); });
 }
 
-// To stderr: it is not the result.
-void lint_image(int fd, const std::string& output, const BuildArguments& arguments, const convert::Summary& summary,
-                const std::vector<std::string>& config_notes) {
-    base::with_context("cannot look into " + output, [&] {
+std::vector<lint::Finding> lint_image(int fd, const std::string& output, const std::set<std::string>& off, const convert::Summary& summary,
+                                      const std::vector<std::string>& config_notes) {
+    return base::with_context("cannot look into " + output, [&] {
         const gvmi::Image image = gvmi::read_image(fd, output);
         gvmi::SquashfsReader reader(fd);
         const lint::Conversion conversion{summary.clamped_times, summary.dropped_attributes, config_notes};
-        print_findings(std::cerr, lint::lint(reader, image.config, summary.file_bytes, conversion, arguments.lint_off));
+        return lint::lint(reader, image.config, summary.file_bytes, conversion, off);
     });
 }
 
@@ -198,12 +198,18 @@ BuiltImage build_image(const BuildArguments& arguments) {
     steps.end();
     // In parallel with the hashing: the commit waits for this anyway.
     (void)::sync_file_range(file.fd().get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+    // Beside the hashing, which leaves most of a second core idle. Where the hashing fails, the destructor waits for it.
+    std::future<std::vector<lint::Finding>> findings;
+    if (!arguments.no_lint) {
+        findings =
+            std::async(std::launch::async, [&] { return lint_image(file.fd().get(), output, arguments.lint_off, summary, config_notes); });
+    }
     const registry::Descriptor descriptor = base::with_context(what, [&] { return describe(file.fd().get()); });
     file.commit();
     print_summary(output, summary, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     std::cout << "image hash: " << descriptor.sha3 << "\n";
     if (arguments.times) steps.print_times(std::cerr);
-    if (!arguments.no_lint) lint_image(file.fd().get(), output, arguments, summary, config_notes);
+    if (findings.valid()) print_findings(std::cerr, findings.get());  // to stderr: they are not the result
     if (options.compression.method == gvmi::Method::zstd) {
         std::cerr << "note: providers with ya-runtime-vm 0.5 cannot read zstd; this project's runtime does\n";
     }
