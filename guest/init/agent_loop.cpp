@@ -8,6 +8,8 @@
 #include <csignal>
 #include <cstring>
 
+#include "init/connect.h"
+#include "init/environment.h"
 #include "init/etc_files.h"
 #include "init/network.h"
 #include "init/output.h"
@@ -92,6 +94,10 @@ void AgentLoop::take(const agent::Request& request) {
             return answer(port_, id, processes_.kill(request.kill().process(), request.kill().signal()));
         case agent::Request::kCredit:
             return processes_.grant(request.credit());
+        case agent::Request::kInput:
+            return processes_.take(request.input());
+        case agent::Request::kResize:
+            return processes_.resize(request.resize());
         case agent::Request::kNetwork: {
             if (!defaults_) return answer(port_, id, bad_request({"the VM has not been set up"}));
             Status status = configure_card(request.network());
@@ -128,18 +134,55 @@ void AgentLoop::take_setup(uint64_t id, const agent::Setup& setup) {
 void AgentLoop::take_exec(uint64_t id, const agent::Exec& exec) {
     if (!defaults_) return answer(port_, id, bad_request({"the VM has not been set up"}));
     if (shutdown_) return answer(port_, id, bad_request({"the VM is shutting down"}));
+    if (exec.builtin() != agent::NO_BUILTIN) return start_builtin(id, exec);
     if (exec.bin().empty()) return answer(port_, id, bad_request({"there is no program to run"}));
     const auto cut_short = [](const std::string& text) { return text.find('\0') != std::string::npos; };
-    if (cut_short(exec.bin()) || cut_short(exec.work_dir()) || std::any_of(exec.args().begin(), exec.args().end(), cut_short))
+    if (cut_short(exec.bin()) || cut_short(exec.work_dir()) || std::any_of(exec.args().begin(), exec.args().end(), cut_short) ||
+        std::any_of(exec.env().begin(), exec.env().end(), cut_short))
         return answer(port_, id, bad_request({"a path or an argument has a zero byte in it"}));
     Program program;
     program.name = exec.bin();
-    program.candidates = candidates(exec.bin(), defaults_->path);
     program.args.assign(exec.args().begin(), exec.args().end());
     if (program.args.empty()) program.args = {exec.bin()};  // programs rely on an argv[0]
     program.environment = &defaults_->environment;
     program.work_dir = exec.work_dir().empty() ? defaults_->work_dir : exec.work_dir();
     program.user = &defaults_->user;
+    program.input = exec.input();
+    if (exec.has_terminal()) program.terminal = exec.terminal();
+    if (const Status status = personalize(exec, program); !status.ok()) return answer(port_, id, status);
+    program.candidates = candidates(exec.bin(), value_of(*program.environment, "PATH"));
+    processes_.start(id, exec, std::move(program));
+}
+
+// The user and environment that the request names instead of the image's.
+Status AgentLoop::personalize(const agent::Exec& exec, Program& program) const {
+    if (!exec.user().empty()) {
+        container::UserLookup user = find_user_in_root(exec.user());
+        if (!user.error.empty()) return bad_request({"the user \"", exec.user(), "\": its ", user.error});
+        program.own_user = std::make_shared<container::Identity>(std::move(user.identity));
+        program.user = program.own_user.get();
+    }
+    if (exec.user().empty() && exec.env().empty()) return {};
+    std::vector<std::string> changed = defaults_->environment;
+    if (program.own_user && !defaults_->own_home) changed.push_back(cat({"HOME=", program.own_user->home}));
+    changed.insert(changed.end(), exec.env().begin(), exec.env().end());
+    program.own_environment = std::make_shared<std::vector<std::string>>(last_of_each(changed));
+    program.environment = program.own_environment.get();
+    return {};
+}
+
+void AgentLoop::start_builtin(uint64_t id, const agent::Exec& exec) {
+    static const std::vector<std::string> kNoEnvironment;
+    static const container::Identity kRoot;
+    if (exec.builtin() != agent::CONNECT || exec.args_size() != 1) return answer(port_, id, bad_request({"an unknown part of init"}));
+    Program program;
+    program.name = kConnect;
+    program.candidates = {"/proc/self/exe"};
+    program.args = {kConnect, exec.args(0)};
+    program.environment = &kNoEnvironment;
+    program.work_dir = "/";
+    program.user = &kRoot;
+    program.input = true;
     processes_.start(id, exec, std::move(program));
 }
 

@@ -21,6 +21,8 @@ private:
     void take(const agent::Request& request);
     void take_setup(uint64_t id, const agent::Setup& setup);
     void take_exec(uint64_t id, const agent::Exec& exec);
+    Status personalize(const agent::Exec& exec, Program& program) const;
+    void start_builtin(uint64_t id, const agent::Exec& exec);
     void children_ended();
     void shut_down(uint64_t id, unsigned grace_ms);
     void watch(int fd, uint64_t token, uint32_t events);

@@ -10,6 +10,7 @@
 #include <new>
 
 #include "init/agent_loop.h"
+#include "init/connect.h"
 #include "init/disks.h"
 #include "init/mounts.h"
 #include "init/network.h"
@@ -56,7 +57,8 @@ void set_limits() {
 }  // namespace
 
 // Up to Ready nothing depends on the image: a VM that is saved then serves every image.
-int main() {
+int main(int argc, char** argv) {
+    if (::getpid() != 1) return argc == 2 && argv[0] == std::string_view(init::kConnect) ? init::connect_to(argv[1]) : 2;
     std::set_terminate([] { init::fatal("terminated"); });
     std::set_new_handler([] { init::fatal("out of memory"); });
     if (const init::Status status = init::mount_early(); !status.ok()) init::fatal(status.text);

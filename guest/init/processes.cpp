@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <utility>
@@ -13,10 +14,16 @@
 #include "init/output.h"
 
 namespace init {
+namespace {
 
-void Processes::watch(int fd, uint64_t token) {
+// A terminal holds at most 64 KiB of output and a line discipline's 4 KiB. What background processes write on must not delay the end.
+constexpr int kTerminalRest = 128 << 10;
+
+}  // namespace
+
+void Processes::watch(int fd, uint64_t token, uint32_t events) {
     epoll_event event{};
-    event.events = EPOLLIN | EPOLLET;
+    event.events = events | EPOLLET;
     event.data.u64 = token;
     if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) < 0) fatal(cat({"epoll: ", ::strerrordesc_np(errno)}));
 }
@@ -31,18 +38,26 @@ void Processes::start(uint64_t request, const agent::Exec& exec, Program program
     process.pid = process.launch->pid();
     process.request = request;
     by_pid_[process.pid] = exec.process();
+    process.terminal = exec.has_terminal();
     base::UniqueFd* const pipes[] = {&process.launch->out, &process.launch->err};
     for (size_t i = 0; i < 2; i++) {
+        if (!*pipes[i]) continue;  // a terminal has one stream
         const uint64_t token = process.streams.at(i) = ++last_token_;
         Stream& stream = streams_[token];
         stream.process = exec.process();
         stream.number = static_cast<agent::Stream>(i);
         stream.pipe = std::move(*pipes[i]);
         stream.credit = exec.credit();
-        watch(stream.pipe.get(), token);
+        watch(stream.pipe.get(), token, EPOLLIN);
+    }
+    if (process.launch->in) {
+        process.input = ++last_token_;
+        inputs_[process.input] = {
+            .process = exec.process(), .fd = std::move(process.launch->in), .pending = {}, .terminal = process.terminal};
+        watch(inputs_[process.input].fd.get(), process.input, EPOLLOUT);
     }
     launching_[++last_token_] = exec.process();
-    watch(process.launch->report_fd(), last_token_);
+    watch(process.launch->report_fd(), last_token_, EPOLLIN);
 }
 
 // Here it is known whether the program runs.
@@ -58,6 +73,7 @@ void Processes::launched(uint64_t id) {
     }
     for (const uint64_t token : process.streams)
         close(token);
+    close_input(id);
     by_pid_.erase(process.pid);  // it ends by itself and is reaped like an orphan
     processes_.erase(id);
 }
@@ -70,6 +86,60 @@ void Processes::grant(const agent::Credit& credit) {
     if (stream == streams_.end()) return;
     stream->second.credit += credit.bytes();
     queue(token);
+}
+
+// Bytes for a process that reads no more are dropped, and so are those that the host may not have sent.
+void Processes::take(const agent::Input& input) {
+    const auto process = processes_.find(input.process());
+    if (process == processes_.end() || process->second.input == 0) return;
+    const uint64_t token = process->second.input;
+    Input& to = inputs_.at(token);
+    if (to.end || input.data().size() > agent::kMaxInputBytes || to.pending.size() + input.data().size() > agent::kInputWindow) return;
+    to.pending += input.data();
+    to.untold += input.data().size();
+    to.end = input.end();
+    if (to.end && to.terminal) to.pending += '\x04';
+    feed(token);
+}
+
+void Processes::feed(uint64_t token) {
+    Input& input = inputs_.at(token);
+    size_t written = 0;
+    bool open = true;
+    while (written < input.pending.size()) {
+        const ssize_t n = ::write(input.fd.get(), input.pending.data() + written, input.pending.size() - written);
+        if (n > 0) {
+            written += static_cast<size_t>(n);
+        } else if (n == 0 || errno == EAGAIN) {
+            break;
+        } else if (errno != EINTR) {
+            open = false;
+            break;
+        }
+    }
+    input.pending.erase(0, written);
+    const uint64_t told = std::min<uint64_t>(written, input.untold);
+    if (told > 0) {
+        input.untold -= told;
+        agent::Message message;
+        message.mutable_input_taken()->set_process(input.process);
+        message.mutable_input_taken()->set_bytes(static_cast<uint32_t>(told));
+        port_.send(message);
+    }
+    // A terminal stays open: its program may read again.
+    if (!open || (input.end && input.pending.empty() && !input.terminal)) close_input(input.process);
+}
+
+void Processes::close_input(uint64_t process) {
+    const auto found = processes_.find(process);
+    if (found != processes_.end()) inputs_.erase(std::exchange(found->second.input, 0));
+}
+
+void Processes::resize(const agent::Resize& resize) {
+    const auto process = processes_.find(resize.process());
+    if (process == processes_.end() || !process->second.terminal) return;
+    const auto stream = streams_.find(process->second.streams[0]);
+    if (stream != streams_.end()) (void)set_terminal_size(stream->second.pipe.get(), resize.terminal());
 }
 
 Status Processes::kill(uint64_t process, int signal) {
@@ -90,6 +160,7 @@ void Processes::ready(uint64_t token) {
         if (const auto process = processes_.find(id); process != processes_.end() && process->second.launch) launched(id);
         return;
     }
+    if (inputs_.contains(token)) return feed(token);
     const auto stream = streams_.find(token);
     if (stream == streams_.end()) return;  // closed earlier in the same round of events
     stream->second.readable = true;
@@ -137,8 +208,8 @@ void Processes::ended(uint64_t id, int wait_status) {
     for (const uint64_t token : process.streams) {
         const auto stream = streams_.find(token);
         if (stream == streams_.end()) continue;
-        int held = 0;
-        (void)::ioctl(stream->second.pipe.get(), FIONREAD, &held);
+        int held = kTerminalRest;  // a terminal does not tell what it holds
+        if (!process.terminal) (void)::ioctl(stream->second.pipe.get(), FIONREAD, &held);
         stream->second.last = static_cast<uint64_t>(held);
         stream->second.readable = true;
         queue(token);
@@ -164,6 +235,7 @@ void Processes::finish(uint64_t id) {
         stream->second.readable = true;
         queue(token);
     }
+    close_input(id);
     processes_.erase(id);
 }
 
@@ -193,6 +265,8 @@ void Processes::move(uint64_t token, Stream& stream) {
         send_piece(port_, process, stream.number, static_cast<size_t>(n));
         stream.credit -= static_cast<uint64_t>(n);
         if (stream.last) *stream.last -= static_cast<uint64_t>(n);
+    } else if (n < 0 && errno == EIO) {  // a terminal that nobody has open any more
+        close(token);
     } else if (n < 0) {
         // Empty. After the exit this means that another process has read the rest: whoever holds the pipe can.
         stream.readable = false;

@@ -23,6 +23,8 @@ public:
     // Starts a program; the request with this id is answered when it runs, or cannot.
     void start(uint64_t request, const agent::Exec& exec, Program program);
     void grant(const agent::Credit& credit);
+    void take(const agent::Input& input);
+    void resize(const agent::Resize& resize);
     Status kill(uint64_t process, int signal);
 
     // One of their descriptors has become readable.
@@ -43,21 +45,34 @@ private:
         bool readable = false;
         bool queued = false;
     };
+    // What the host has sent for a process's stdin. The pipe's or terminal's reader may be slow, but never holds us up.
+    struct Input {
+        uint64_t process = 0;
+        base::UniqueFd fd;
+        std::string pending;
+        uint64_t untold = 0;  // bytes in `pending`, the end's Ctrl-D not counted, that InputTaken has not told of
+        bool terminal = false;
+        bool end = false;
+    };
     struct Process {
         pid_t pid = -1;
+        uint64_t input = 0;  // its token; 0: none, or it is closed
+        bool terminal = false;
         uint64_t request = 0;
         std::unique_ptr<Launch> launch;  // until it is known whether the program runs
         std::array<uint64_t, 2> streams{};
         std::optional<agent::Exited> exited;
     };
 
-    void watch(int fd, uint64_t token);
+    void watch(int fd, uint64_t token, uint32_t events);
     void report_living(bool any);
     void launched(uint64_t id);
     void ended(uint64_t id, int wait_status);
     void finish(uint64_t id);
     void queue(uint64_t token);
     void move(uint64_t token, Stream& stream);
+    void feed(uint64_t token);
+    void close_input(uint64_t process);
     void close(uint64_t token);
     bool may_move(const Stream& stream) const;
 
@@ -69,6 +84,7 @@ private:
     std::map<uint64_t, Process> processes_;
     std::unordered_map<pid_t, uint64_t> by_pid_;        // those not yet reaped
     std::unordered_map<uint64_t, Stream> streams_;      // by token
+    std::unordered_map<uint64_t, Input> inputs_;        // by token
     std::unordered_map<uint64_t, uint64_t> launching_;  // token of the report to the process
     std::vector<uint64_t> queue_;                       // tokens of streams with data to move, in the order of their turns
 };

@@ -73,10 +73,14 @@ private:
     std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
+container::UserLookup find_user_inside(int root, const std::string& user) {
+    return container::find_user(user, read_inside(root, "etc/passwd", container::kMaxUserFile),
+                                read_inside(root, "etc/group", container::kMaxUserFile));
+}
+
 // Mounts all that belongs into the new root.
 Result<container::Identity> furnish(int root, const agent::Setup& setup, Stopwatch& watch, std::vector<std::string>& problems) {
-    container::UserLookup user = container::find_user(setup.user(), read_inside(root, "etc/passwd", container::kMaxUserFile),
-                                                      read_inside(root, "etc/group", container::kMaxUserFile));
+    container::UserLookup user = find_user_inside(root, setup.user());
     if (!user.error.empty()) return bad_request({"the image's User \"", setup.user(), "\": its ", user.error});
     Volumes volumes(root, setup, user.identity);
     watch.lap("user looked up");
@@ -93,6 +97,11 @@ Result<container::Identity> furnish(int root, const agent::Setup& setup, Stopwat
 }
 
 }  // namespace
+
+container::UserLookup find_user_in_root(const std::string& user) {
+    const base::UniqueFd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    return find_user_inside(root.get(), user);
+}
 
 Result<SetupResult> set_up(const agent::Setup& setup) {
     SetupResult result;
@@ -118,7 +127,7 @@ Result<SetupResult> set_up(const agent::Setup& setup) {
 
     ProcessDefaults& defaults = result.defaults;
     defaults.environment = environment(setup.env(), user.value.home, setup.hostname());
-    defaults.path = value_of(defaults.environment, "PATH");
+    defaults.own_home = !value_of({setup.env().begin(), setup.env().end()}, "HOME").empty();
     defaults.work_dir = setup.working_dir().empty() ? "/" : setup.working_dir();
     defaults.user = std::move(user.value);
     return result;

@@ -12,7 +12,7 @@ namespace init {
 struct ProcessDefaults {
     container::Identity user;
     std::vector<std::string> environment;  // "K=V"
-    std::string path;                      // PATH's value in it
+    bool own_home = false;                 // the image's environment says HOME, for every user
     std::string work_dir;
 };
 
@@ -21,6 +21,9 @@ struct SetupResult {
     std::vector<agent::Step> steps;     // where the time went
     std::vector<std::string> problems;  // what the image prevented but is no reason not to start
 };
+
+// Looks up a user, in any of Docker's forms, in the root's files as they are now.
+container::UserLookup find_user_in_root(const std::string& user);
 
 // Makes the VM that docs/spec/guest.md describes. After an error the VM is useless.
 Result<SetupResult> set_up(const agent::Setup& setup);

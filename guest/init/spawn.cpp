@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -53,7 +54,45 @@ bool make_pipe(base::UniqueFd& read_end, base::UniqueFd& write_end, int flags) {
     return true;
 }
 
+// The program's ends of its streams.
+struct ProgramEnds {
+    base::UniqueFd in;
+    base::UniqueFd out;
+    base::UniqueFd err;
+};
+
+// A second descriptor for writing: an epoll takes each once.
+bool make_terminal(const agent::Terminal& size, base::UniqueFd& out, base::UniqueFd& in, ProgramEnds& program) {
+    out.reset(::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+    int unlock = 0;
+    if (!out || ::ioctl(out.get(), TIOCSPTLCK, &unlock) < 0) return false;
+    program.out.reset(::ioctl(out.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+    in.reset(::fcntl(out.get(), F_DUPFD_CLOEXEC, 3));
+    program.in.reset(::fcntl(program.out.get(), F_DUPFD_CLOEXEC, 3));
+    program.err.reset(::fcntl(program.out.get(), F_DUPFD_CLOEXEC, 3));
+    return in && program.in && program.err && set_terminal_size(out.get(), size);
+}
+
+bool make_pipes(bool with_input, base::UniqueFd& out, base::UniqueFd& err, base::UniqueFd& in, ProgramEnds& program) {
+    if (!make_pipe(out, program.out, 0) || !make_pipe(err, program.err, 0)) return false;
+    if (with_input && !make_pipe(program.in, in, 0)) return false;
+    for (const int fd : {out.get(), err.get(), in.get()}) {
+        if (fd < 0) continue;
+        (void)::fcntl(fd, F_SETFL, O_NONBLOCK);
+        (void)::fcntl(fd, F_SETPIPE_SZ, kPipeBytes);
+    }
+    return true;
+}
+
 }  // namespace
+
+bool set_terminal_size(int terminal, const agent::Terminal& size) {
+    const winsize window{.ws_row = static_cast<unsigned short>(size.rows()),
+                         .ws_col = static_cast<unsigned short>(size.columns()),
+                         .ws_xpixel = 0,
+                         .ws_ypixel = 0};
+    return ::ioctl(terminal, TIOCSWINSZ, &window) == 0;
+}
 
 std::vector<std::string> candidates(const std::string& name, std::string_view path) {
     if (name.find('/') != std::string::npos) return {name};
@@ -74,6 +113,7 @@ struct Launch::Child {
     std::vector<char*> paths;
     std::vector<char*> argv;
     std::vector<char*> environment;
+    int in = -1;  // -1: our own
     int out;
     int err;
     int report;
@@ -148,9 +188,15 @@ void Launch::Child::run() {
     raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, address(&none), 0, sizeof none);
     raw_syscall(SYS_setpriority, PRIO_PROCESS, 0, 0);
     raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, address(&kOpenFiles));
-    // The child shall have our own stdin.
+    // Without input the child has our own stdin.
+    if (in >= 0) {
+        if (const long error = raw_syscall(SYS_dup2, in, STDIN_FILENO); error < 0) fail(Stage::descriptors, error);
+    }
     if (const long error = raw_syscall(SYS_dup2, out, STDOUT_FILENO); error < 0) fail(Stage::descriptors, error);
     if (const long error = raw_syscall(SYS_dup2, err, STDERR_FILENO); error < 0) fail(Stage::descriptors, error);
+    if (program.terminal) {
+        if (const long error = raw_syscall(SYS_ioctl, STDIN_FILENO, TIOCSCTTY, 0); error < 0) fail(Stage::descriptors, error);
+    }
     if (const long error = enter_work_dir(); error < 0) fail(Stage::work_dir, error);
 
     const container::Identity& user = *program.user;
@@ -190,20 +236,18 @@ Result<std::unique_ptr<Launch>> Launch::start(Program program) {
     launch->child_ = std::make_unique<Child>();
     Child& child = *launch->child_;
     // The child gets copies of these; its copies stay open when ours are closed.
-    base::UniqueFd out;
-    base::UniqueFd err;
+    ProgramEnds ends;
     base::UniqueFd report;
-    if (!make_pipe(launch->out, out, 0) || !make_pipe(launch->err, err, 0) || !make_pipe(launch->report_, report, O_NONBLOCK))
-        return failure(errno, {"cannot run ", program.name});
-    for (const int fd : {launch->out.get(), launch->err.get()}) {
-        (void)::fcntl(fd, F_SETFL, O_NONBLOCK);
-        (void)::fcntl(fd, F_SETPIPE_SZ, kPipeBytes);
+    const bool made = program.terminal ? make_terminal(*program.terminal, launch->out, launch->in, ends)
+                                       : make_pipes(program.input, launch->out, launch->err, launch->in, ends);
+    if (!made || !make_pipe(launch->report_, report, O_NONBLOCK)) return failure(errno, {"cannot run ", program.name});
+    // So that the program can open them by name: /dev/stdout and what links to it. A terminal's group stays tty.
+    for (const int fd : {ends.in.get(), ends.out.get(), ends.err.get()}) {
+        if (fd >= 0) (void)::fchown(fd, program.user->uid, program.terminal ? static_cast<gid_t>(-1) : program.user->gid);
     }
-    // So that the program can open them by name: /dev/stdout and what links to it.
-    for (const int fd : {out.get(), err.get()})
-        (void)::fchown(fd, program.user->uid, program.user->gid);
-    child.out = out.get();
-    child.err = err.get();
+    child.in = ends.in.get();
+    child.out = ends.out.get();
+    child.err = ends.err.get();
     child.report = report.get();
     child.program = std::move(program);
     child.paths = pointers(child.program.candidates);
