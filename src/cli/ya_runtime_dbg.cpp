@@ -16,8 +16,9 @@ namespace {
 
 constexpr const char* kExample =
     "ya-runtime-dbg -t hello.gvmi --exec 'uname -r' -- --cpu-cores 2\n"
-    "Each line is a process of its own, so `cd` does not last; Ctrl-C is for the command, Ctrl-\\ kills it, Ctrl-D or exit ends the VM.\n"
-    "The exit code is the last command's. What comes after -- are the runtime's own arguments.";
+    "At a terminal the image's shell takes the keyboard; its end (Ctrl-D, exit) ends the VM. With --exec-mode, or where standard input is "
+    "no terminal, each line is a command of its own, as a requestor's.\n"
+    "The exit code is the shell's, or the last command's. What comes after -- are the runtime's own arguments.";
 
 // Refuses what `parse` throws base::Error for, as wrong usage.
 template <typename T>
@@ -44,15 +45,31 @@ void add_vm_options(CLI::App& app, dbg::Options& options) {
 
 // What is run, and how.
 void add_command_options(CLI::App& app, dbg::Options& options) {
-    app.add_option("--exec", options.command, "Run this command, pass its output and exit code through, and end");
+    app.add_option("--exec", options.command, "Run this command with our standard streams, pass its exit code through, and end");
     app.add_option("--exec-shell", options.shell, "The shell below /bin; sh where the image lacks it")->capture_default_str();
     const std::map<std::string, dbg::ExecMode> modes{{"shell", dbg::ExecMode::shell}, {"exec", dbg::ExecMode::exec}};
-    app.add_option("--exec-mode", options.mode, "How a line is run: by a shell in the image, or split here and executed [shell]")
+    app.add_option("--exec-mode", options.mode,
+                   "Run each line as a requestor's command, by the supervisor's protocol alone: by a shell in the image, or split here")
         ->transform(CLI::CheckedTransformer(modes, CLI::ignore_case))
         ->option_text("shell|exec");
     app.add_option("--script", options.script, "Run an exe script as requestors send it, and print each result as a line of JSON")
         ->excludes("--exec")
         ->excludes("--no-deploy");
+}
+
+// What a requestor cannot ask for; they need the debug channel.
+void add_channel_options(CLI::App& app, dbg::Options& options) {
+    app.add_option("--user", options.user, "Whom it runs as: a name or number, also with :GROUP [the image's user]");
+    app.add_option("--cwd", options.work_dir, "Its folder, made if missing [the image's]");
+    app.add_option("--env", options.environment, "A variable for it: K=V, or K for our value; repeatable")
+        ->take_all()
+        ->allow_extra_args(false)
+        ->option_text("K[=V]");
+    // Not add_flag, which makes false of an option that is not given.
+    const auto set_tty = [&options](int64_t given) { options.tty = given > 0; };
+    app.add_flag_function("--tty,!--no-tty", set_tty, "Whether it has a terminal [where standard input and output are one]");
+    add_parsed(app, "--publish", options.published, &dbg::parse_published_port, "Lead a port of this machine to one of the VM; repeatable")
+        ->option_text("[ADDRESS:]HOST:GUEST");
 }
 
 void add_sync_options(CLI::App& app, dbg::Options& options) {
@@ -86,6 +103,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     if (mark != argv + argc) options.runtime_arguments.assign(mark + 1, argv + argc);
     add_vm_options(app, options);
     add_command_options(app, options);
+    add_channel_options(app, options);
     add_sync_options(app, options);
     bool lint = true;
     app.add_flag("!--no-lint", lint, "Do not tell a person who types what differs from Docker");

@@ -33,7 +33,7 @@ struct Commands::Foreground {
 };
 
 Commands::Commands(Session& session)
-    : session_(session), shell_(session.options().mode == ExecMode::shell ? session.options().shell : "") {}
+    : session_(session), shell_(session.options().mode.value_or(ExecMode::shell) == ExecMode::shell ? session.options().shell : "") {}
 
 asio::awaitable<int> Commands::run(std::string line) {
     for (;;) {

@@ -1,6 +1,5 @@
 #include "dbg/line_reader.h"
 
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include <boost/asio/post.hpp>
@@ -8,23 +7,12 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/fd.h"
+#include "dbg/standard_input.h"
 
 namespace dbg {
 namespace asio = boost::asio;
 
-// asio makes a descriptor non-blocking to wait for it, but standard input is shared with programs that do not expect that. So asio waits
-// for an epoll that holds it. A file cannot be waited for, and need not be.
-LineReader::LineReader(const asio::any_io_executor& executor) : ready_(executor) {
-    base::UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
-    if (!epoll) base::throw_errno("cannot make an epoll");
-    epoll_event event{.events = EPOLLIN, .data = {}};
-    if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, STDIN_FILENO, &event) == 0) {
-        ready_.assign(epoll.release());
-    } else if (errno != EPERM) {
-        base::throw_errno("cannot read standard input");
-    }
-}
+LineReader::LineReader(const asio::any_io_executor& executor) : ready_(pollable_standard_input(executor)) {}
 
 bool LineReader::take_line(std::optional<std::string>& line) {
     const size_t end = buffer_.find('\n');

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "dbg/published_port.h"
+
 namespace dbg {
 
 enum class ExecMode { shell, exec };
@@ -25,23 +27,38 @@ struct Options {
     std::filesystem::path runtime;  // empty: ya-runtime-vm beside this program
     std::filesystem::path workdir;  // empty: a temporary folder, removed at the end
     std::filesystem::path task_package;
-    ExecMode mode = ExecMode::shell;
+    std::optional<ExecMode> mode;    // given: each line or command is a RUN of the supervisor's protocol, and there is no debug channel
     std::string shell = "bash";      // for /bin/SHELL -c LINE
     std::string protocol = "0.1.0";  // the version that hello says
     bool deploy = true;
     std::vector<std::string> deploy_arguments;   // after "deploy"
     std::vector<std::string> start_arguments;    // after "start"
     std::vector<std::string> runtime_arguments;  // before either
-    std::optional<std::string> command;          // run this one and pass its exit code through; none: lines from standard input
+    std::optional<std::string> command;          // run this one and pass its exit code through; none: a terminal's shell, or lines
     std::filesystem::path script;                // run this exe script instead
     std::vector<SyncOption> syncs;               // keep these folders current in volumes
     std::optional<std::string> run_again;        // run this command, and again after each change of those
-    std::function<std::string()> greeting;       // what a person who types is told once the VM is up; may be empty
+    // These need the debug channel.
+    std::string user;
+    std::string work_dir;
+    std::vector<std::string> environment;  // "K=V", or "K" for our value
+    std::optional<bool> tty;               // none: where standard input and output are terminals
+    std::vector<PublishedPort> published;
+    std::function<std::string()> greeting;  // what a person who types is told once the VM is up; may be empty
 };
 
-// The runtime's command line, with absolute paths, since the runtime is started in the workdir, which must be set.
+// Whether there is a debug channel: --exec-mode asks for the supervisor's protocol alone, and a runtime that does not know --debug-socket
+// would refuse to start. What another runtime knows cannot be found out without running it, so only the one beside this program gets the
+// option.
+bool has_debug_channel(const Options& options);
+
+// Whether the program in the VM gets a terminal.
+bool wants_terminal(const Options& options);
+
+// The runtime's command line, with absolute paths, since the runtime is started in the workdir, which must be set. An empty `debug_socket`
+// asks for no debug channel.
 std::vector<std::string> deploy_argv(const Options& options);
-std::vector<std::string> start_argv(const Options& options);
+std::vector<std::string> start_argv(const Options& options, const std::filesystem::path& debug_socket);
 
 // Sets the runtime's default. Throws base::Error where the runtime or an image does not exist.
 void complete(Options& options);

@@ -1,8 +1,15 @@
-#include <csignal>
+#include <unistd.h>
 
+#include <csignal>
+#include <filesystem>
+#include <optional>
+
+#include "base/temporary_folder.h"
+#include "dbg/port_forwarder.h"
 #include "dbg/session.h"
 #include "dbg/uses.h"
 #include "dbg/workdir.h"
+#include "dbg/write_out.h"
 
 namespace dbg {
 namespace {
@@ -10,8 +17,9 @@ namespace {
 Session::Use use_for(const Options& options) {
     if (!options.script.empty()) return use_script;
     if (options.run_again) return use_again;
-    if (options.command) return use_once;
-    return use_lines;
+    const bool channel = has_debug_channel(options);
+    if (options.command) return channel ? use_once_attached : use_once;
+    return channel && wants_terminal(options) ? use_terminal : use_lines;
 }
 
 }  // namespace
@@ -21,7 +29,16 @@ int run_session(const Options& options) {
     const Workdir workdir(options.workdir);
     Options with_workdir = options;
     with_workdir.workdir = workdir.path();
-    return Session(with_workdir).run(use_for(options));
+    std::optional<base::TemporaryFolder> vm_folder;
+    if (has_debug_channel(options)) vm_folder.emplace();
+    Session session(with_workdir, vm_folder ? vm_folder->path() / "socket" : std::filesystem::path());
+    PortForwarder forwarder(session.io(), options.published);
+    const Session::Use use = [&options, &forwarder](Session& started) {
+        write_out(STDERR_FILENO, forwarder.description());
+        forwarder.serve(started.debug_socket());
+        return use_for(options)(started);
+    };
+    return session.run(use);
 }
 
 }  // namespace dbg

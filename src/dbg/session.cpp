@@ -28,8 +28,10 @@ constexpr size_t kMaxDeployOutput = 1 << 20;
 
 }  // namespace
 
-Session::Session(const Options& options)
-    : options_(options), interactive_(!options.command && !options.run_again && options.script.empty() && ::isatty(STDIN_FILENO)) {
+Session::Session(const Options& options, std::filesystem::path debug_socket)
+    : options_(options),
+      debug_socket_(std::move(debug_socket)),
+      interactive_(!options.command && !options.run_again && options.script.empty() && ::isatty(STDIN_FILENO)) {
     for (const int signal : {SIGINT, SIGQUIT, SIGTERM, SIGHUP})
         signals_.add(signal);
 }
@@ -106,7 +108,7 @@ asio::awaitable<std::string> Session::start(std::vector<std::string> runtime_opt
     Options options = options_;
     options.runtime_arguments.insert(options.runtime_arguments.end(), runtime_options.begin(), runtime_options.end());
     options.start_arguments.insert(options.start_arguments.end(), arguments.begin(), arguments.end());
-    runtime_ = launch(start_argv(options));
+    runtime_ = launch(start_argv(options, debug_socket_));
     ending_ = false;
     start_output_.clear();
     exeunit::Events events;

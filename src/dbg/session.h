@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <exception>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,7 +23,9 @@ namespace dbg {
 // this object at the latest.
 class Session {
 public:
-    explicit Session(const Options& options);  // whose workdir exists; they are complete (dbg::complete)
+    // The options' workdir exists; they are complete (dbg::complete). `debug_socket`: where the runtime offers its debug channel; empty:
+    // none.
+    Session(const Options& options, std::filesystem::path debug_socket);
 
     // What is done with the VM, from hello to shutdown (with --script: also that); returns the exit code. A base::Error is thrown on after
     // the shutdown.
@@ -35,6 +38,7 @@ public:
     const Options& options() const { return options_; }
     boost::asio::io_context& io() { return io_; }
     exeunit::Client& client() { return *client_; }
+    const std::filesystem::path& debug_socket() const { return debug_socket_; }
     const std::string& deployed() const { return deployed_; }  // the JSON that deploy printed; empty with --no-deploy
     SyncedFolders& synced() { return *synced_; }               // of --sync
     bool interactive() const { return interactive_; }          // a person types at a terminal
@@ -69,6 +73,7 @@ private:
     void before_end();
 
     const Options& options_;
+    std::filesystem::path debug_socket_;
     boost::asio::io_context io_;
     boost::asio::signal_set signals_{io_};
     RuntimeLog log_;

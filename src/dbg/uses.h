@@ -10,8 +10,13 @@ namespace dbg {
 // Lines of standard input (use_lines.cpp); the exit code is the last one's.
 boost::asio::awaitable<int> use_lines(Session& session);
 
-// The one command of --exec, as a requestor's (use_once.cpp).
+// The one command of --exec (use_once.cpp): as a requestor's, whose standard input is empty, or by the debug channel with our standard
+// streams.
 boost::asio::awaitable<int> use_once(Session& session);
+boost::asio::awaitable<int> use_once_attached(Session& session);
+
+// A shell of the image at our terminal, by the debug channel (use_terminal.cpp).
+boost::asio::awaitable<int> use_terminal(Session& session);
 
 // The exe script of --script, which deploys and starts, too (use_script.cpp).
 boost::asio::awaitable<int> use_script(Session& session);

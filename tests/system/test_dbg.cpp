@@ -103,7 +103,7 @@ TEST_F(DbgTest, ReaderThatGoesAwayEndsTheVm) {
 
 TEST_F(DbgTest, PromptAtATerminal) {
     task_package = image("configured");
-    AtTerminal terminal(dbg({"--exec-shell", "sh"}));
+    AtTerminal terminal(dbg({"--exec-mode", "shell", "--exec-shell", "sh"}));
     EXPECT_THAT(terminal.until("sh> "), HasSubstr("volume /golem/output: " + (workdir / "tmp").string()));
     terminal.type("echo $((6*7))\n");
     EXPECT_THAT(terminal.until("sh> "), HasSubstr("\r42\r\n[exit 0, "));
@@ -120,7 +120,7 @@ TEST_F(DbgTest, PromptAtATerminal) {
 TEST_F(DbgTest, WhatDiffersFromDockerIsToldOnceToAPersonOnly) {
     task_package = image("configured");
     const std::string entrypoint = "the entrypoint runs only where the requestor starts the VM with start-entrypoint";
-    AtTerminal terminal(dbg({"--exec-shell", "sh"}));
+    AtTerminal terminal(dbg({"--exec-mode", "shell", "--exec-shell", "sh"}));
     EXPECT_THAT(terminal.until("sh> "),
                 testing::ContainsRegex("What differs from Docker.*\r\n  1 files .* below the volume \"/data\" cannot be "
                                        "seen.*\r\n  " +
@@ -129,7 +129,7 @@ TEST_F(DbgTest, WhatDiffersFromDockerIsToldOnceToAPersonOnly) {
     EXPECT_THAT(terminal.until("sh> "), Not(HasSubstr(entrypoint)));
     terminal.type("\x04");
     EXPECT_EQ(terminal.exit_code(), 0);
-    AtTerminal without(dbg({"--exec-shell", "sh", "--no-lint"}));
+    AtTerminal without(dbg({"--exec-mode", "shell", "--exec-shell", "sh", "--no-lint"}));
     EXPECT_THAT(without.until("sh> "), Not(HasSubstr("Docker")));
     without.type("\x04");
     EXPECT_EQ(without.exit_code(), 0);
@@ -137,7 +137,7 @@ TEST_F(DbgTest, WhatDiffersFromDockerIsToldOnceToAPersonOnly) {
 }
 
 TEST_F(DbgTest, CtrlCReachesTheCommandAndNotTheVm) {
-    AtTerminal terminal(dbg({"--exec-shell", "sh"}));
+    AtTerminal terminal(dbg({"--exec-mode", "shell", "--exec-shell", "sh"}));
     terminal.until("sh> ");
     terminal.type("trap 'echo caught; exit 9' INT; echo ready; while :; do sleep 0.1; done\n");
     terminal.until("\rready");

@@ -34,7 +34,7 @@ protected:
 TEST_F(DbgSyncTest, ChangesReachTheGuest) {
     fs::permissions(source / "file", fs::perms(0755));
     fs::create_symlink("deep/er", source / "link");
-    AtTerminal terminal(sync({"--exec-shell", "sh"}));
+    AtTerminal terminal(sync({"--exec-mode", "shell", "--exec-shell", "sh"}));
     terminal.until("sh> ");
     terminal.type("cd /golem/output/src; cat file; ls -ld file link | cut -c1-10; readlink link\n");
     EXPECT_THAT(terminal.until("sh> "), HasSubstr("first\r\n-rwxr-xr-x\r\nlrwxrwxrwx\r\ndeep/er\r\n"));

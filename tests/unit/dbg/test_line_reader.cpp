@@ -9,25 +9,14 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "replaced_fd.h"
 
 namespace dbg {
 namespace {
 namespace asio = boost::asio;
 
-// Puts a descriptor in place of standard input for a while.
-class StandardInput {
-public:
-    explicit StandardInput(int fd) : saved_(::dup(STDIN_FILENO)) { ::dup2(fd, STDIN_FILENO); }
-    ~StandardInput() { ::dup2(saved_.get(), STDIN_FILENO); }
-    StandardInput(const StandardInput&) = delete;
-    StandardInput& operator=(const StandardInput&) = delete;
-
-private:
-    base::UniqueFd saved_;
-};
-
 std::vector<std::string> all_lines(int fd) {
-    const StandardInput input(fd);
+    const ReplacedFd input(STDIN_FILENO, fd);
     asio::io_context io;
     LineReader reader(io.get_executor());
     std::vector<std::string> lines;

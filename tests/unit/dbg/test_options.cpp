@@ -21,8 +21,41 @@ TEST(Options, CommandLinesOfTheRuntime) {
     options.start_arguments = {"start-entrypoint"};
     EXPECT_THAT(deploy_argv(options),
                 ElementsAre("/r/ya-runtime-vm", "--workdir", "/w", "--task-package", "/i.gvmi", "--cpu-cores", "2", "deploy", "--"));
-    EXPECT_THAT(start_argv(options), ElementsAre("/r/ya-runtime-vm", "--workdir", "/w", "--task-package", "/i.gvmi", "--cpu-cores", "2",
-                                                 "start", "start-entrypoint"));
+    EXPECT_THAT(start_argv(options, ""), ElementsAre("/r/ya-runtime-vm", "--workdir", "/w", "--task-package", "/i.gvmi", "--cpu-cores", "2",
+                                                     "start", "start-entrypoint"));
+}
+
+TEST(Options, DebugChannelIsAskedForAtStartAlone) {
+    Options options;
+    options.runtime = "/r/ya-runtime-vm";
+    options.workdir = "/w";
+    options.start_arguments = {"start-entrypoint"};
+    EXPECT_THAT(deploy_argv(options), ElementsAre("/r/ya-runtime-vm", "--workdir", "/w", "deploy"));
+    EXPECT_THAT(start_argv(options, "/run/vm/socket"),
+                ElementsAre("/r/ya-runtime-vm", "--workdir", "/w", "start", "--debug-socket", "/run/vm/socket", "start-entrypoint"));
+}
+
+TEST(Options, DebugChannelOnlyOfTheOwnRuntime) {
+    Options options;
+    EXPECT_TRUE(has_debug_channel(options));
+    options.mode = ExecMode::shell;
+    EXPECT_FALSE(has_debug_channel(options));
+    options.mode.reset();
+    options.runtime = "/bin/sh";
+    EXPECT_FALSE(has_debug_channel(options));
+}
+
+TEST(Options, WhatNeedsTheDebugChannelIsRefusedWithoutIt) {
+    Options options;
+    options.runtime = "/bin/sh";
+    options.tty = false;
+    complete(options);
+    options.environment = {"K=V"};
+    EXPECT_THAT([&options] { complete(options); },
+                testing::ThrowsMessage<base::Error>("--env: only with the ya-runtime-vm beside this program, not with --runtime /bin/sh"));
+    options.mode = ExecMode::exec;
+    EXPECT_THAT([&options] { complete(options); },
+                testing::ThrowsMessage<base::Error>("--env: not with --exec-mode, since a requestor cannot ask for it"));
 }
 
 TEST(Options, RelativePathsMeanOurFolder) {
@@ -30,7 +63,7 @@ TEST(Options, RelativePathsMeanOurFolder) {
     options.runtime = "bin/runtime";
     options.workdir = "w";
     const auto here = std::filesystem::current_path();
-    EXPECT_THAT(start_argv(options), ElementsAre((here / "bin/runtime").string(), "--workdir", (here / "w").string(), "start"));
+    EXPECT_THAT(start_argv(options, ""), ElementsAre((here / "bin/runtime").string(), "--workdir", (here / "w").string(), "start"));
 }
 
 TEST(Options, RuntimeIsTheOneBesideThisProgram) {
