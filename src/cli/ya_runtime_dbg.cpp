@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/common.h"
+#include "cli/dbg_commands.h"
 #include "cli/docker_differences.h"
 #include "dbg/session.h"
 
@@ -107,7 +108,12 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     add_sync_options(app, options);
     bool lint = true;
     app.add_flag("!--no-lint", lint, "Do not tell a person who types what differs from Docker");
-    return cli::run(app, static_cast<int>(mark - argv), argv, [&options, &lint] {
+    cli::Action chosen;
+    cli::add_ps_command(app, chosen);
+    cli::add_stats_command(app, chosen);
+    cli::add_stop_command(app, chosen);
+    return cli::run(app, static_cast<int>(mark - argv), argv, [&options, &lint, &chosen] {
+        if (chosen) return chosen();
         dbg::complete(options);
         return run(options, lint);
     });

@@ -224,4 +224,11 @@ Vm find_vm(const fs::path& vms, const std::string& name) {
     throw base::Error("no VM is named " + base::quote(name) + (names.empty() ? "; none is running" : names));
 }
 
+bool still_runs(const fs::path& vms, const Vm& vm) {
+    const std::vector<Vm> running = running_vms(vms);
+    return std::any_of(running.begin(), running.end(), [&vm](const Vm& other) {
+        return other.name == vm.name && other.debugger == vm.debugger && other.started == vm.started;
+    });
+}
+
 }  // namespace dbg

@@ -68,4 +68,7 @@ std::vector<Vm> running_vms(const std::filesystem::path& vms);
 // The running VM of that name. Throws base::Error that names those that run.
 Vm find_vm(const std::filesystem::path& vms, const std::string& name);
 
+// Whether its debugger lives; a later VM of that name is another.
+bool still_runs(const std::filesystem::path& vms, const Vm& vm);
+
 }  // namespace dbg

@@ -32,10 +32,13 @@ using Names = std::vector<std::string>;
 
 TEST(VmFolder, IsFoundByItsNameWhileItLives) {
     const base::TemporaryFolder vms;
+    Vm found;
     {
         VmFolder folder(vms.path(), {.name = "web", .image = "a/b.gvmi", .workdir = "/work"});
         folder.set_runtime(77);
         const Vm vm = find_vm(vms.path(), "web");
+        EXPECT_TRUE(still_runs(vms.path(), vm));
+        found = vm;
         EXPECT_EQ(vm.image, "a/b.gvmi");
         EXPECT_EQ(vm.debugger, ::getpid());
         EXPECT_EQ(vm.runtime, 77);
@@ -46,6 +49,7 @@ TEST(VmFolder, IsFoundByItsNameWhileItLives) {
     }
     EXPECT_EQ(names(vms.path()), Names{});
     EXPECT_FALSE(fs::exists(vms.path() / "web"));
+    EXPECT_FALSE(still_runs(vms.path(), found));
 }
 
 TEST(VmFolder, ATakenNameIsRefusedAndMadeUpOnesCount) {
