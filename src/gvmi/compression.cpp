@@ -270,4 +270,23 @@ std::unique_ptr<Coder> make_decoder(Method method) {
     throw base::Error("no such compressor");
 }
 
+bool looks_incompressible(std::span<const std::byte> block) {
+    constexpr size_t kSamples = 16;
+    constexpr size_t kSampleSize = 256;
+    constexpr uint64_t kSampled = kSamples * kSampleSize;
+    if (block.size() < kSampled) return false;
+    std::array<uint32_t, 256> counts{};
+    for (size_t i = 0; i < kSamples; i++) {
+        const size_t start = (block.size() - kSampleSize) * i / (kSamples - 1);
+        for (const std::byte value : block.subspan(start, kSampleSize))
+            counts[static_cast<size_t>(value)]++;
+    }
+    uint64_t squares = 0;
+    for (const uint64_t count : counts)
+        squares += count * count;
+    // The mean of random data, and a twentieth: ten times its standard deviation. Text and programs have several times the mean.
+    constexpr uint64_t kRandom = kSampled + kSampled * (kSampled - 1) / 256;
+    return squares < kRandom + kRandom / 20;
+}
+
 }  // namespace gvmi

@@ -46,4 +46,8 @@ public:
 std::unique_ptr<Coder> make_encoder(const Compression& compression, uint32_t block_size);
 std::unique_ptr<Coder> make_decoder(Method method);
 
+// Whether a block is so evenly random, as compressed data is, that trying to compress it is a waste. It looks at 4 KiB of the block in 16
+// places, so a smaller block never is. The answer depends on the bytes alone. Random bytes that repeat within the block deceive it.
+bool looks_incompressible(std::span<const std::byte> block);
+
 }  // namespace gvmi

@@ -56,6 +56,7 @@ sqfs_s32 code(sqfs_compressor_t* object, const sqfs_u8* in, sqfs_u32 size, sqfs_
     const base::Timed timed(base::Work::compress);
     try {
         const std::span plain(reinterpret_cast<const std::byte*>(in), size);
+        if (!self->decompresses && looks_incompressible(plain)) return 0;
         const auto result = self->coder->code(plain, {reinterpret_cast<std::byte*>(out), room});
         if (!result) return self->decompresses ? sqfs_s32{SQFS_ERROR_COMPRESSOR} : 0;
         return static_cast<sqfs_s32>(*result);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <random>
 #include <string>
 #include <vector>
@@ -75,6 +76,58 @@ TEST_P(Compression, RefusesDamagedBlocks) {
     const std::vector<std::byte> small = compressed({GetParam(), gvmi::levels_of(GetParam()).standard}, text(kBlock));
     const std::span whole(small);
     EXPECT_NE(decoder->code(whole.first(whole.size() / 2), out), std::optional<size_t>(kBlock));
+}
+
+// What a file that was compressed consists of.
+std::vector<std::byte> packed(gvmi::Method method) {
+    std::mt19937 random(2);
+    std::string content;
+    while (content.size() < 8 * kBlock)
+        content += "word " + std::to_string(random()) + "\n";
+    const auto encoder = gvmi::make_encoder({method, gvmi::levels_of(method).standard}, 8 * kBlock);
+    std::vector<std::byte> out(content.size());
+    out.resize(encoder->code(std::as_bytes(std::span(content)), out).value_or(0));
+    EXPECT_GT(out.size(), kBlock);
+    out.resize(std::min<size_t>(out.size(), kBlock));
+    return out;
+}
+
+// This program's own code, behind its headers.
+std::vector<std::byte> program() {
+    std::ifstream file("/proc/self/exe", std::ios::binary);
+    std::vector<char> content(8 * kBlock);
+    file.read(content.data(), static_cast<std::streamsize>(content.size()));
+    const auto bytes = std::as_bytes(std::span(content)).last(kBlock);
+    return {bytes.begin(), bytes.end()};
+}
+
+TEST(LooksIncompressible, IsTrueOfRandomAndOfCompressedData) {
+    EXPECT_TRUE(gvmi::looks_incompressible(noise(kBlock)));
+    EXPECT_TRUE(gvmi::looks_incompressible(noise(4096)));
+    EXPECT_TRUE(gvmi::looks_incompressible(packed(gvmi::Method::gzip)));
+    EXPECT_TRUE(gvmi::looks_incompressible(packed(gvmi::Method::xz)));
+}
+
+TEST(LooksIncompressible, IsFalseOfWhatGetsSmaller) {
+    EXPECT_FALSE(gvmi::looks_incompressible(text(kBlock)));
+    EXPECT_FALSE(gvmi::looks_incompressible(program()));
+    EXPECT_FALSE(gvmi::looks_incompressible(std::vector<std::byte>(kBlock)));
+    std::vector<std::byte> half = noise(kBlock);
+    std::fill(half.begin() + kBlock / 2, half.end(), std::byte{0});
+    EXPECT_FALSE(gvmi::looks_incompressible(half));
+}
+
+TEST(LooksIncompressible, IsFalseOfSmallBlocks) {
+    EXPECT_FALSE(gvmi::looks_incompressible({}));
+    EXPECT_FALSE(gvmi::looks_incompressible(noise(4095)));
+}
+
+TEST_P(Compression, CannotShrinkWhatLooksIncompressible) {
+    for (const std::vector<std::byte>& block : {noise(kBlock), packed(gvmi::Method::gzip), packed(gvmi::Method::xz)}) {
+        ASSERT_TRUE(gvmi::looks_incompressible(block));
+        const std::vector<std::byte> small = compressed({GetParam(), gvmi::levels_of(GetParam()).highest}, block);
+        EXPECT_TRUE(small.empty() || small.size() > block.size() / 100 * 98) << small.size();
+    }
 }
 
 TEST(CompressionNames, AreSquashfss) {
