@@ -29,6 +29,11 @@ base::UniqueFd child_signals() {
     return base::UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
+bool valid_size(const agent::Terminal& size) {
+    const auto valid = [](uint32_t n) { return n >= 1 && n <= UINT16_MAX; };
+    return valid(size.rows()) && valid(size.columns());
+}
+
 }  // namespace
 
 AgentLoop::AgentLoop()
@@ -97,7 +102,8 @@ void AgentLoop::take(const agent::Request& request) {
         case agent::Request::kInput:
             return processes_.take(request.input());
         case agent::Request::kResize:
-            return processes_.resize(request.resize());
+            if (valid_size(request.resize().terminal())) processes_.resize(request.resize());
+            return;
         case agent::Request::kNetwork: {
             if (!defaults_) return answer(port_, id, bad_request({"the VM has not been set up"}));
             Status status = configure_card(request.network());
@@ -148,7 +154,10 @@ void AgentLoop::take_exec(uint64_t id, const agent::Exec& exec) {
     program.work_dir = exec.work_dir().empty() ? defaults_->work_dir : exec.work_dir();
     program.user = &defaults_->user;
     program.input = exec.input();
-    if (exec.has_terminal()) program.terminal = exec.terminal();
+    if (exec.has_terminal()) {
+        if (!valid_size(exec.terminal())) return answer(port_, id, bad_request({"a terminal has 1 to 65535 rows and columns"}));
+        program.terminal = exec.terminal();
+    }
     if (const Status status = personalize(exec, program); !status.ok()) return answer(port_, id, status);
     program.candidates = candidates(exec.bin(), value_of(*program.environment, "PATH"));
     processes_.start(id, exec, std::move(program));

@@ -231,6 +231,10 @@ void Processes::finish(uint64_t id) {
     for (const uint64_t token : process.streams) {
         const auto stream = streams_.find(token);
         if (stream == streams_.end()) continue;
+        if (process.terminal) {
+            close(token);  // with the input below it was our last: what still holds the terminal is hung up
+            continue;
+        }
         stream->second.process = 0;
         stream->second.readable = true;
         queue(token);

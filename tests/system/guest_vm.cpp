@@ -115,6 +115,15 @@ void GuestVm::kill(uint64_t process, int signal) {
     request(std::move(message));
 }
 
+void GuestVm::type(const std::shared_ptr<Process>& process, std::string_view data, bool end) {
+    do {
+        until([&] { return process->exited || client_->input_room(process->number) > 0 || data.empty(); });
+        const std::string_view piece = data.substr(0, client_->input_room(process->number));
+        data.remove_prefix(piece.size());
+        client_->input(process->number, piece, end && data.empty());
+    } while (!data.empty() && !process->exited);
+}
+
 agent::GuestError GuestVm::refused(const agent::Exec& exec) {
     try {
         begin(exec);

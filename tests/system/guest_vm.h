@@ -77,6 +77,8 @@ public:
     std::shared_ptr<Process> sh(const std::string& script) { return run({"/bin/sh", "-c", script}); }
     void finish(const std::shared_ptr<Process>& process);
     void kill(uint64_t process, int signal);
+    // Sends all of it to the process's stdin, as the process takes it.
+    void type(const std::shared_ptr<Process>& process, std::string_view data, bool end = false);
     // What the guest answers to an Exec that fails.
     agent::GuestError refused(const agent::Exec& exec);
 
