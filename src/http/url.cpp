@@ -4,6 +4,9 @@
 #include <curl/curl.h>
 #include <netinet/in.h>
 
+#include <algorithm>
+#include <cctype>
+#include <cstdlib>
 #include <memory>
 
 #include "base/error.h"
@@ -20,8 +23,26 @@ std::string part_of(CURLU* url, CURLUPart part) {
     return text;
 }
 
-bool is_this_machine(std::string host) {
-    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+std::string without_brackets(const std::string& host) {
+    return host.starts_with('[') && host.ends_with(']') ? host.substr(1, host.size() - 2) : host;
+}
+
+std::string lower(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return text;
+}
+
+using Parsed = std::unique_ptr<CURLU, decltype(&curl_url_cleanup)>;
+
+Parsed parse(const std::string& url, unsigned flags) {
+    Parsed parsed(curl_url(), curl_url_cleanup);
+    if (!parsed || curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), flags) != CURLUE_OK)
+        throw base::Error(base::quote(url) + " is not a URL");
+    return parsed;
+}
+
+bool is_this_machine(const std::string& bracketed) {
+    const std::string host = without_brackets(bracketed);
     in_addr four{};
     in6_addr six{};
     if (::inet_pton(AF_INET, host.c_str(), &four) == 1) return ntohl(four.s_addr) >> 24 == 127;
@@ -32,10 +53,17 @@ bool is_this_machine(std::string host) {
 }  // namespace
 
 bool is_sent_in_clear(const std::string& url) {
-    const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> parsed(curl_url(), curl_url_cleanup);
-    if (!parsed || curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK)
-        throw base::Error(base::quote(url) + " is not a URL");
+    const Parsed parsed = parse(url, 0);
     return part_of(parsed.get(), CURLUPART_SCHEME) != "https" && !is_this_machine(part_of(parsed.get(), CURLUPART_HOST));
+}
+
+UrlParts parse_url(const std::string& url) {
+    const Parsed parsed = parse(url, CURLU_NON_SUPPORT_SCHEME);
+    UrlParts parts{.scheme = lower(part_of(parsed.get(), CURLUPART_SCHEME)), .host = {}, .port = 0};
+    parts.host = lower(without_brackets(part_of(parsed.get(), CURLUPART_HOST)));
+    parts.port = static_cast<uint16_t>(std::atoi(part_of(parsed.get(), CURLUPART_PORT).c_str()));  // libcurl has checked it
+    if (parts.host.empty()) throw base::Error(base::quote(url) + " has no host");
+    return parts;
 }
 
 }  // namespace http

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace http {
@@ -7,5 +8,14 @@ namespace http {
 // Whether what is sent to a URL can be read on the way: http, to a host other than this machine (localhost, 127.0.0.0/8, ::1). Throws
 // base::Error where it is no URL.
 bool is_sent_in_clear(const std::string& url);
+
+struct UrlParts {
+    std::string scheme;  // lower case, as the host
+    std::string host;    // IPv6 without brackets
+    uint16_t port = 0;   // 0: the URL has none
+};
+
+// Takes any scheme. Throws base::Error where it is no URL with a host.
+UrlParts parse_url(const std::string& url);
 
 }  // namespace http
