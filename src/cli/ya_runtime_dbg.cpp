@@ -83,6 +83,13 @@ void add_sync_options(CLI::App& app, dbg::Options& options) {
         ->excludes("--script");
 }
 
+void add_network_options(CLI::App& app, dbg::Options& options) {
+    app.add_option("--outbound", options.outbound,
+                   "Give the VM a network card: with everything behind it, or what a payload manifest allows")
+        ->option_text("all|MANIFEST");
+    app.add_option("--record", options.record, "With --outbound all: write the URLs that were reached, as a manifest has them");
+}
+
 int run(dbg::Options& options, bool lint) {
     std::future<std::string> differences;  // looked for while the VM starts
     if (lint && !options.task_package.empty() && ::isatty(STDIN_FILENO) == 1) {
@@ -106,6 +113,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     add_command_options(app, options);
     add_channel_options(app, options);
     add_sync_options(app, options);
+    add_network_options(app, options);
     bool lint = true;
     app.add_flag("!--no-lint", lint, "Do not tell a person who types what differs from Docker");
     cli::Action chosen;

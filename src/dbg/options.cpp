@@ -82,6 +82,9 @@ void complete(Options& options) {
     require_file("runtime", options.runtime);
     if (!options.task_package.empty()) require_file("task package", options.task_package);
     if (!options.script.empty()) require_file("script", options.script);
+    if (!options.outbound.empty() && options.outbound != "all") require_file("manifest", options.outbound);
+    if (!options.record.empty() && options.outbound != "all")
+        throw base::Error("--record needs --outbound all, whose connections it notes");
     if (options.run_again && options.syncs.empty()) throw base::Error("--run needs --sync, whose changes it waits for");
     require_debug_channel(options);
 }

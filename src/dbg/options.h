@@ -44,6 +44,9 @@ struct Options {
     std::vector<std::string> environment;  // "K=V", or "K" for our value
     std::optional<bool> tty;               // none: where standard input and output are terminals
     std::vector<PublishedPort> published;
+
+    std::string outbound;                   // a card with the world behind it: "all", or a payload manifest; empty: no card
+    std::filesystem::path record;           // with "all": where the URLs that a manifest needs are written
     std::function<std::string()> greeting;  // what a person who types is told once the VM is up; may be empty
 };
 

@@ -12,8 +12,10 @@
 #include <csignal>
 #include <utility>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/untrusted_text.h"
+#include "dbg/outbound_access.h"
 #include "dbg/volumes/volume_path.h"
 #include "dbg/write_out.h"
 
@@ -34,6 +36,9 @@ Session::Session(const Options& options, std::filesystem::path debug_socket)
       interactive_(!options.command && !options.run_again && options.script.empty() && ::isatty(STDIN_FILENO)) {
     for (const int signal : {SIGINT, SIGQUIT, SIGTERM, SIGHUP})
         signals_.add(signal);
+    if (options.outbound.empty()) return;
+    const auto say = [](const std::string& line) { write_out(STDERR_FILENO, line + "\n"); };
+    outbound_ = std::make_unique<outbound::Outbound>(io_.get_executor(), outbound_access(options.outbound), say);
 }
 
 int Session::run(const Use& use) {
@@ -43,6 +48,7 @@ int Session::run(const Use& use) {
         end(code);
     });
     io_.run();
+    write_record();
     if (failure_) std::rethrow_exception(failure_);
     return exit_code_;
 }
@@ -77,6 +83,22 @@ asio::awaitable<void> Session::begin_sync() {
     co_await synced_->begin();
 }
 
+asio::awaitable<void> Session::begin_outbound() {
+    try {
+        outbound_->connect(co_await client_->network(outbound::Outbound::network()));
+    } catch (const exeunit::ResponseError& e) {
+        throw base::Error(std::string("the VM got no network card: ") + e.what());
+    }
+}
+
+void Session::write_record() const {
+    if (options_.record.empty()) return;
+    std::string lines;
+    for (const std::string& url : outbound_->reached())
+        lines.append(url).append("\n");
+    base::replace_file(options_.record, lines);
+}
+
 exeunit::Launched Session::launch(const std::vector<std::string>& argv) const {
     return exeunit::launch({.argv = argv, .working_directory = options_.workdir, .stderr_fd = log_.fd(), .own_process_group = true});
 }
@@ -107,6 +129,10 @@ void Session::show_volumes() const {
 asio::awaitable<std::string> Session::start(std::vector<std::string> runtime_options, std::vector<std::string> arguments) {
     Options options = options_;
     options.runtime_arguments.insert(options.runtime_arguments.end(), runtime_options.begin(), runtime_options.end());
+    if (outbound_) {
+        const std::vector<std::string> card = outbound::Outbound::runtime_options();
+        options.runtime_arguments.insert(options.runtime_arguments.end(), card.begin(), card.end());
+    }
     options.start_arguments.insert(options.start_arguments.end(), arguments.begin(), arguments.end());
     runtime_ = launch(start_argv(options, debug_socket_));
     ending_ = false;
@@ -125,6 +151,7 @@ asio::awaitable<std::string> Session::start(std::vector<std::string> runtime_opt
         throw base::Error(std::string("the VM did not start: ") + e.what());
     }
     up_ = true;
+    if (outbound_) co_await begin_outbound();
     co_return start_output_;
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "dbg/options.h"
+#include "dbg/outbound/outbound.h"
 #include "dbg/runtime_log.h"
 #include "dbg/synced_folders.h"
 #include "exeunit/client.h"
@@ -66,6 +67,8 @@ public:
 private:
     boost::asio::awaitable<int> work(const Use& use);
     boost::asio::awaitable<void> begin_sync();
+    boost::asio::awaitable<void> begin_outbound();
+    void write_record() const;
     exeunit::Launched launch(const std::vector<std::string>& argv) const;
     void show_volumes() const;
     void runtime_ended(const std::string& reason);
@@ -82,6 +85,7 @@ private:
     std::string deployed_;
     std::string start_output_;
     std::unique_ptr<SyncedFolders> synced_;
+    std::unique_ptr<outbound::Outbound> outbound_;  // of --outbound
     Hooks hooks_;
     bool interactive_;
     bool up_ = false;      // it answered hello and was not asked to end
