@@ -14,6 +14,7 @@ make() {
 }
 
 make plain '{}'
+make curl '{}' "$(command -v curl)"
 make ssh '{}' "$(command -v ssh-keygen)" "$(command -v uuidgen)"
 # shellcheck disable=SC2016  # JSON, not shell
 make configured '{
