@@ -127,7 +127,27 @@ def thin_tables():
     put("thin", "table", table + (17).to_bytes(2, "little") + b"http://a.example/")
 
 
+def frames():
+    ends = bytes([10, 42, 42, 2]) + bytes([203, 0, 113, 5])
+    dns = (bytes.fromhex("0007818000010001") + bytes(4) + b"\3api\7example\3org\0" + bytes.fromhex("00010001")
+           + bytes.fromhex("c00c000100010000003c0004cb007105"))
+
+    def ipv4(protocol, payload, addresses=ends):
+        head = bytes.fromhex("4500") + (20 + len(payload)).to_bytes(2, "big") + bytes(4) + bytes([64, protocol]) + bytes(2)
+        return b"\x11" * 6 + b"\x22" * 6 + b"\x08\x00" + head + addresses + payload
+
+    tcp = bytes.fromhex("9c4001bb00000001000000005002006400000000")
+    udp = bytes.fromhex("00359c40") + (8 + len(dns)).to_bytes(2, "big") + bytes(2) + dns
+    arp = b"\xff" * 6 + b"\x22" * 6 + bytes.fromhex("08060001080006040001") + b"\x22" * 6 + ends[:4] + bytes(6) + bytes([10, 42, 42, 1])
+    stream = b"".join(len(frame).to_bytes(4, "big") + frame for frame in
+                      [arp, ipv4(17, udp, bytes([1, 1, 1, 1]) + ends[:4]), ipv4(6, tcp), ipv4(6, tcp, ends[:4] + bytes([127, 0, 0, 1])),
+                       ipv4(1, bytes(8))])
+    put("frames", "stream", stream)
+    put("frames", "dns", dns)
+
+
 if __name__ == "__main__":
+    frames()
     tars()
     squashfs()
     configs()
