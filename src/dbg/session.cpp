@@ -37,7 +37,9 @@ Session::Session(const Options& options, std::filesystem::path debug_socket)
     for (const int signal : {SIGINT, SIGQUIT, SIGTERM, SIGHUP})
         signals_.add(signal);
     if (options.outbound.empty()) return;
-    const auto say = [](const std::string& line) { write_out(STDERR_FILENO, line + "\n"); };
+    // The terminal may be raw, as the shell in the VM wants it.
+    const std::string end = ::isatty(STDERR_FILENO) ? "\r\n" : "\n";
+    const auto say = [end](const std::string& line) { write_out(STDERR_FILENO, line + end); };
     outbound_ = std::make_unique<outbound::Outbound>(io_.get_executor(), outbound_access(options.outbound), say);
 }
 

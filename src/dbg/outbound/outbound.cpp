@@ -44,10 +44,6 @@ tcp::endpoint parse_endpoint(const exeunit::api::NetworkEndpoint& endpoint) {
     return {address, port};
 }
 
-}  // namespace
-
-namespace {
-
 // One VM's connection with its passt.
 struct Link {
     Link(const asio::any_io_executor& executor, Passt&& started)
