@@ -30,7 +30,6 @@ int print_json(const std::vector<dbg::Vm>& vms) {
                                     {"image", vm.image},
                                     {"started", vm.started},
                                     {"pid", vm.debugger},
-                                    {"runtime_pid", vm.runtime},
                                     {"workdir", vm.workdir.string()}})
                   << "\n";
     }

@@ -60,15 +60,8 @@ void add_command_options(CLI::App& app, dbg::Options& options) {
 
 // What a requestor cannot ask for; they need the debug channel.
 void add_channel_options(CLI::App& app, dbg::Options& options) {
-    app.add_option("--user", options.user, "Whom it runs as: a name or number, also with :GROUP [the image's user]");
-    app.add_option("--cwd", options.work_dir, "Its folder, made if missing [the image's]");
-    app.add_option("--env", options.environment, "A variable for it: K=V, or K for our value; repeatable")
-        ->take_all()
-        ->allow_extra_args(false)
-        ->option_text("K[=V]");
-    // Not add_flag, which makes false of an option that is not given.
-    const auto set_tty = [&options](int64_t given) { options.tty = given > 0; };
-    app.add_flag_function("--tty,!--no-tty", set_tty, "Whether it has a terminal [where standard input and output are one]");
+    app.add_option("--name", options.name, "The VM's name for the sub-commands [the image's, numbered where it is taken]");
+    cli::add_program_options(app, options);
     add_parsed(app, "--publish", options.published, &dbg::parse_published_port, "Lead a port of this machine to one of the VM; repeatable")
         ->option_text("[ADDRESS:]HOST:GUEST");
 }
@@ -107,7 +100,8 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     cli::describe(app, kExample);
     dbg::Options options;
     // Removed here, because CLI11 takes a -- after an option of several values only as their end.
-    char** const mark = std::find(argv, argv + argc, std::string_view("--"));
+    const bool has_sub_command = argc > 1 && *argv[1] != '-';
+    char** const mark = has_sub_command ? argv + argc : std::find(argv, argv + argc, std::string_view("--"));
     if (mark != argv + argc) options.runtime_arguments.assign(mark + 1, argv + argc);
     add_vm_options(app, options);
     add_command_options(app, options);
@@ -117,9 +111,12 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     bool lint = true;
     app.add_flag("!--no-lint", lint, "Do not tell a person who types what differs from Docker");
     cli::Action chosen;
+    cli::add_exec_command(app, chosen);
+    cli::add_logs_command(app, chosen);
     cli::add_ps_command(app, chosen);
     cli::add_stats_command(app, chosen);
     cli::add_stop_command(app, chosen);
+    app.require_subcommand(0, 1);
     return cli::run(app, static_cast<int>(mark - argv), argv, [&options, &lint, &chosen] {
         if (chosen) return chosen();
         dbg::complete(options);

@@ -29,11 +29,9 @@ fs::path own_runtime() {
 
 void require_debug_channel(const Options& options) {
     if (has_debug_channel(options)) return;
-    const std::pair<const char*, bool> given[] = {{"--user", !options.user.empty()},
-                                                  {"--cwd", !options.work_dir.empty()},
-                                                  {"--env", !options.environment.empty()},
-                                                  {"--tty", options.tty.value_or(false)},
-                                                  {"--publish", !options.published.empty()}};
+    const std::pair<const char*, bool> given[] = {{"--name", !options.name.empty()},      {"--user", !options.user.empty()},
+                                                  {"--cwd", !options.work_dir.empty()},   {"--env", !options.environment.empty()},
+                                                  {"--tty", options.tty.value_or(false)}, {"--publish", !options.published.empty()}};
     for (const auto& [option, is_given] : given) {
         if (is_given)
             throw base::Error(std::string(option) + ": " +

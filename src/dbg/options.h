@@ -39,6 +39,7 @@ struct Options {
     std::vector<SyncOption> syncs;               // keep these folders current in volumes
     std::optional<std::string> run_again;        // run this command, and again after each change of those
     // These need the debug channel.
+    std::string name;  // of the VM, for other commands; empty: made up
     std::string user;
     std::string work_dir;
     std::vector<std::string> environment;  // "K=V", or "K" for our value

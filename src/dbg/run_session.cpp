@@ -4,10 +4,10 @@
 #include <filesystem>
 #include <optional>
 
-#include "base/temporary_folder.h"
 #include "dbg/port_forwarder.h"
 #include "dbg/session.h"
 #include "dbg/uses.h"
+#include "dbg/vm_folder.h"
 #include "dbg/workdir.h"
 #include "dbg/write_out.h"
 
@@ -29,9 +29,16 @@ int run_session(const Options& options) {
     const Workdir workdir(options.workdir);
     Options with_workdir = options;
     with_workdir.workdir = workdir.path();
-    std::optional<base::TemporaryFolder> vm_folder;
-    if (has_debug_channel(options)) vm_folder.emplace();
-    Session session(with_workdir, vm_folder ? vm_folder->path() / "socket" : std::filesystem::path());
+    std::optional<VmFolder> vm_folder;  // by which other commands find the debug channel
+    if (has_debug_channel(options)) {
+        const Vm vm{.name = options.name,
+                    .image = options.task_package.string(),
+                    .workdir = std::filesystem::absolute(workdir.path()),
+                    .temporary_workdir = options.workdir.empty()};
+        vm_folder.emplace(vms_folder(), vm);
+    }
+    Session session(with_workdir, vm_folder ? vm_folder->vm().socket() : std::filesystem::path(),
+                    vm_folder ? vm_folder->vm().log() : std::filesystem::path());
     PortForwarder forwarder(session.io(), options.published);
     const Session::Use use = [&options, &forwarder](Session& started) {
         write_out(STDERR_FILENO, forwarder.description());

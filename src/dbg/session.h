@@ -25,8 +25,8 @@ namespace dbg {
 class Session {
 public:
     // The options' workdir exists; they are complete (dbg::complete). `debug_socket`: where the runtime offers its debug channel; empty:
-    // none.
-    Session(const Options& options, std::filesystem::path debug_socket);
+    // none. `log_file`: a new file for what the runtime tells; empty: memory.
+    Session(const Options& options, std::filesystem::path debug_socket, const std::filesystem::path& log_file);
 
     // What is done with the VM, from hello to shutdown (with --script: also that); returns the exit code. A base::Error is thrown on after
     // the shutdown.

@@ -77,7 +77,6 @@ Vm read_record(const fs::path& folder) {
                 .image = json.at("image").get<std::string>(),
                 .started = json.at("started").get<std::time_t>(),
                 .debugger = json.at("debugger").get<pid_t>(),
-                .runtime = json.at("runtime").get<pid_t>(),
                 .workdir = json.at("workdir").get<std::string>(),
                 .temporary_workdir = json.at("temporary_workdir").get<bool>(),
                 .folder = folder};
@@ -195,16 +194,10 @@ VmFolder::~VmFolder() {
     }
 }
 
-void VmFolder::set_runtime(pid_t pid) {
-    vm_.runtime = pid;
-    save();
-}
-
 void VmFolder::save() const {
     const nlohmann::json json = {{"image", vm_.image},
                                  {"started", vm_.started},
                                  {"debugger", vm_.debugger},
-                                 {"runtime", vm_.runtime},
                                  {"workdir", base::escape(vm_.workdir.native())},
                                  {"temporary_workdir", vm_.temporary_workdir}};
     base::replace_file(vm_.folder / kRecord, base::to_text(json), 0600);

@@ -19,7 +19,6 @@ struct Vm {
     std::string image = {};  // as the command line has it, escaped; empty: deployed before
     std::time_t started = 0;
     pid_t debugger = 0;
-    pid_t runtime = 0;  // 0: not started yet
     std::filesystem::path workdir = {};
     bool temporary_workdir = false;  // a base::TemporaryFolder, which whoever finds the debugger dead removes
     std::filesystem::path folder = {};
@@ -50,9 +49,6 @@ public:
     VmFolder& operator=(const VmFolder&) = delete;
 
     const Vm& vm() const { return vm_; }
-
-    // Tells other commands of the runtime's process.
-    void set_runtime(pid_t pid);
 
 private:
     void save() const;

@@ -34,14 +34,12 @@ TEST(VmFolder, IsFoundByItsNameWhileItLives) {
     const base::TemporaryFolder vms;
     Vm found;
     {
-        VmFolder folder(vms.path(), {.name = "web", .image = "a/b.gvmi", .workdir = "/work"});
-        folder.set_runtime(77);
+        const VmFolder folder(vms.path(), {.name = "web", .image = "a/b.gvmi", .workdir = "/work"});
         const Vm vm = find_vm(vms.path(), "web");
         EXPECT_TRUE(still_runs(vms.path(), vm));
         found = vm;
         EXPECT_EQ(vm.image, "a/b.gvmi");
         EXPECT_EQ(vm.debugger, ::getpid());
-        EXPECT_EQ(vm.runtime, 77);
         EXPECT_EQ(vm.workdir, "/work");
         EXPECT_NEAR(static_cast<double>(vm.started), static_cast<double>(std::time(nullptr)), 60);
         EXPECT_EQ(vm.socket(), vms.path() / "web/socket");
@@ -119,9 +117,8 @@ TEST(VmFolder, AWorkdirThatWasAskedForOrIsInUseStays) {
     const base::TemporaryFolder in_use;  // its lock is held
     const auto leave = [&vms](const char* name, const fs::path& workdir, bool temporary) {
         fs::create_directory(vms.path() / name);
-        std::ofstream(vms.path() / name / "vm.json")
-            << R"({"image":"","started":1,"debugger":1,"runtime":0,"workdir":")" << workdir.string() << R"(","temporary_workdir":)"
-            << (temporary ? "true" : "false") << "}";
+        std::ofstream(vms.path() / name / "vm.json") << R"({"image":"","started":1,"debugger":1,"workdir":")" << workdir.string()
+                                                     << R"(","temporary_workdir":)" << (temporary ? "true" : "false") << "}";
     };
     leave("a", asked_for.path(), false);
     leave("b", in_use.path(), true);
