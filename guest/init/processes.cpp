@@ -69,6 +69,7 @@ void Processes::launched(uint64_t id) {
     if (status.ok()) {
         for (const uint64_t token : process.streams)
             queue(token);
+        if (process.input != 0) feed(process.input);
         return;
     }
     for (const uint64_t token : process.streams)
@@ -104,6 +105,7 @@ void Processes::take(const agent::Input& input) {
 
 void Processes::feed(uint64_t token) {
     Input& input = inputs_.at(token);
+    if (processes_.at(input.process).launch) return;  // the host may not hear of a process before its Exec's reply
     size_t written = 0;
     bool open = true;
     while (written < input.pending.size()) {

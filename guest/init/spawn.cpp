@@ -2,12 +2,15 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -63,7 +66,18 @@ struct ProgramEnds {
 
 // A second descriptor for writing: an epoll takes each once.
 bool make_terminal(const agent::Terminal& size, base::UniqueFd& out, base::UniqueFd& in, ProgramEnds& program) {
-    out.reset(::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+    // A file system of the VM's programs, mounted in its place, could block us.
+    const base::UniqueFd pts(::open("/dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    struct statfs system {};
+    if (!pts || ::fstatfs(pts.get(), &system) < 0) return false;
+    if (system.f_type != DEVPTS_SUPER_MAGIC) {
+        errno = ENODEV;
+        return false;
+    }
+    open_how how{};
+    how.flags = O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK;
+    how.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
+    out.reset(static_cast<int>(::syscall(SYS_openat2, pts.get(), "ptmx", &how, sizeof how)));
     int unlock = 0;
     if (!out || ::ioctl(out.get(), TIOCSPTLCK, &unlock) < 0) return false;
     program.out.reset(::ioctl(out.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));

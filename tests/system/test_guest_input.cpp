@@ -83,5 +83,25 @@ TEST_F(Guest, GivesAProcessVariablesAndAUserOfItsOwn) {
     EXPECT_THAT(vm->refused(exec).what(), HasSubstr("no such program in PATH"));
 }
 
+TEST_F(Guest, ConnectsToAPortOfTheLoopback) {
+    const auto vm = start();
+    agent::Exec exec;
+    exec.set_builtin(agent::CONNECT);
+    exec.add_args("8000");
+    exec.set_credit(256 << 10);
+    const auto refused = vm->run(exec);
+    EXPECT_EQ(refused->exited->code(), 1);
+    EXPECT_EQ(refused->err, "cannot connect to port 8000: Connection refused\n");
+    // It answers when it has seen the end of what it was sent.
+    const auto server = vm->begin({"busybox", "nc", "-l", "-p", "8000", "-e", "/bin/wc", "-c"});
+    ASSERT_EQ(vm->sh("until busybox netstat -ltn | grep -q :8000; do sleep 0.1; done")->exited->code(), 0);
+    const auto connection = vm->begin(exec);
+    vm->type(connection, std::string(1 << 20, 'x'), true);
+    vm->finish(connection);
+    EXPECT_EQ(connection->out, "1048576\n");
+    EXPECT_EQ(connection->exited->code(), 0);
+    vm->finish(server);
+}
+
 }  // namespace
 }  // namespace guest_test

@@ -59,6 +59,14 @@ TEST_F(Guest, TerminalEndsWithItsProgramWhoeverElseHoldsIt) {
     EXPECT_EQ(vm->sh("while ps | grep -q '[y]es$'; do sleep 0.1; done; echo gone")->out, "gone\n");
 }
 
+TEST_F(Guest, TerminalNeedsItsOwnFileSystem) {
+    const auto vm = start();
+    ASSERT_EQ(vm->sh("mount -t tmpfs none /dev/pts && touch /dev/pts/ptmx")->exited->code(), 0);
+    EXPECT_THAT(vm->refused(on_terminal({"true"})).what(), HasSubstr("No such device"));
+    ASSERT_EQ(vm->sh("umount /dev/pts")->exited->code(), 0);
+    EXPECT_EQ(vm->run(on_terminal({"echo", "well"}))->out, "well\r\n");
+}
+
 TEST_F(Guest, TerminalsDoNotDelayEachOther) {
     const auto vm = start();
     const auto flood = vm->begin(on_terminal({"yes"}));
