@@ -11,6 +11,7 @@
 #include "cli/common.h"
 #include "cli/dbg_commands.h"
 #include "cli/docker_differences.h"
+#include "cli/image_cache.h"
 #include "dbg/session.h"
 
 namespace {
@@ -37,7 +38,9 @@ CLI::Option* add_parsed(CLI::App& app, const std::string& name, std::vector<T>& 
 void add_vm_options(CLI::App& app, dbg::Options& options) {
     app.add_option("-r,--runtime", options.runtime, "The runtime to start [ya-runtime-vm beside this program]");
     app.add_option("-w,--workdir", options.workdir, "Folder for the VM's files, made if missing [a temporary one, removed at the end]");
-    app.add_option("-t,--task-package", options.task_package, "The image to deploy");
+    app.add_option("-t,--task-package", options.task_package,
+                   "The image to deploy: a .gvmi, or whatever gvmkit-build takes, also a folder with a Dockerfile")
+        ->option_text("IMAGE");
     app.add_option("-p,--protocol", options.protocol, "Version of the protocol to say hello with")->capture_default_str();
     app.add_flag("!--no-deploy", options.deploy, "Start what was deployed in the workdir before");
     app.add_option("--deploy-arg", options.deploy_arguments, "Arguments after `deploy`");
@@ -119,6 +122,8 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     app.require_subcommand(0, 1);
     return cli::run(app, static_cast<int>(mark - argv), argv, [&options, &lint, &chosen] {
         if (chosen) return chosen();
+        const cli::CachedImage image = cli::cached_image(options.task_package);  // stays in the cache while the VM runs
+        options.task_package = image.path;
         dbg::complete(options);
         return run(options, lint);
     });

@@ -50,6 +50,7 @@ Image build_dockerfile(const fs::path& folder, const std::string& name, const st
     const std::string id_file = work.path() / "id";
     const std::string archive = work.path() / "image.tar";
     std::vector<std::string> build = {builder, "build", "--platform", options.platform, "--iidfile", id_file};
+    if (builder == "buildah") build.emplace_back("--layers");  // the others' default: a second build takes what the first one made
     if (!name.empty()) build.insert(build.end(), {"--tag", name});
     build.push_back(folder.string());
     run_shown(build, options);
