@@ -84,7 +84,7 @@ std::string Filter::reason(const Target& target) const {
     const std::string name = name_of_address(target.address);
     const Named named{target.protocol, name.empty() ? address_text(target.address) : name, target.port};
     if (access_.named.contains(named)) return "the manifest has it, but at the start it had other addresses, which alone a provider passes";
-    const std::string command = "add it by `gvmi manifest add-outbound " + url_of(named) + "`";
+    std::string command = "add it by `gvmi manifest add-outbound " + url_of(named) + "`";
     if (target.protocol == Protocol::udp && target.port == kDnsPort)
         return "not one of the name servers that a provider passes; " + command;
     return command;
