@@ -122,6 +122,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     app.require_subcommand(0, 1);
     return cli::run(app, static_cast<int>(mark - argv), argv, [&options, &lint, &chosen] {
         if (chosen) return chosen();
+        options.image = options.task_package.string();
         const cli::CachedImage image = cli::cached_image(options.task_package);  // stays in the cache while the VM runs
         options.task_package = image.path;
         dbg::complete(options);

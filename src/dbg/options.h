@@ -27,6 +27,7 @@ struct Options {
     std::filesystem::path runtime;  // empty: ya-runtime-vm beside this program
     std::filesystem::path workdir;  // empty: a temporary folder, removed at the end
     std::filesystem::path task_package;
+    std::string image;               // what the person called it; the VM is named after it
     std::optional<ExecMode> mode;    // given: each line or command is a RUN of the supervisor's protocol, and there is no debug channel
     std::string shell = "bash";      // for /bin/SHELL -c LINE
     std::string protocol = "0.1.0";  // the version that hello says

@@ -32,7 +32,7 @@ int run_session(const Options& options) {
     std::optional<VmFolder> vm_folder;  // by which other commands find the debug channel
     if (has_debug_channel(options)) {
         const Vm vm{.name = options.name,
-                    .image = options.task_package.string(),
+                    .image = options.image,
                     .workdir = std::filesystem::absolute(workdir.path()),
                     .temporary_workdir = options.workdir.empty()};
         vm_folder.emplace(vms_folder(), vm);
