@@ -116,6 +116,10 @@ awaitable<void> DebugConnection::serve() {
     if (pid_ != 0 && !exited_) co_await end_process();
     while (!failed_ && !(outgoing_.empty() && writing_.empty()))
         co_await written_.wait();
+    failed_ = true;
+    impatience_.cancel();
+    boost::system::error_code ignored;
+    socket_.close(ignored);  // a program that outlives its SIGHUP keeps this object
 }
 
 awaitable<void> DebugConnection::answer() {
