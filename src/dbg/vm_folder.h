@@ -13,7 +13,7 @@
 
 namespace dbg {
 
-// What a VM's folder tells of it (vm.json).
+// What a VM's folder tells of it, in a JSON file.
 struct Vm {
     std::string name = {};
     std::string image = {};  // as the command line has it, escaped; empty: deployed before
