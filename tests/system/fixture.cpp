@@ -281,7 +281,7 @@ SystemTest::Output SystemTest::run_program(const std::vector<std::string>& argv,
     const base::UniqueFd out = base::open_file(out_path, O_WRONLY | O_CREAT | O_TRUNC);
     const base::UniqueFd err = base::open_file(err_path, O_WRONLY | O_CREAT | O_TRUNC);
     base::Command command{.argv = argv, .environment = {}, .fds = {{out.get(), 1}, {err.get(), 2}}};
-    for (const char* name : {"PATH", "HOME", "TERM", "TMPDIR", "XDG_CACHE_HOME"}) {
+    for (const char* name : {"PATH", "HOME", "TERM", "TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"}) {
         if (const char* value = std::getenv(name)) command.environment.push_back(std::string(name) + "=" + value);
     }
     command.before_exec = [folder = workdir.string()] { return ::setpgid(0, 0) == 0 && ::chdir(folder.c_str()) == 0; };
