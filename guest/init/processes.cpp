@@ -267,18 +267,17 @@ void Processes::move(uint64_t token, Stream& stream) {
     const bool drop = process == 0;
     const uint64_t allowed = drop ? kMaxPiece : std::min(stream.credit, stream.last.value_or(kMaxPiece));
     const ssize_t n = read_piece(stream.pipe.get(), allowed);
-    if (n > 0 && !drop) {
+    if (n > 0) {
+        if (drop) return;
         send_piece(port_, process, stream.number, static_cast<size_t>(n));
         stream.credit -= static_cast<uint64_t>(n);
         if (stream.last) *stream.last -= static_cast<uint64_t>(n);
-    } else if (n < 0 && errno == EIO) {  // a terminal that nobody has open any more
+    } else if (n == 0 || errno == EIO) {  // EIO: a terminal that nobody has open any more
         close(token);
-    } else if (n < 0) {
+    } else {
         // Empty. After the exit this means that another process has read the rest: whoever holds the pipe can.
         stream.readable = false;
         if (stream.last) stream.last = 0;
-    } else if (n == 0) {
-        close(token);
     }
     if (!drop && processes_.contains(process)) finish(process);
 }
