@@ -10,6 +10,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <charconv>
+#include <exception>
 #include <utility>
 
 #include "base/error.h"
@@ -164,7 +165,10 @@ Outbound::Outbound(asio::any_io_executor executor, Access access, std::function<
     : state_(std::make_shared<State>(std::move(executor), std::move(access), std::move(say))) {}
 
 Outbound::~Outbound() {
-    if (state_->link) close(*state_->link);
+    try {
+        if (state_->link) close(*state_->link);
+    } catch (const std::exception&) {  // what cannot be cancelled ends with its descriptor
+    }
     state_->link.reset();
 }
 
