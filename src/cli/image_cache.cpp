@@ -180,7 +180,7 @@ void convert_image(const oci::Image& image, const nlohmann::json& config, const 
 fs::path images_folder() {
     const fs::path cache = base::user_cache_folder();
     if (cache.empty()) throw base::Error("no folder for the cache: neither XDG_CACHE_HOME nor HOME is set");
-    const fs::path folder = cache / "gvmkit" / "images";
+    fs::path folder = cache / "gvmkit" / "images";
     fs::create_directories(folder);
     return folder;
 }
