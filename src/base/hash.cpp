@@ -3,9 +3,8 @@
 #include <libdeflate.h>
 #include <openssl/evp.h>
 
-#include <string_view>
-
 #include "base/error.h"
+#include "base/hex.h"
 
 namespace base {
 
@@ -30,13 +29,7 @@ std::string Hasher::hex() {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;
     if (!EVP_DigestFinal_ex(context_.get(), digest, &size)) throw Error("OpenSSL cannot hash");
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    for (unsigned i = 0; i < size; i++) {
-        text += digits[digest[i] >> 4];
-        text += digits[digest[i] & 15];
-    }
-    return text;
+    return to_hex(std::as_bytes(std::span(digest, size)));
 }
 
 std::string sha256_hex(std::span<const std::byte> data) {

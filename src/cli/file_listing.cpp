@@ -4,7 +4,9 @@
 
 #include <array>
 #include <cstdio>
+#include <span>
 
+#include "base/hex.h"
 #include "base/untrusted_text.h"
 
 namespace cli {
@@ -27,16 +29,6 @@ char type_letter(mode_t mode) {
         default:
             return '-';
     }
-}
-
-std::string hex(const std::string& bytes) {
-    constexpr const char* kDigits = "0123456789abcdef";
-    std::string text;
-    for (const char c : bytes) {
-        text.push_back(kDigits[static_cast<unsigned char>(c) >> 4]);
-        text.push_back(kDigits[static_cast<unsigned char>(c) & 15]);
-    }
-    return text;
 }
 
 }  // namespace
@@ -63,7 +55,7 @@ nlohmann::json describe(const std::string& path, const gvmi::File& file, const g
     if (S_ISLNK(file.mode)) result["target"] = base::escape(file.target);
     if (S_ISBLK(file.mode) || S_ISCHR(file.mode)) result["device"] = std::to_string(file.major) + ":" + std::to_string(file.minor);
     for (const auto& [name, value] : attributes)
-        result["attributes"][base::escape(name)] = hex(value);
+        result["attributes"][base::escape(name)] = base::to_hex(std::as_bytes(std::span(value)));
     return result;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/hex.h"
 #include "base/size.h"
 #include "cli/gvmkit_registry.h"
 #include "registry/descriptor.h"
@@ -51,7 +52,7 @@ int check(const Arguments& arguments) {
 }
 
 int set_blocked(const Arguments& arguments, bool blocked) {
-    if (!registry::is_hex(arguments.hash, 56) && !registry::is_hex(arguments.hash, 64))
+    if (!base::is_hex(arguments.hash, 56) && !base::is_hex(arguments.hash, 64))
         throw base::Error("bad hash: an image's SHA3-224 has 56 lower-case hex digits, a chunk's or descriptor's SHA-256 has 64");
     registry::server::SqliteMetadata metadata(registry::server::database_file(arguments.data));
     if (blocked) {

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/hash.h"
+#include "base/hex.h"
 
 namespace gvmi {
 namespace {
@@ -47,23 +48,6 @@ private:
     std::string_view left_;
 };
 
-std::string hex_digits(std::string_view bytes) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    std::string hex;
-    for (const char c : bytes) {
-        hex.push_back(kDigits[static_cast<unsigned char>(c) >> 4]);
-        hex.push_back(kDigits[static_cast<unsigned char>(c) & 15]);
-    }
-    return hex;
-}
-
-std::string bytes_of(const std::string& hex) {
-    std::string bytes;
-    for (size_t i = 0; i + 1 < hex.size(); i += 2)
-        bytes.push_back(static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16)));
-    return bytes;
-}
-
 bool is_thin_url(const std::string& url) {
     const auto printable = [](char c) { return c > ' ' && c < 0x7f; };
     return url.size() <= kLongestThinUrl && (url.starts_with("http://") || url.starts_with("https://")) &&
@@ -74,7 +58,7 @@ void check(const ThinTable& table) {
     if (table.size == 0 || table.size > kLargestThin)
         throw base::Error("its full image has " + std::to_string(table.size) + " bytes; 1 to " + std::to_string(kLargestThin) +
                           " are allowed");
-    if (table.sha3.size() != 2 * kSha3Bytes || table.sha3.find_first_not_of("0123456789abcdef") != std::string::npos)
+    if (!base::is_hex(table.sha3, 2 * kSha3Bytes))
         throw base::Error("the hash of its full image is not a SHA3-224");
     if (table.hashes.size() != thin_blocks(table.size)) throw base::Error("its number of hashes does not fit its full image");
     if (table.urls.empty() || table.urls.size() > kMostThinUrls)
@@ -94,7 +78,7 @@ ThinTable parse(std::string_view bytes) {
     Cutter cutter(bytes);
     ThinTable table;
     table.size = cutter.number(8);
-    table.sha3 = hex_digits(cutter.text(kSha3Bytes));
+    table.sha3 = base::to_hex(std::as_bytes(std::span(cutter.text(kSha3Bytes))));
     const uint64_t urls = cutter.number(4);
     const uint64_t reads = cutter.number(4);
     if (table.size > kLargestThin || urls > kMostThinUrls || reads > thin_blocks(table.size)) {
@@ -129,7 +113,7 @@ std::string make_thin_part(const ThinTable& table) {
     check(table);
     std::string bytes;
     put(bytes, table.size, 8);
-    bytes += bytes_of(table.sha3);
+    bytes += base::from_hex(table.sha3, kSha3Bytes);
     put(bytes, table.urls.size(), 4);
     put(bytes, table.first_reads.size(), 4);
     for (const BlockHash& hash : table.hashes)

@@ -215,6 +215,11 @@ struct Session::State {
     CURL* curl = nullptr;
 };
 
+std::string Response::header(const std::string& name) const {
+    const auto found = headers.find(name);
+    return found == headers.end() ? "" : found->second;
+}
+
 Session::Session(const Options& options) : state_(std::make_unique<State>(options)) {}
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;

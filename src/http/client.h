@@ -62,6 +62,8 @@ struct Response {
     std::string body;                            // empty where it was streamed
 
     bool success() const { return status >= 200 && status < 300; }
+    // A header's value, by its name in lower case; empty where it is not there.
+    std::string header(const std::string& name) const;
 };
 
 struct Request {

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <nlohmann/json.hpp>
 
+#include "base/hex.h"
 #include "base/json.h"
 #include "base/untrusted_text.h"
 #include "http/percent_encode.h"
@@ -69,7 +70,7 @@ ImageInfo parse_info(const std::string& body, bool https) {
     if (!visible || (!info.url.starts_with("http://") && !info.url.starts_with("https://"))) {
         throw base::Error(base::quote(info.url) + " is not an http or https URL");
     }
-    if (!is_hex(info.sha3, 56)) throw base::Error("\"sha3\" is not 56 hex digits");
+    if (!base::is_hex(info.sha3, 56)) throw base::Error("\"sha3\" is not 56 hex digits");
     if (!json.contains("size") || !json["size"].is_number_unsigned()) throw base::Error("no number \"size\"");
     info.size = json["size"].get<uint64_t>();
     if (info.size == 0 || info.size > INT64_MAX) throw base::Error("a \"size\" of " + std::to_string(info.size) + " bytes");

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/hex.h"
 
 namespace registry {
 namespace {
@@ -23,23 +24,6 @@ uint64_t number_at(std::span<const std::byte> bytes, size_t offset) {
 void append_number(std::string& out, uint64_t value) {
     for (int shift = 56; shift >= 0; shift -= 8)
         out += static_cast<char>(value >> shift & 0xff);
-}
-
-std::string to_hex(std::span<const std::byte> bytes) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    for (const std::byte b : bytes) {
-        text += digits[static_cast<size_t>(b) >> 4];
-        text += digits[static_cast<size_t>(b) & 15];
-    }
-    return text;
-}
-
-void append_bytes(std::string& out, std::string_view hex, size_t size) {
-    if (!is_hex(hex, size * 2)) throw base::Error("a hash is not " + std::to_string(size * 2) + " hex digits");
-    const auto value = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-    for (size_t i = 0; i < hex.size(); i += 2)
-        out += static_cast<char>(value(hex[i]) << 4 | value(hex[i + 1]));
 }
 
 void check_sizes(uint64_t size, uint64_t chunk_size, size_t chunks) {
@@ -72,9 +56,9 @@ Descriptor parse_descriptor(std::span<const std::byte> bytes) {
     Descriptor descriptor;
     descriptor.size = number_at(bytes, kNumberBytes);
     descriptor.chunk_size = number_at(bytes, 2 * kNumberBytes);
-    descriptor.sha3 = to_hex(bytes.subspan(3 * kNumberBytes, kSha3Bytes));
+    descriptor.sha3 = base::to_hex(bytes.subspan(3 * kNumberBytes, kSha3Bytes));
     for (size_t offset = 0; offset < hashes.size(); offset += kSha256Bytes)
-        descriptor.chunks.push_back(to_hex(hashes.subspan(offset, kSha256Bytes)));
+        descriptor.chunks.push_back(base::to_hex(hashes.subspan(offset, kSha256Bytes)));
     check_sizes(descriptor.size, descriptor.chunk_size, descriptor.chunks.size());
     return descriptor;
 }
@@ -85,9 +69,9 @@ std::string serialize(const Descriptor& descriptor) {
     append_number(out, kDescriptorVersion);
     append_number(out, descriptor.size);
     append_number(out, descriptor.chunk_size);
-    append_bytes(out, descriptor.sha3, kSha3Bytes);
+    out += base::from_hex(descriptor.sha3, kSha3Bytes);
     for (const std::string& chunk : descriptor.chunks)
-        append_bytes(out, chunk, kSha256Bytes);
+        out += base::from_hex(chunk, kSha256Bytes);
     return out;
 }
 
@@ -109,14 +93,7 @@ uint64_t chunk_size_for(uint64_t image_size) {
 }
 
 std::string from_hex(std::string_view sha256) {
-    std::string bytes;
-    append_bytes(bytes, sha256, kSha256Bytes);
-    return bytes;
-}
-
-bool is_hex(std::string_view text, size_t digits) {
-    return text.size() == digits &&
-           std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+    return base::from_hex(sha256, kSha256Bytes);
 }
 
 }  // namespace registry

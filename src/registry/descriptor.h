@@ -39,9 +39,6 @@ std::string serialize(const Descriptor& descriptor);
 // kMaxChunks.
 uint64_t chunk_size_for(uint64_t image_size);
 
-// Whether `text` is `digits` lower-case hex digits: of a SHA-256 64, of a SHA3-224 56.
-bool is_hex(std::string_view text, size_t digits);
-
 // The bytes of a SHA-256 in hex. Throws base::Error where it is none.
 std::string from_hex(std::string_view sha256);
 

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/hex.h"
 #include "base/untrusted_text.h"
 #include "registry/descriptor.h"
 
@@ -124,7 +125,7 @@ void check_url(const Json& value, const std::string& place) {
 void check_hash(const Json& value, const std::string& place) {
     check_text(value, place);
     const auto& text = value.get_ref<const std::string&>();
-    if (!text.starts_with("sha3:") || !is_hex(std::string_view(text).substr(5), 56)) {
+    if (!text.starts_with("sha3:") || !base::is_hex(std::string_view(text).substr(5), 56)) {
         fail(place, base::quote(text) + " is not sha3: and 56 hex digits in lower case");
     }
 }

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/hash.h"
+#include "base/hex.h"
 #include "base/size.h"
 #include "base/untrusted_text.h"
 #include "http/retry.h"
@@ -53,11 +54,6 @@ std::optional<uint64_t> number(std::string_view text) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || value > INT64_MAX) return {};
     return value;
-}
-
-std::string header(const http::Response& answer, const char* name) {
-    const auto found = answer.headers.find(name);
-    return found == answer.headers.end() ? "" : found->second;
 }
 
 // "bytes FIRST-LAST/TOTAL"
@@ -160,14 +156,14 @@ private:
     void begin(const http::Response& head) {
         std::optional<uint64_t> total;
         if (head.status == http::kPartialContent) {
-            const auto range = first_and_total(header(head, "content-range"));
+            const auto range = first_and_total(head.header("content-range"));
             if (!range || range->first != position_) {
-                throw base::Error("it sends another part than was asked for (" + base::escape_line(header(head, "content-range")) + ")");
+                throw base::Error("it sends another part than was asked for (" + base::escape_line(head.header("content-range")) + ")");
             }
             total = range->second;
         } else {
             if (position_ > 0) start_anew();
-            total = number(header(head, "content-length"));
+            total = number(head.header("content-length"));
         }
         if (size_ == 0 && !total) throw base::Error("it does not say how long the image is");
         if (size_ == 0) size_ = *total;
@@ -230,7 +226,7 @@ void run(Download& download, const http::Options& options) {
 ImageSource resolve_image(const std::string& what, const std::string& registry_url, const http::Options& options) {
     constexpr std::string_view kPackage = "hash:sha3:";
     const std::string hash = lower(what.starts_with("sha3:") ? what.substr(5) : what);
-    if (is_hex(hash, kSha3Digits)) {
+    if (base::is_hex(hash, kSha3Digits)) {
         const ImageInfo info = Api(registry_url, options).image_info("hash", hash);
         if (info.sha3 != hash) throw base::Error("the registry answers with an image whose hash is " + info.sha3 + ", not " + hash);
         return {info.url, info.sha3, info.size, {}, hash + ".gvmi"};
@@ -238,7 +234,7 @@ ImageSource resolve_image(const std::string& what, const std::string& registry_u
     if (what.starts_with(kPackage)) {
         const std::string sha3 = lower(what.substr(kPackage.size(), kSha3Digits));
         const std::string rest = what.substr(std::min(what.size(), kPackage.size() + kSha3Digits));
-        if (!is_hex(sha3, kSha3Digits) || !rest.starts_with(':') || !is_url(rest.substr(1))) {
+        if (!base::is_hex(sha3, kSha3Digits) || !rest.starts_with(':') || !is_url(rest.substr(1))) {
             throw base::Error("'" + what + "' is not a package: hash:sha3:HEX:URL");
         }
         return {rest.substr(1), sha3, 0, {}, name_in(rest)};
@@ -262,8 +258,8 @@ std::string pull_image(const ImageSource& source, const std::filesystem::path& o
         http::retry(options, [&] { head = http::Session(options).send({.method = "HEAD", .url = source.url}); });
         if (!head.success()) throw base::Error("HEAD " + source.url + ": status " + std::to_string(head.status));
         // Only a strong ETag promises the same bytes.
-        if (header(head, "etag").starts_with('"')) etag = header(head, "etag");
-        const std::string text = source.url + "\n" + etag + "\n" + header(head, "content-length");
+        if (head.header("etag").starts_with('"')) etag = head.header("etag");
+        const std::string text = source.url + "\n" + etag + "\n" + head.header("content-length");
         key = base::sha256_hex(std::as_bytes(std::span(text)));
     }
     const PartialFile file(output.string() + "." + key.substr(0, 16) + ".part");

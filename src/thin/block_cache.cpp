@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/folders.h"
+#include "base/hex.h"
 #include "base/unnamed_file.h"
 
 namespace thin {
@@ -27,26 +28,10 @@ constexpr size_t kNameDigits = 62;                   // of a block, below a fold
 constexpr uint64_t kLookEvery = uint64_t{64} << 20;  // bytes stored between two looks at the limits
 constexpr uint64_t kStatBlock = 512;
 
-std::string hex_of(const gvmi::BlockHash& hash) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    std::string text;
-    for (const std::byte byte : hash) {
-        text += kDigits[std::to_integer<unsigned>(byte) >> 4];
-        text += kDigits[std::to_integer<unsigned>(byte) & 15];
-    }
-    return text;
-}
-
-std::optional<gvmi::BlockHash> hash_in(std::string_view digits) {
+std::optional<gvmi::BlockHash> hash_in(const std::string& digits) {
     gvmi::BlockHash hash{};
-    if (digits.size() != 2 * hash.size()) return std::nullopt;
-    const auto value = [](char c) { return c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= '0' && c <= '9' ? c - '0' : -1; };
-    for (size_t i = 0; i < hash.size(); i++) {
-        const int high = value(digits[2 * i]);
-        const int low = value(digits[2 * i + 1]);
-        if (high < 0 || low < 0) return std::nullopt;
-        hash.at(i) = static_cast<std::byte>(high << 4 | low);
-    }
+    if (!base::is_hex(digits, 2 * hash.size())) return std::nullopt;
+    std::memcpy(hash.data(), base::from_hex(digits, hash.size()).data(), hash.size());
     return hash;
 }
 
@@ -122,7 +107,7 @@ BlockCache::BlockCache(const std::filesystem::path& cache_dir, const Limits& lim
 }
 
 std::filesystem::path BlockCache::path_of(const gvmi::BlockHash& hash) const {
-    const std::string hex = hex_of(hash);
+    const std::string hex = base::to_hex(hash);
     return folder_ / hex.substr(0, 2) / hex.substr(2);
 }
 

@@ -26,11 +26,6 @@ http::Options options_for(std::function<void(const sockaddr&)> judge) {
     return options;
 }
 
-std::string header_of(const http::Response& answer, const char* name) {
-    const auto found = answer.headers.find(name);
-    return found == answer.headers.end() ? "" : found->second;
-}
-
 std::string range_text(uint64_t first, uint64_t size) {
     return std::to_string(first) + "-" + std::to_string(first + size - 1);
 }
@@ -44,7 +39,7 @@ public:
     void operator()(const http::Response& head, std::span<const std::byte> data) {
         if (head.status != static_cast<long>(http::kPartialContent))
             throw base::Error("it answered with status " + std::to_string(head.status) + ": it does not serve ranges");
-        if (const std::string range = header_of(head, "content-range"); range != expected_)
+        if (const std::string range = head.header("content-range"); range != expected_)
             throw base::Error("it sent the range \"" + range + "\", not \"" + expected_ + "\"");
         if (data.size() > left_) throw base::Error("it sent more than was asked for");
         left_ -= data.size();
@@ -89,7 +84,7 @@ void Download::read(const std::string& url, uint64_t first, uint64_t size, uint6
         request.sent = [&check](uint64_t) { check(); };
         const http::Response answer = session_.send(request);
         if (answer.status >= kFirstRedirect && answer.status <= kLastRedirect) {
-            target_ = redirected(target_, header_of(answer, "location"));
+            target_ = redirected(target_, answer.header("location"));
             continue;
         }
         if (!answer.success()) throw base::Error(target_ + ": it answered with status " + std::to_string(answer.status));

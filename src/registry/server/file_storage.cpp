@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/hash.h"
+#include "base/hex.h"
 #include "registry/descriptor.h"
 #include "registry/server/errors.h"
 
@@ -117,7 +118,7 @@ void FileStorage::list(const std::function<void(const std::string&, uint64_t)>& 
             std::error_code gone;
             const std::string name = file.path().filename();
             const uint64_t size = file.file_size(gone);
-            if (!gone && is_hex(name, 64)) each(name, size);
+            if (!gone && base::is_hex(name, 64)) each(name, size);
         }
     }
 }

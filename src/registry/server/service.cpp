@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "base/hash.h"
+#include "base/hex.h"
 #include "registry/server/errors.h"
 #include "registry/server/names.h"
 #include "registry/server/tokens.h"
@@ -100,7 +101,7 @@ bool Service::login(const std::string& user, const std::string& token) {
 }
 
 Status Service::status(const std::string& id) {
-    const std::optional<Upload> upload = is_hex(id, kSha256Digits) ? metadata_.find_upload(id) : std::nullopt;
+    const std::optional<Upload> upload = base::is_hex(id, kSha256Digits) ? metadata_.find_upload(id) : std::nullopt;
     if (!upload) return {};
     Status status{.known = true, .state = upload->state, .chunks = {}};
     for (const std::string& chunk : upload->descriptor.chunks)
@@ -140,7 +141,7 @@ std::string Service::add_descriptor(std::span<const std::byte> bytes, const std:
 }
 
 Service::Incoming Service::begin_chunk(const ChunkFields& fields) {
-    const std::optional<Upload> upload = is_hex(fields.descriptor, kSha256Digits) ? metadata_.find_upload(fields.descriptor) : std::nullopt;
+    const std::optional<Upload> upload = base::is_hex(fields.descriptor, kSha256Digits) ? metadata_.find_upload(fields.descriptor) : std::nullopt;
     if (!upload) throw HttpError(http::kBadRequest, "descr-sha256 names no descriptor that was pushed here");
     if (upload->state == State::bad) throw HttpError(http::kBadRequest, "the SHA3-224 of these chunks is not what the descriptor says");
     const Descriptor& descriptor = upload->descriptor;
@@ -179,7 +180,7 @@ void Service::attach(const std::string& id, const Name& name, const std::string&
     check_name(name.tag, "tag");
     if (!login(login_name, token)) throw HttpError(http::kUnauthorized, "wrong user name or token");
     if (login_name != name.user) throw HttpError(http::kForbidden, login_name + " may not write to the repositories of " + name.user);
-    const std::optional<Upload> upload = is_hex(id, kSha256Digits) ? metadata_.find_upload(id) : std::nullopt;
+    const std::optional<Upload> upload = base::is_hex(id, kSha256Digits) ? metadata_.find_upload(id) : std::nullopt;
     if (!upload) throw HttpError(http::kNotFound, "there is no such descriptor");
     refuse_blocked(id, upload->descriptor);
     if (upload->state == State::bad) throw HttpError(http::kConflict, "the image's SHA3-224 is not what its descriptor says");
@@ -197,14 +198,14 @@ Upload Service::find_by_tag(const std::string& text) {
 }
 
 Upload Service::find_by_hash(const std::string& sha3) {
-    if (!is_hex(sha3, kSha3Digits)) throw HttpError(http::kBadRequest, "a hash is 56 hex digits, those of an image's SHA3-224");
+    if (!base::is_hex(sha3, kSha3Digits)) throw HttpError(http::kBadRequest, "a hash is 56 hex digits, those of an image's SHA3-224");
     const std::optional<std::string> id = metadata_.find_image(sha3);
     if (!id) throw HttpError(http::kNotFound, "there is no image with the hash " + sha3);
     return find(*id);
 }
 
 Upload Service::find(const std::string& id) {
-    std::optional<Upload> upload = is_hex(id, kSha256Digits) ? metadata_.find_upload(id) : std::nullopt;
+    std::optional<Upload> upload = base::is_hex(id, kSha256Digits) ? metadata_.find_upload(id) : std::nullopt;
     if (!upload || upload->state != State::full) throw HttpError(http::kNotFound, "there is no such image");
     refuse_blocked(id, upload->descriptor);
     return *std::move(upload);

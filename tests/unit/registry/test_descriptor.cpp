@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "base/error.h"
+#include "base/hex.h"
 #include "base/hash.h"
 
 namespace {
@@ -76,10 +77,10 @@ TEST(ChunkSize, GrowsWithTheImage) {
 }
 
 TEST(Hex, IsLowerCaseAndOfItsLength) {
-    EXPECT_TRUE(registry::is_hex("0123456789abcdef", 16));
-    EXPECT_FALSE(registry::is_hex("0123456789abcdeF", 16));
-    EXPECT_FALSE(registry::is_hex("0123456789abcde", 16));
-    EXPECT_FALSE(registry::is_hex("../3456789abcdef", 16));
+    EXPECT_TRUE(base::is_hex("0123456789abcdef", 16));
+    EXPECT_FALSE(base::is_hex("0123456789abcdeF", 16));
+    EXPECT_FALSE(base::is_hex("0123456789abcde", 16));
+    EXPECT_FALSE(base::is_hex("../3456789abcdef", 16));
 }
 
 }  // namespace
