@@ -90,8 +90,7 @@ Deployment deploy(const Options& options) {
     check_hostname(options.hostname);
     Deployment deployment{.images = {}, .hostname = options.hostname, .volumes = {}};
     for (const std::filesystem::path& image : options.images) {
-        gvmi::read_image(image);
-        check_thin_image(options, image);
+        check_image(options, image);
         deployment.images.push_back(std::filesystem::absolute(image));
     }
     deployment.volumes = plan_volumes(read_config(deployment).volumes, options.volume_override, options.storage_bytes);

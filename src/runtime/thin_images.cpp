@@ -37,12 +37,7 @@ std::optional<gvmi::ThinTable> thin_table(int fd, const std::filesystem::path& i
 
 // Reads what a mount reads: the superblock, and the tables, which are at the end.
 void read_tables(thin::Blocks& blocks) {
-    const uint64_t end = blocks.table().size;
-    const gvmi::ReadAt read = [&](std::span<std::byte> buffer, uint64_t position) {
-        const auto size = static_cast<size_t>(std::min<uint64_t>(buffer.size(), end - std::min(end, position)));
-        blocks.read_waiting(position, buffer.first(size));
-        return size;
-    };
+    const gvmi::ReadAt read = blocks.reader();
     const gvmi::Superblock superblock = gvmi::read_superblock(read);
     uint64_t position = std::min(superblock.inode_table, superblock.directory_table);
     std::vector<std::byte> buffer(gvmi::kThinBlock);
@@ -59,7 +54,7 @@ std::unique_ptr<thin::BlockCache> open_block_cache(const Options& options) {
     return std::make_unique<thin::BlockCache>(options.cache_dir, limits);
 }
 
-void check_thin_image(const Options& options, const std::filesystem::path& image) {
+void check_image(const Options& options, const std::filesystem::path& image) {
     const base::UniqueFd fd = base::open_file(image, O_RDONLY | O_NONBLOCK);
     std::optional<gvmi::ThinTable> table = thin_table(fd.get(), image);
     if (!table) return;

@@ -21,9 +21,9 @@ struct ThinEvents {
 // The cache of blocks below options.cache_dir; null where there is no such folder.
 std::unique_ptr<thin::BlockCache> open_block_cache(const Options& options);
 
-// Of a thin image: fetches what a mount needs, so that a server that fails, and a policy that forbids it, are reported now. Does nothing
-// with an ordinary image. Throws base::Error.
-void check_thin_image(const Options& options, const std::filesystem::path& image);
+// Reads an image's trailer and superblock. Of a thin image it also fetches what a mount needs, so that a server that fails, and a policy
+// that forbids it, are reported now. Throws base::Error.
+void check_image(const Options& options, const std::filesystem::path& image);
 
 // What serves a VM's images that are not read as files: thin ones, and the one whose reads are recorded. It must outlive the VM.
 class ThinImages {

@@ -1,10 +1,8 @@
 #include "thin/blocks.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <condition_variable>
-#include <list>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -32,31 +30,25 @@ struct Preempted : base::Error {
     Preempted() : base::Error("preempted") {}
 };
 
-// The last few things by block number; the oldest goes.
-template <typename T>
-class Recent {
+// The content of the last few blocks; the oldest goes.
+class RecentBlocks {
 public:
-    explicit Recent(size_t limit) : limit_(limit) {}
-    T* find(uint64_t block) {
-        const auto found = items_.find(block);
-        return found == items_.end() ? nullptr : &found->second;
+    const std::vector<std::byte>* find(uint64_t block) const {
+        const auto found = blocks_.find(block);
+        return found == blocks_.end() ? nullptr : &found->second;
     }
-    T& put(uint64_t block, T item) {
-        if (!items_.contains(block)) order_.push_back(block);
-        if (order_.size() > limit_) {
-            items_.erase(order_.front());
+    void put(uint64_t block, std::vector<std::byte> data) {
+        if (!blocks_.contains(block)) order_.push_back(block);
+        if (order_.size() > kMostKept) {
+            blocks_.erase(order_.front());
             order_.pop_front();
         }
-        return items_[block] = std::move(item);
-    }
-    void erase(uint64_t block) {
-        if (items_.erase(block) > 0) order_.remove(block);
+        blocks_[block] = std::move(data);
     }
 
 private:
-    size_t limit_;
-    std::map<uint64_t, T> items_;
-    std::list<uint64_t> order_;
+    std::map<uint64_t, std::vector<std::byte>> blocks_;
+    std::deque<uint64_t> order_;
 };
 
 struct Server {
@@ -158,7 +150,7 @@ private:
     std::vector<Server> servers_;
     std::optional<Clock::time_point> failing_since_;  // no server has given a right block since
     bool noticed_ = false;
-    Recent<std::vector<std::byte>> kept_{kMostKept};
+    RecentBlocks kept_;
 };
 
 // Unlocks while it looks into the cache. What has left the memory is compared with its hash again: its file may have been damaged since.
@@ -381,6 +373,14 @@ bool Blocks::read(uint64_t position, std::span<std::byte> buffer) {
 }
 void Blocks::read_waiting(uint64_t position, std::span<std::byte> buffer) {
     state_->read_waiting(position, buffer);
+}
+gvmi::ReadAt Blocks::reader() {
+    return [this](std::span<std::byte> buffer, uint64_t position) {
+        const uint64_t end = table().size;
+        const auto size = static_cast<size_t>(std::min<uint64_t>(buffer.size(), end - std::min(end, position)));
+        read_waiting(position, buffer.first(size));
+        return size;
+    };
 }
 uint64_t Blocks::fetched_bytes() const {
     return state_->fetched_bytes();

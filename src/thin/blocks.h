@@ -43,6 +43,9 @@ public:
     // Like read, but waits. Throws base::Error with the last reason once the patience is over.
     void read_waiting(uint64_t position, std::span<std::byte> buffer);
 
+    // The full image for those who read images, by read_waiting. Valid as long as this object.
+    gvmi::ReadAt reader();
+
     // Bytes that came from servers so far, and whether all blocks are there.
     uint64_t fetched_bytes() const;
     bool complete() const;

@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "base/folders.h"
 
@@ -38,15 +36,6 @@ std::unique_ptr<Blocks> blocks_of(const std::optional<gvmi::ThinTable>& table, B
     return blocks;
 }
 
-gvmi::ReadAt read_blocks(Blocks& blocks) {
-    return [&blocks](std::span<std::byte> buffer, uint64_t position) {
-        const uint64_t end = blocks.table().size;
-        const auto size = static_cast<size_t>(std::min<uint64_t>(buffer.size(), end - std::min(end, position)));
-        blocks.read_waiting(position, buffer.first(size));
-        return size;
-    };
-}
-
 }  // namespace
 
 // Non-blocking: a FIFO by that name must not block us.
@@ -56,7 +45,7 @@ Opened::Opened(const std::string& name)
       table(gvmi::read_thin_table(fd.get(), gvmi::read_image(fd.get(), name), name)),
       cache(user_cache(table)),
       blocks(blocks_of(table, cache.get(), name)),
-      read(blocks ? read_blocks(*blocks) : gvmi::read_from(fd.get())),
+      read(blocks ? blocks->reader() : gvmi::read_from(fd.get())),
       size(table ? table->size : size_of(fd.get(), name)),
       image(gvmi::read_image(read, size, name)),
       reader(base::with_context(name, [this] { return gvmi::SquashfsReader(read); })) {}
