@@ -82,6 +82,15 @@ awaitable<std::optional<Event>> receive(Connection& connection) {
     throw OperationError(error.code(), base::printable(error.message(), kMaxErrorText));
 }
 
+// Sends the first request of a new connection, and returns what it is answered with; nothing where the connection ends without.
+awaitable<std::optional<Event>> ask(Connection& connection, const std::filesystem::path& socket, const Request& request) {
+    co_await open(connection, socket);
+    co_await send_first(connection, request);
+    std::optional<Event> event = co_await receive(connection);
+    if (event && event->has_error()) throw_error(event->error());
+    co_return event;
+}
+
 [[noreturn]] void throw_ended(const Connection& connection) {
     throw base::Error("the VM behind " + connection.name + " has ended");
 }
@@ -227,13 +236,10 @@ Process::~Process() {
 awaitable<std::unique_ptr<Process>> Process::start(asio::any_io_executor executor, std::filesystem::path socket, Run run) {
     const auto state = std::make_shared<State>(executor);
     Connection& connection = state->connection;
-    co_await open(connection, socket);
     Request request;
     *request.mutable_run() = std::move(run);
-    co_await send_first(connection, request);
-    const std::optional<Event> event = co_await receive(connection);
+    const std::optional<Event> event = co_await ask(connection, socket, request);
     if (!event) throw_ended(connection);
-    if (event->has_error()) throw_error(event->error());
     if (!event->has_started()) throw_unexpected(connection);
     co_return std::unique_ptr<Process>(new Process(state));
 }
@@ -271,27 +277,19 @@ void Process::signal(int number) {
 
 awaitable<Figures> measure(asio::any_io_executor executor, std::filesystem::path socket) {
     Connection connection(executor);
-    co_await open(connection, socket);
     Request request;
     request.mutable_measure();
-    co_await send_first(connection, request);
-    const std::optional<Event> event = co_await receive(connection);
+    const std::optional<Event> event = co_await ask(connection, socket, request);
     if (!event) throw_ended(connection);
-    if (event->has_error()) throw_error(event->error());
     if (!event->has_figures()) throw_unexpected(connection);
     co_return event->figures();
 }
 
 awaitable<void> stop(asio::any_io_executor executor, std::filesystem::path socket) {
     Connection connection(executor);
-    co_await open(connection, socket);
     Request request;
     request.mutable_stop();
-    co_await send_first(connection, request);
-    const std::optional<Event> event = co_await receive(connection);
-    if (!event) co_return;
-    if (event->has_error()) throw_error(event->error());
-    throw_unexpected(connection);
+    if (co_await ask(connection, socket, request)) throw_unexpected(connection);
 }
 
 }  // namespace debug
