@@ -1,6 +1,4 @@
 // ya-runtime-dbg: runs an image locally, as a provider would (docs/spec/cli.md).
-#include <unistd.h>
-
 #include <algorithm>
 #include <future>
 #include <map>
@@ -88,7 +86,7 @@ void add_network_options(CLI::App& app, dbg::Options& options) {
 
 int run(dbg::Options& options, bool lint) {
     std::future<std::string> differences;  // looked for while the VM starts
-    if (lint && !options.task_package.empty() && ::isatty(STDIN_FILENO) == 1) {
+    if (lint && !options.task_package.empty() && dbg::is_interactive(options)) {
         differences = std::async(std::launch::async, cli::docker_differences, options.task_package);
         options.greeting = [&differences] { return differences.get(); };
     }

@@ -48,6 +48,10 @@ bool has_debug_channel(const Options& options) {
     return !options.mode && (options.runtime.empty() || fs::equivalent(options.runtime, own_runtime(), missing));
 }
 
+bool is_interactive(const Options& options) {
+    return !options.command && !options.run_again && options.script.empty() && ::isatty(STDIN_FILENO) == 1;
+}
+
 bool wants_terminal(const Options& options) {
     return options.tty.value_or(::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1);
 }

@@ -57,6 +57,9 @@ struct Options {
 // option.
 bool has_debug_channel(const Options& options);
 
+// Whether a person types at a terminal what is run.
+bool is_interactive(const Options& options);
+
 // Whether the program in the VM gets a terminal.
 bool wants_terminal(const Options& options);
 

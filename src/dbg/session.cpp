@@ -31,10 +31,7 @@ constexpr size_t kMaxDeployOutput = 1 << 20;
 }  // namespace
 
 Session::Session(const Options& options, std::filesystem::path debug_socket, const std::filesystem::path& log_file)
-    : options_(options),
-      debug_socket_(std::move(debug_socket)),
-      log_(log_file),
-      interactive_(!options.command && !options.run_again && options.script.empty() && ::isatty(STDIN_FILENO)) {
+    : options_(options), debug_socket_(std::move(debug_socket)), log_(log_file), interactive_(is_interactive(options)) {
     for (const int signal : {SIGINT, SIGQUIT, SIGTERM, SIGHUP})
         signals_.add(signal);
     if (options.outbound.empty()) return;
