@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "gvmi/compression.h"
+#include "gvmi/little_endian.h"
 
 namespace gvmi {
 namespace {
@@ -23,13 +24,6 @@ constexpr size_t kSmallestTrailer = kCrcBytes + kLengthDigits;
 
 // A configuration has some kilobytes; 8 digits would let a stranger make us parse 100 MB.
 constexpr uint64_t kMaxJsonBytes = uint64_t{1} << 20;
-
-uint64_t little_endian(std::span<const std::byte> bytes) {
-    uint64_t value = 0;
-    for (size_t i = bytes.size(); i-- > 0;)
-        value = value << 8 | static_cast<uint64_t>(bytes[i]);
-    return value;
-}
 
 struct Reader {
     const ReadAt& read_at;
@@ -138,8 +132,7 @@ std::string make_trailer(const nlohmann::json& config) {
     if (json.size() > kMaxJsonBytes) throw base::Error("the container configuration is longer than 1 MiB");
     const uint32_t crc = base::crc32(std::as_bytes(std::span(json)));
     std::string trailer;
-    for (size_t i = 0; i < kCrcBytes; i++)
-        trailer.push_back(static_cast<char>(crc >> (8 * i) & 0xff));
+    append_little_endian(trailer, crc, kCrcBytes);
     trailer += json;
     char digits[32];
     (void)std::snprintf(digits, sizeof digits, "%08zu", json.size());

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "gvmi/little_endian.h"
 
 namespace gvmi {
 namespace {
@@ -17,13 +18,6 @@ constexpr uint32_t kLargestBlock = uint32_t{1} << 20;
 constexpr uint64_t kNoTable = std::numeric_limits<uint64_t>::max();
 constexpr uint32_t kPlainData = uint32_t{1} << 24;
 constexpr uint16_t kPlainMetadata = 0x8000;
-
-uint64_t little_endian(std::span<const std::byte> bytes) {
-    uint64_t value = 0;
-    for (size_t i = bytes.size(); i-- > 0;)
-        value = value << 8 | static_cast<uint64_t>(bytes[i]);
-    return value;
-}
 
 }  // namespace
 

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "base/untrusted_text.h"
+#include "gvmi/little_endian.h"
 
 namespace gvmi {
 namespace {
@@ -39,10 +40,7 @@ MetadataCursor SquashfsReader::lookup(uint64_t table, uint64_t index, size_t ent
     const uint64_t offset = index * entry_size;
     std::array<std::byte, 8> bytes{};
     blocks_.raw(table + offset / kMetadata * bytes.size(), bytes);
-    uint64_t block = 0;
-    for (size_t i = bytes.size(); i-- > 0;)
-        block = block << 8 | static_cast<uint64_t>(bytes[i]);
-    return {blocks_, block, offset % kMetadata};
+    return {blocks_, little_endian(bytes), offset % kMetadata};
 }
 
 uint32_t SquashfsReader::id(uint64_t index) {
@@ -209,9 +207,7 @@ Attributes SquashfsReader::attributes(const File& file) {
     MetadataCursor header = lookup(table + kHeader, file.attributes, 16);
     std::array<std::byte, 8> bytes{};
     blocks_.raw(table, bytes);
-    uint64_t start = 0;
-    for (size_t i = bytes.size(); i-- > 0;)
-        start = start << 8 | static_cast<uint64_t>(bytes[i]);
+    const uint64_t start = little_endian(bytes);
     MetadataCursor cursor(blocks_, start, header.number(8));
     const uint64_t count = header.number(4);
     if (count > kMaxAttributes) damaged(std::to_string(count) + " extended attributes of one file");

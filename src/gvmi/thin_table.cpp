@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/hash.h"
 #include "base/hex.h"
+#include "gvmi/little_endian.h"
 
 namespace gvmi {
 namespace {
@@ -20,11 +21,6 @@ constexpr size_t kSha3Bytes = 28;
 constexpr uint64_t kLargestTable =
     kThinHeader + thin_blocks(kLargestThin) * (sizeof(BlockHash) + sizeof(uint32_t)) + kMostThinUrls * (2 + kLongestThinUrl);
 
-void put(std::string& out, uint64_t value, size_t bytes) {
-    for (size_t i = 0; i < bytes; i++)
-        out.push_back(static_cast<char>(value >> (8 * i) & 0xff));
-}
-
 // Takes a table apart, front to back.
 class Cutter {
 public:
@@ -35,13 +31,7 @@ public:
         left_.remove_prefix(taken.size());
         return taken;
     }
-    uint64_t number(size_t bytes) {
-        const std::string_view digits = text(bytes);
-        uint64_t value = 0;
-        for (size_t i = bytes; i-- > 0;)
-            value = value << 8 | static_cast<unsigned char>(digits[i]);
-        return value;
-    }
+    uint64_t number(size_t bytes) { return little_endian(std::as_bytes(std::span(text(bytes)))); }
     bool empty() const { return left_.empty(); }
 
 private:
@@ -58,8 +48,7 @@ void check(const ThinTable& table) {
     if (table.size == 0 || table.size > kLargestThin)
         throw base::Error("its full image has " + std::to_string(table.size) + " bytes; 1 to " + std::to_string(kLargestThin) +
                           " are allowed");
-    if (!base::is_hex(table.sha3, 2 * kSha3Bytes))
-        throw base::Error("the hash of its full image is not a SHA3-224");
+    if (!base::is_hex(table.sha3, 2 * kSha3Bytes)) throw base::Error("the hash of its full image is not a SHA3-224");
     if (table.hashes.size() != thin_blocks(table.size)) throw base::Error("its number of hashes does not fit its full image");
     if (table.urls.empty() || table.urls.size() > kMostThinUrls)
         throw base::Error("it has " + std::to_string(table.urls.size()) + " URLs; 1 to " + std::to_string(kMostThinUrls) + " are allowed");
@@ -112,24 +101,24 @@ uint64_t ThinTable::block_bytes(uint64_t block) const {
 std::string make_thin_part(const ThinTable& table) {
     check(table);
     std::string bytes;
-    put(bytes, table.size, 8);
+    append_little_endian(bytes, table.size, 8);
     bytes += base::from_hex(table.sha3, kSha3Bytes);
-    put(bytes, table.urls.size(), 4);
-    put(bytes, table.first_reads.size(), 4);
+    append_little_endian(bytes, table.urls.size(), 4);
+    append_little_endian(bytes, table.first_reads.size(), 4);
     for (const BlockHash& hash : table.hashes)
         bytes.append(reinterpret_cast<const char*>(hash.data()), hash.size());
     for (const uint32_t block : table.first_reads)
-        put(bytes, block, 4);
+        append_little_endian(bytes, block, 4);
     for (const std::string& url : table.urls) {
-        put(bytes, url.size(), 2);
+        append_little_endian(bytes, url.size(), 2);
         bytes += url;
     }
     const uint32_t crc = base::crc32(std::as_bytes(std::span(bytes)));
     const uint64_t size = bytes.size();
     bytes += kThinMagic;
-    put(bytes, kThinVersion, 4);
-    put(bytes, crc, 4);
-    put(bytes, size, 8);
+    append_little_endian(bytes, kThinVersion, 4);
+    append_little_endian(bytes, crc, 4);
+    append_little_endian(bytes, size, 8);
     return bytes;
 }
 
