@@ -63,7 +63,16 @@ UrlParts parse_url(const std::string& url) {
     parts.host = lower(without_brackets(part_of(parsed.get(), CURLUPART_HOST)));
     parts.port = static_cast<uint16_t>(std::atoi(part_of(parsed.get(), CURLUPART_PORT).c_str()));  // libcurl has checked it
     if (parts.host.empty()) throw base::Error(base::quote(url) + " has no host");
+    parts.user = !part_of(parsed.get(), CURLUPART_USER).empty();
     return parts;
+}
+
+std::string resolve_url(const std::string& url, const std::string& location) {
+    const Parsed parsed = parse(url, 0);
+    if (curl_url_set(parsed.get(), CURLUPART_URL, location.c_str(), 0) != CURLUE_OK)
+        throw base::Error(url + ": a redirect to " + base::quote(location) + ", which is not a URL");
+    curl_url_set(parsed.get(), CURLUPART_FRAGMENT, nullptr, 0);
+    return part_of(parsed.get(), CURLUPART_URL);
 }
 
 }  // namespace http

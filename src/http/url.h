@@ -13,9 +13,13 @@ struct UrlParts {
     std::string scheme;  // lower case, as the host
     std::string host;    // IPv6 without brackets
     uint16_t port = 0;   // 0: the URL has none
+    bool user = false;   // it names a user
 };
 
 // Takes any scheme. Throws base::Error where it is no URL with a host.
 UrlParts parse_url(const std::string& url);
+
+// The URL that a Location header of the answer from `url` leads to, without a fragment. Throws base::Error.
+std::string resolve_url(const std::string& url, const std::string& location);
 
 }  // namespace http

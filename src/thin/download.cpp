@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "http/status.h"
+#include "http/url.h"
 
 namespace thin {
 namespace {
@@ -84,7 +85,7 @@ void Download::read(const std::string& url, uint64_t first, uint64_t size, uint6
         request.sent = [&check](uint64_t) { check(); };
         const http::Response answer = session_.send(request);
         if (answer.status >= kFirstRedirect && answer.status <= kLastRedirect) {
-            target_ = redirected(target_, answer.header("location"));
+            target_ = http::resolve_url(target_, answer.header("location"));
             continue;
         }
         if (!answer.success()) throw base::Error(target_ + ": it answered with status " + std::to_string(answer.status));

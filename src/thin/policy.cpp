@@ -1,42 +1,20 @@
 #include "thin/policy.h"
 
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 
 #include "base/error.h"
 #include "base/untrusted_text.h"
+#include "http/url.h"
 
 namespace thin {
 namespace {
-
-struct FreeUrl {
-    void operator()(CURLU* url) const { curl_url_cleanup(url); }
-};
-using ParsedUrl = std::unique_ptr<CURLU, FreeUrl>;
-
-ParsedUrl parse_url(const std::string& text) {
-    ParsedUrl url(curl_url());
-    if (!url || curl_url_set(url.get(), CURLUPART_URL, text.c_str(), CURLU_DISALLOW_USER) != CURLUE_OK)
-        throw base::Error(base::quote(text) + " is not a URL");
-    return url;
-}
-
-std::string part_of(const ParsedUrl& url, CURLUPart part) {
-    char* text = nullptr;
-    if (curl_url_get(url.get(), part, &text, part == CURLUPART_PORT ? CURLU_DEFAULT_PORT : 0) != CURLUE_OK) return "";
-    std::string result = text;
-    curl_free(text);
-    return result;
-}
 
 struct Network4 {
     uint32_t address;
@@ -87,13 +65,13 @@ bool is_public6(const in6_addr& address) {
 }  // namespace
 
 bool is_allowed(const Policy& policy, const std::string& url) {
-    const ParsedUrl parsed = parse_url(url);
-    const std::string scheme = part_of(parsed, CURLUPART_SCHEME);
-    if (scheme != "http" && scheme != "https") throw base::Error(base::quote(url) + " is not an http or https URL");
+    const http::UrlParts parts = http::parse_url(url);
+    if ((parts.scheme != "http" && parts.scheme != "https") || parts.user)
+        throw base::Error(base::quote(url) + " is not an http or https URL without a user");
     if (policy.any) return true;
-    std::string host = part_of(parsed, CURLUPART_HOST);
-    std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    const std::string with_port = host + ":" + part_of(parsed, CURLUPART_PORT);
+    const std::string host = parts.host.find(':') == std::string::npos ? parts.host : "[" + parts.host + "]";
+    const unsigned port = parts.port != 0 ? parts.port : parts.scheme == "https" ? 443 : 80;
+    const std::string with_port = host + ":" + std::to_string(port);
     return std::any_of(policy.allow.begin(), policy.allow.end(),
                        [&](const std::string& entry) { return entry == host || entry == with_port; });
 }
@@ -110,14 +88,6 @@ bool is_public(const sockaddr& address) {
         return is_public6(v6.sin6_addr);
     }
     return false;
-}
-
-std::string redirected(const std::string& url, const std::string& location) {
-    const ParsedUrl parsed = parse_url(url);
-    if (curl_url_set(parsed.get(), CURLUPART_URL, location.c_str(), 0) != CURLUE_OK)
-        throw base::Error(url + ": a redirect to " + base::quote(location) + ", which is not a URL");
-    curl_url_set(parsed.get(), CURLUPART_FRAGMENT, nullptr, 0);
-    return part_of(parsed, CURLUPART_URL);
 }
 
 }  // namespace thin

@@ -21,7 +21,4 @@ bool is_allowed(const Policy& policy, const std::string& url);
 // address that embeds such an IPv4 address.
 bool is_public(const sockaddr& address);
 
-// The URL that a Location header leads to.
-std::string redirected(const std::string& url, const std::string& location);
-
 }  // namespace thin

@@ -1,7 +1,6 @@
 #include "thin/policy.h"
 
 #include <arpa/inet.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
@@ -10,9 +9,6 @@
 #include "base/error.h"
 
 namespace {
-
-using testing::HasSubstr;
-using testing::ThrowsMessage;
 
 bool is_public(const std::string& text) {
     sockaddr_in6 v6{};
@@ -60,13 +56,6 @@ TEST(Policy, AllowsHostsByNameAndPort) {
 TEST(Policy, RefusesWhatIsNoUrl) {
     for (const char* text : {"", "registry", "ftp://a/", "file:///etc/passwd", "http://user:secret@a/", "http://a b/"})
         EXPECT_THROW((void)thin::is_allowed({}, text), base::Error) << text;
-}
-
-TEST(Policy, FollowsRedirects) {
-    EXPECT_EQ(thin::redirected("http://a.example/x/y?z", "/w"), "http://a.example/w");
-    EXPECT_EQ(thin::redirected("http://a.example/x/y", "w?v"), "http://a.example/x/w?v");
-    EXPECT_EQ(thin::redirected("http://a.example/", "https://b.example:1/c"), "https://b.example:1/c");
-    EXPECT_THAT([] { (void)thin::redirected("http://a.example/", "http://[::bad"); }, ThrowsMessage<base::Error>(HasSubstr("not a URL")));
 }
 
 }  // namespace
