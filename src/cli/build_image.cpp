@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <future>
@@ -17,6 +16,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "base/times.h"
+#include "cli/interruptible.h"
 #include "cli/lint_text.h"
 #include "cli/transfer_progress.h"
 #include "convert/convert.h"
@@ -65,17 +65,6 @@ bool up_to_date(const std::string& output, const nlohmann::json& config, const s
     }
 }
 
-volatile std::sig_atomic_t interrupted = 0;
-
-// An interrupted conversion removes what it wrote. A second signal ends the program at once.
-void end_on_signals() {
-    struct sigaction action {};
-    action.sa_handler = [](int) { interrupted = 1; };
-    action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP})
-        (void)::sigaction(signal, &action, nullptr);
-}
-
 std::string seconds_text(double seconds) {
     std::array<char, 32> text{};
     (void)std::snprintf(text.data(), text.size(), "%.2f s", seconds);
@@ -100,7 +89,7 @@ public:
         steps_.back().seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
     }
     void show(uint64_t done, uint64_t total) {
-        if (interrupted != 0) throw base::Error("interrupted");
+        Interruptible::check();
         if (progress_ && total > 0) progress_->show(done, total);
     }
 
@@ -168,7 +157,7 @@ BuiltImage build_image(const BuildArguments& arguments) {
     options.limits.data_bytes = arguments.limit_gib << 30;
     options.workers = std::max(1U, std::thread::hardware_concurrency());
     const auto start = std::chrono::steady_clock::now();
-    end_on_signals();
+    const Interruptible interruptible;
     Steps steps(!arguments.hide_progress);
     const oci::Image image = open(arguments, steps);
     const std::string what = "cannot convert " + (arguments.image.empty() ? arguments.dockerfile : arguments.image);

@@ -8,7 +8,6 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <span>
 #include <string_view>
@@ -20,6 +19,7 @@
 #include "base/folders.h"
 #include "base/hash.h"
 #include "base/untrusted_text.h"
+#include "cli/interruptible.h"
 #include "cli/transfer_progress.h"
 #include "convert/config.h"
 #include "convert/convert.h"
@@ -36,34 +36,6 @@ constexpr uintmax_t kCacheLimit = uintmax_t{10} << 30;
 
 // A person waits for the conversion, and nobody downloads the result.
 constexpr gvmi::Method kCacheMethod = gvmi::Method::lz4;
-
-volatile std::sig_atomic_t cache_interrupted = 0;
-
-// Signals that end the program become an exception, so that temporary folders are removed. A second one ends it at once.
-class Interruptible {
-public:
-    Interruptible() {
-        struct sigaction action {};
-        action.sa_handler = [](int) { cache_interrupted = 1; };
-        action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
-        for (size_t i = 0; i < kSignals.size(); i++)
-            (void)::sigaction(kSignals[i], &action, &before_[i]);
-    }
-    ~Interruptible() {
-        for (size_t i = 0; i < kSignals.size(); i++)
-            (void)::sigaction(kSignals[i], &before_[i], nullptr);
-    }
-    Interruptible(const Interruptible&) = delete;
-    Interruptible& operator=(const Interruptible&) = delete;
-
-    static void check() {
-        if (cache_interrupted != 0) throw base::Error("interrupted");
-    }
-
-private:
-    static constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
-    std::array<struct sigaction, kSignals.size()> before_{};
-};
 
 // By content, or by name where the content is damaged: then the runtime says what is wrong with it.
 bool is_gvmi(const std::string& image) {
