@@ -141,7 +141,8 @@ std::string Service::add_descriptor(std::span<const std::byte> bytes, const std:
 }
 
 Service::Incoming Service::begin_chunk(const ChunkFields& fields) {
-    const std::optional<Upload> upload = base::is_hex(fields.descriptor, kSha256Digits) ? metadata_.find_upload(fields.descriptor) : std::nullopt;
+    const std::optional<Upload> upload =
+        base::is_hex(fields.descriptor, kSha256Digits) ? metadata_.find_upload(fields.descriptor) : std::nullopt;
     if (!upload) throw HttpError(http::kBadRequest, "descr-sha256 names no descriptor that was pushed here");
     if (upload->state == State::bad) throw HttpError(http::kBadRequest, "the SHA3-224 of these chunks is not what the descriptor says");
     const Descriptor& descriptor = upload->descriptor;

@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 
 #include "base/error.h"
-#include "base/hex.h"
 #include "base/hash.h"
+#include "base/hex.h"
 
 namespace {
 
