@@ -31,6 +31,11 @@ constexpr size_t kDebugRead = 128 << 10;
 constexpr size_t kMaxDebugError = 8 << 10;
 constexpr auto kFirstRequestLimit = 10s;
 
+// Both protocols number the parts of init in the same way.
+static_assert(static_cast<int>(debug::CONNECT) == agent::CONNECT && static_cast<int>(debug::TAR_CREATE) == agent::TAR_CREATE &&
+              static_cast<int>(debug::TAR_EXTRACT) == agent::TAR_EXTRACT && static_cast<int>(debug::CHANGES) == agent::CHANGES &&
+              static_cast<int>(debug::Builtin_MAX) == agent::Builtin_MAX);
+
 // The peer broke the protocol.
 class BrokenProtocol : public base::Error {
 public:
