@@ -3,7 +3,9 @@
 
 import json
 import os
+import re
 import struct
+import subprocess
 import sys
 import unittest
 from xml.etree import ElementTree
@@ -47,6 +49,17 @@ class Seccomp(unittest.TestCase):
     def test_run(self):
         self.assertEqual([self.answer(1), self.answer(10, 6)], [seccomp.ALLOW] * 2)
         self.assertEqual([self.answer(2), self.answer(9, 6), self.answer(10, 3), self.answer(1, 0, 3)], [0] * 4)
+
+
+class Parts(unittest.TestCase):
+    def test_dev_can_start_each(self):
+        here = os.path.dirname(os.path.abspath(__file__))
+        with open(here + "/../dev", encoding="utf-8") as file:
+            names = re.search(r"in ([a-z_ |]+)\) what=\$1", file.read())[1].split(" | ")
+        self.assertIn("images", names)
+        for name in ["run", *names]:
+            done = subprocess.run([f"{here}/{name}.py", "--help"], capture_output=True, text=True, timeout=60, check=True)
+            self.assertIn("usage: " + name, done.stdout)
 
 
 class Promises(unittest.TestCase):
