@@ -18,6 +18,7 @@ import threading
 import time
 import unittest
 
+import registry_server
 from range_server import RangeServer
 
 BIN = NBD_SERVER = ""
@@ -336,6 +337,29 @@ class Thin(unittest.TestCase):
         url = next(line.split()[1] for line in server.stdout if line.startswith("URL:"))
         self.wait_for_port(port)
         self.assert_all_sums(self.thin(url))
+
+    def test_pushed_to_a_registry(self):
+        registry = registry_server.Server(BIN + "/gvmkit-registry", data=self.work + "/registry")
+        self.addCleanup(registry.remove)
+        registry.start()
+        environment = {"PATH": os.environ["PATH"], "HOME": self.work, "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"], "REGISTRY_URL": registry.url,
+                       "REGISTRY_USER": "alice", "REGISTRY_TOKEN": registry.user("alice")}
+        image = self.work + "/app.gvmi"
+        push = [BIN + "/gvmkit-build", "--force", "--hide-progress", "--no-lint", "--thin", "--push-to", "alice/app:1", "--output", image,
+                "rootfs:" + self.tree]
+        output = run(*push, env=environment).stdout.decode()
+        thin, pulled = self.work + "/app.thin.gvmi", self.work + "/pulled.gvmi"
+        run(BIN + "/gvmi", "pull", "alice/app:1", "-o", pulled, env=environment)
+        with open(thin, "rb") as made, open(pulled, "rb") as file:
+            content = made.read()
+            self.assertEqual(file.read(), content)
+        self.assertIn('image_tag="alice/app:1"', output)
+        self.assert_all_sums(pulled)
+        run(BIN + "/gvmi", "pull", "alice/app:1-full", "-o", self.work + "/whole.gvmi", env=environment)
+        with open(self.work + "/whole.gvmi", "rb") as file, open(image, "rb") as full:
+            self.assertEqual(file.read(), full.read())
+        # The registry has both by now, and is sent neither again.
+        self.assertEqual(run(*push, env=environment).stdout.decode().count("-- image already uploaded"), 2)
 
     def free_port(self):
         import socket  # pylint: disable=import-outside-toplevel
