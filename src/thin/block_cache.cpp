@@ -85,6 +85,13 @@ std::set<gvmi::BlockHash> leased(const std::filesystem::path& folder) {
     return hashes;
 }
 
+// Blocks are evicted by their time, which is written seldom.
+void mark_as_used(int folder, const char* path, const struct stat& status) {
+    constexpr time_t kSeldom = 3600;
+    if (status.st_mtim.tv_sec + kSeldom < ::time(nullptr))
+        (void)::utimensat(folder, path, nullptr, AT_SYMLINK_NOFOLLOW | (*path == '\0' ? AT_EMPTY_PATH : 0));
+}
+
 }  // namespace
 
 struct BlockCache::Entry {
@@ -111,8 +118,15 @@ std::filesystem::path BlockCache::path_of(const gvmi::BlockHash& hash) const {
     return folder_ / hex.substr(0, 2) / hex.substr(2);
 }
 
+bool BlockCache::holds(const gvmi::BlockHash& hash, size_t bytes) const {
+    const std::string path = path_of(hash);
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) < 0 || !S_ISREG(status.st_mode) || static_cast<uint64_t>(status.st_size) != bytes) return false;
+    mark_as_used(AT_FDCWD, path.c_str(), status);
+    return true;
+}
+
 bool BlockCache::read(const gvmi::BlockHash& hash, std::span<std::byte> data) const {
-    constexpr time_t kSeldom = 3600;
     const std::filesystem::path path = path_of(hash);
     const base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) return false;
@@ -129,7 +143,7 @@ bool BlockCache::read(const gvmi::BlockHash& hash, std::span<std::byte> data) co
         ::unlink(path.c_str());
         return false;
     }
-    if (status.st_mtim.tv_sec + kSeldom < ::time(nullptr)) (void)::futimens(fd.get(), nullptr);
+    mark_as_used(fd.get(), "", status);
     return true;
 }
 

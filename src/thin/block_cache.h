@@ -31,6 +31,9 @@ public:
     // Reads a block into `data`, whose size it must have. Returns false where it is not there, or damaged, in which case it is removed.
     bool read(const gvmi::BlockHash& hash, std::span<std::byte> data) const;
 
+    // Whether a block of this size is there. It is not compared with its hash: who reads it does that.
+    bool holds(const gvmi::BlockHash& hash, size_t bytes) const;
+
     // Stores a block. Returns false where there is no room, or the disk fails.
     bool store(const gvmi::BlockHash& hash, std::span<const std::byte> data);
 

@@ -126,6 +126,7 @@ private:
 
     void work();
     std::vector<uint64_t> choose(Lock& lock);
+    bool find_in_cache(uint64_t block);
     std::vector<uint64_t> take_turns(const base::UniqueFd& turns, std::vector<uint64_t> run);
     bool look_in_cache(uint64_t block, std::vector<std::byte>& data);
     void fetch(Lock& lock, Download& download, const std::vector<uint64_t>& run);
@@ -199,11 +200,29 @@ std::vector<uint64_t> Blocks::State::choose(Lock& lock) {
     }
 }
 
+// Reads only a block that somebody waits for: whoever reads another later compares it with its hash then.
+bool Blocks::State::find_in_cache(uint64_t block) {
+    if (!cache_) return false;
+    Lock lock(mutex_);
+    if (!queue_.is_demanded(block)) {
+        lock.unlock();
+        const bool found = cache_->holds(table_.hashes[block], table_.block_bytes(block));
+        lock.lock();
+        if (found) queue_.arrived(block);
+        return found;
+    }
+    lock.unlock();
+    std::vector<std::byte> data;
+    if (!look_in_cache(block, data)) return false;
+    lock.lock();
+    keep(block, std::move(data));
+    return true;
+}
+
 // Those at the beginning of a run that are not in the cache and that no other process fetches; the rest is given back.
 std::vector<uint64_t> Blocks::State::take_turns(const base::UniqueFd& turns, std::vector<uint64_t> run) {
     std::vector<uint64_t> ours;
     std::vector<uint64_t> others;
-    std::vector<std::byte> data;
     for (const uint64_t block : run) {
         if (!others.empty()) {
             others.push_back(block);
@@ -213,15 +232,11 @@ std::vector<uint64_t> Blocks::State::take_turns(const base::UniqueFd& turns, std
             others.push_back(block);
             continue;
         }
-        if (!look_in_cache(block, data)) {
+        if (!find_in_cache(block)) {
             ours.push_back(block);
             continue;
         }
         if (turns) BlockCache::end_turn(turns, table_.hashes[block]);
-        {
-            const std::lock_guard lock(mutex_);
-            keep(block, std::exchange(data, {}));
-        }
         changed_.notify_all();
         options_.arrived();
         if (!ours.empty()) {  // a request has no gaps

@@ -73,13 +73,31 @@ TEST_F(BlockCacheTest, RemovesDamagedBlocks) {
     }
 }
 
+TEST_F(BlockCacheTest, TellsWhatItHoldsWithoutReadingIt) {
+    BlockCache cache = this->cache();
+    const auto block = random_bytes(1000);
+    const auto hash = thin::hash_of(block);
+    EXPECT_FALSE(cache.holds(hash, block.size()));
+    ASSERT_TRUE(cache.store(hash, block));
+    const fs::path file = files().at(0);
+    set_age(file, 3);
+    EXPECT_TRUE(cache.holds(hash, block.size()));
+    EXPECT_LT(fs::file_time_type::clock::now() - fs::last_write_time(file), std::chrono::hours(1)) << "it counts as a use";
+    std::ofstream(file, std::ios::in | std::ios::out | std::ios::binary).write("x", 1);
+    EXPECT_TRUE(cache.holds(hash, block.size()));
+    fs::resize_file(file, 999);
+    EXPECT_FALSE(cache.holds(hash, block.size()));
+}
+
 TEST_F(BlockCacheTest, FollowsNoLink) {
     BlockCache cache = this->cache();
     const auto block = random_bytes(1000);
     ASSERT_TRUE(cache.store(thin::hash_of(block), block));
     const fs::path file = files().at(0);
+    ASSERT_TRUE(cache.holds(thin::hash_of(block), block.size()));
     fs::rename(file, folder.path() / "elsewhere");
     fs::create_symlink(folder.path() / "elsewhere", file);
+    EXPECT_FALSE(cache.holds(thin::hash_of(block), block.size()));
     EXPECT_FALSE(has(cache, block));
 }
 

@@ -114,6 +114,24 @@ TEST_F(BlocksTest, FetchesAgainWhatWasEvicted) {
     EXPECT_EQ(later.fetched_bytes(), image.size());
 }
 
+TEST_F(BlocksTest, TrustsTheCacheInTheBackgroundAndComparesWhatIsRead) {
+    CannedServer server(serving(image));
+    thin::FetchOptions all = options();
+    all.all = true;
+    const gvmi::ThinTable table = table_of(image, {server.url()});
+    for (size_t at = 0; at < image.size(); at += gvmi::kThinBlock) {
+        std::vector<std::byte> block = part(at, std::min<size_t>(gvmi::kThinBlock, image.size() - at));
+        if (at == gvmi::kThinBlock) block[0] ^= std::byte{1};
+        ASSERT_TRUE(cache.store(table.hashes[at / gvmi::kThinBlock], block));
+    }
+    thin::Blocks blocks(table, &cache, all);
+    while (!blocks.complete())
+        std::this_thread::sleep_for(1ms);
+    EXPECT_EQ(blocks.fetched_bytes(), 0u);
+    EXPECT_EQ(read(blocks, 0, image.size()), image);
+    EXPECT_EQ(blocks.fetched_bytes(), gvmi::kThinBlock);
+}
+
 TEST_F(BlocksTest, AsksTheNextServer) {
     CannedServer wrong([this](const std::string& head, int fd) {
         std::string text = partial(image, head);
