@@ -3,15 +3,27 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "fixture.h"
 
 namespace system_test {
 
 class DbgTest : public SystemTest {
 protected:
+    // A child of this process by its program's name; base::Error where there is none.
+    static pid_t child_named(pid_t parent, const std::string& name) {
+        const std::string pid = std::to_string(parent);
+        std::istringstream children(text_of("/proc/" + pid + "/task/" + pid + "/children"));
+        for (pid_t child = 0; children >> child;) {
+            if (text_of("/proc/" + std::to_string(child) + "/comm") == name + "\n") return child;
+        }
+        throw base::Error(pid + " has no child " + name);
+    }
+
     // ya-runtime-dbg with these options before, and those after --, --accel tcg among them.
     std::vector<std::string> dbg(const std::vector<std::string>& options, const std::vector<std::string>& runtime_options = {}) const {
         std::vector<std::string> argv{program("ya-runtime-dbg"), "--task-package", task_package};
