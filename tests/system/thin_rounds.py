@@ -153,7 +153,7 @@ class Rounds:
 
 
 def main():
-    programs, work = sys.argv[1:3]
+    programs, work = (os.path.abspath(path) for path in sys.argv[1:3])
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 100
     seed = sys.argv[4] if len(sys.argv) > 4 else str(random.SystemRandom().randrange(1 << 32))
     print("seed", seed, flush=True)
