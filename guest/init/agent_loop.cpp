@@ -1,5 +1,6 @@
 #include "init/agent_loop.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 
@@ -8,7 +9,7 @@
 #include <csignal>
 #include <cstring>
 
-#include "init/connect.h"
+#include "init/builtins.h"
 #include "init/environment.h"
 #include "init/etc_files.h"
 #include "init/network.h"
@@ -107,7 +108,7 @@ void AgentLoop::take(const agent::Request& request) {
         case agent::Request::kNetwork: {
             if (!defaults_) return answer(port_, id, bad_request({"the VM has not been set up"}));
             Status status = configure_card(request.network());
-            if (status.ok()) status = add_hosts({request.network().hosts().begin(), request.network().hosts().end()});
+            if (status.ok()) status = add_hosts({request.network().hosts().begin(), request.network().hosts().end()}, made_.files);
             return answer(port_, id, status);
         }
         case agent::Request::kCountTraffic: {
@@ -129,6 +130,8 @@ void AgentLoop::take_setup(uint64_t id, const agent::Setup& setup) {
     reply.mutable_steps()->Assign(result.value.steps.begin(), result.value.steps.end());
     if (result.ok()) {
         defaults_ = std::move(result.value.defaults);
+        initramfs_ = std::move(result.value.initramfs);
+        made_ = std::move(result.value.made);
         reply.mutable_user()->set_uid(defaults_->user.uid);
         reply.mutable_user()->set_gid(defaults_->user.gid);
     }
@@ -183,15 +186,25 @@ Status AgentLoop::personalize(const agent::Exec& exec, Program& program) const {
 void AgentLoop::start_builtin(uint64_t id, const agent::Exec& exec) {
     static const std::vector<std::string> kNoEnvironment;
     static const container::Identity kRoot;
-    if (exec.builtin() != agent::CONNECT || exec.args_size() != 1) return answer(port_, id, bad_request({"an unknown part of init"}));
+    const Builtin* const builtin = find_builtin(exec.builtin());
+    if (builtin == nullptr || exec.args_size() != builtin->arguments) return answer(port_, id, bad_request({"an unknown part of init"}));
     Program program;
-    program.name = kConnect;
+    program.name = builtin->name;
     program.candidates = {"/proc/self/exe"};
-    program.args = {kConnect, exec.args(0)};
+    program.args = {builtin->name};
+    program.args.insert(program.args.end(), exec.args().begin(), exec.args().end());
     program.environment = &kNoEnvironment;
     program.work_dir = "/";
     program.user = &kRoot;
-    program.input = true;
+    program.input = builtin->input;
+    if (exec.builtin() == agent::CHANGES) {
+        Result<base::UniqueFd> made = file_of(made_);
+        if (!made.ok()) return answer(port_, id, made.status);
+        program.kept.emplace_back(::fcntl(initramfs_.get(), F_DUPFD_CLOEXEC, 3));
+        program.kept.push_back(std::move(made.value));
+        for (const base::UniqueFd& fd : program.kept)
+            program.args.push_back(std::to_string(fd.get()));
+    }
     processes_.start(id, exec, std::move(program));
 }
 

@@ -32,7 +32,9 @@ private:
     Port port_;
     Memory memory_;
     Processes processes_;
-    std::optional<ProcessDefaults> defaults_;  // since Setup
+    std::optional<ProcessDefaults> defaults_;  // since Setup, as the two below
+    base::UniqueFd initramfs_;
+    Made made_;
     std::optional<Shutdown> shutdown_;
     uint64_t shutdown_id_ = 0;
 };

@@ -21,6 +21,7 @@ constexpr const char* kHosts =
     "ff02::1\tip6-allnodes\n"
     "ff02::2\tip6-allrouters\n";
 // The only name servers that the supervisor's filter lets through (docs/spec/exe-unit.md, Networking).
+constexpr const char* kMounts = "/proc/mounts";
 constexpr const char* kNameServers = "nameserver 1.1.1.1\nnameserver 8.8.8.8\n";
 
 Status replace(int directory, const char* name, std::string_view text) {
@@ -44,24 +45,29 @@ bool is_name(const std::string& text) {
 
 }  // namespace
 
-std::vector<std::string> write_etc_files(int root, const std::string& hostname) {
+std::vector<std::string> write_etc_files(int root, const std::string& hostname, std::map<std::string, std::string>& files) {
     const Result<base::UniqueFd> etc = make_directory(root, "/etc");
     if (!etc.ok()) return {etc.status.text};
     std::vector<std::string> problems;
     const auto put = [&](const char* name, std::string_view text) {
         const Status status = replace(etc.value.get(), name, text);
-        if (!status.ok()) problems.push_back(status.text);
+        if (status.ok())
+            files[name] = text;
+        else
+            problems.push_back(status.text);
     };
     put("hosts", cat({kHosts, "127.0.1.1\t", hostname, "\n"}));
     put("hostname", cat({hostname, "\n"}));
     put("resolv.conf", kNameServers);
     // Only where the image has none, as in Docker.
-    if (::symlinkat("/proc/mounts", etc.value.get(), "mtab") < 0 && errno != EEXIST)
+    if (::symlinkat(kMounts, etc.value.get(), "mtab") == 0)
+        files["mtab"] = kMounts;
+    else if (errno != EEXIST)
         problems.push_back(failure(errno, {"cannot make /etc/mtab"}).text);
     return problems;
 }
 
-Status add_hosts(const std::map<std::string, std::string>& hosts) {
+Status add_hosts(const std::map<std::string, std::string>& hosts, std::map<std::string, std::string>& files) {
     if (hosts.empty()) return {};
     std::string lines;
     for (const auto& [name, address] : hosts) {
@@ -76,6 +82,7 @@ Status add_hosts(const std::map<std::string, std::string>& hosts) {
     if (::fstat(fd.get(), &st) < 0 || !S_ISREG(st.st_mode)) return failure({"/etc/hosts is not a file any more"});
     if (::write(fd.get(), lines.data(), lines.size()) != static_cast<ssize_t>(lines.size()))
         return failure(errno, {"cannot write /etc/hosts"});
+    files["hosts"] += lines;
     return {};
 }
 

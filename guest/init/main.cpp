@@ -10,7 +10,7 @@
 #include <new>
 
 #include "init/agent_loop.h"
-#include "init/connect.h"
+#include "init/builtins.h"
 #include "init/disks.h"
 #include "init/mounts.h"
 #include "init/network.h"
@@ -58,7 +58,7 @@ void set_limits() {
 
 // Up to Ready nothing depends on the image: a VM that is saved then serves every image.
 int main(int argc, char** argv) {
-    if (::getpid() != 1) return argc == 2 && argv[0] == std::string_view(init::kConnect) ? init::connect_to(argv[1]) : 2;
+    if (::getpid() != 1) return init::run_builtin(argc, argv);
     std::set_terminate([] { init::fatal("terminated"); });
     std::set_new_handler([] { init::fatal("out of memory"); });
     if (const init::Status status = init::mount_early(); !status.ok()) init::fatal(status.text);

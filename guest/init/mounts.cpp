@@ -48,6 +48,13 @@ constexpr const char* kOpenDevices[] = {"dev/fuse", "dev/net/tun", "dev/ptmx"};
 
 }  // namespace
 
+std::vector<const char*> system_mount_points() {
+    std::vector<const char*> paths;
+    for (const SystemMount& mount : kSystemMounts)
+        paths.push_back(mount.path);
+    return paths;
+}
+
 Status mount_at(const std::string& path, const Mount& mount) {
     if (::mkdir(path.c_str(), 0755) < 0 && errno != EEXIST) return failure(errno, {"cannot make ", path});
     if (::mount(mount.source.c_str(), path.c_str(), mount.type.c_str(), mount.flags, mount.options.c_str()) < 0)

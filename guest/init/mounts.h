@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "init/status.h"
 
@@ -13,6 +14,9 @@ struct Mount {
     unsigned long flags = 0;
     std::string options;
 };
+
+// Where the root gets the kernel's file systems; outer paths first.
+std::vector<const char*> system_mount_points();
 
 // Mounts onto a directory of the initramfs; makes the directory.
 Status mount_at(const std::string& path, const Mount& mount);

@@ -17,7 +17,6 @@ namespace init {
 namespace {
 
 constexpr const char* kWritable = "/writable";
-constexpr const char* kUpper = "/writable/upper";
 constexpr const char* kWork = "/writable/work";
 constexpr const char* kRoot = "/root";
 
@@ -68,11 +67,14 @@ Result<base::UniqueFd> make_root(const agent::Setup& setup) {
         if (i > 0) lower += ':';
         lower += path;
     }
+    if (lower.find(':') != std::string::npos) {
+        if (Status status = mount_at(kImages, {"images", "overlay", MS_RDONLY, cat({"lowerdir=", lower})}); !status.ok()) return status;
+    }
     if (Status status = mount_writable(setup); !status.ok()) return status;
     for (const char* path : {kUpper, kWork}) {
         if (::mkdir(path, 0755) < 0 && errno != EEXIST) return failure(errno, {"cannot make ", path});
     }
-    if (Status status = copy_attributes("/image0", kUpper); !status.ok()) return status;
+    if (Status status = copy_attributes(kFirstImage, kUpper); !status.ok()) return status;
     // redirect_dir: directories of the image can be renamed. index: hard links of the image stay links when they are written. Not xino: it
     // would make the root one device, but with inode numbers above 2^63, which 32-bit programs and JavaScript misread.
     const std::string options = cat({"redirect_dir=on,index=on,lowerdir=", lower, ",upperdir=", kUpper, ",workdir=", kWork});

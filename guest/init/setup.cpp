@@ -79,7 +79,8 @@ container::UserLookup find_user_inside(int root, const std::string& user) {
 }
 
 // Mounts all that belongs into the new root.
-Result<container::Identity> furnish(int root, const agent::Setup& setup, Stopwatch& watch, std::vector<std::string>& problems) {
+Result<container::Identity> furnish(int root, const agent::Setup& setup, Stopwatch& watch, SetupResult& result) {
+    std::vector<std::string>& problems = result.problems;
     container::UserLookup user = find_user_inside(root, setup.user());
     if (!user.error.empty()) return bad_request({"the image's User \"", setup.user(), "\": its ", user.error});
     Volumes volumes(root, setup, user.identity);
@@ -89,8 +90,10 @@ Result<container::Identity> furnish(int root, const agent::Setup& setup, Stopwat
     if (const Status status = make_nvidia_nodes(root); !status.ok()) problems.push_back(status.text);
     if (const Status status = make_tmp(root); !status.ok()) problems.push_back(status.text);
     if (Status status = volumes.mount(root); !status.ok()) return status;
+    for (const agent::Volume& volume : setup.volumes())
+        result.made.volumes.push_back(volume.path());
     watch.lap("volumes mounted");
-    for (std::string& problem : write_etc_files(root, setup.hostname()))
+    for (std::string& problem : write_etc_files(root, setup.hostname(), result.made.files))
         problems.push_back(std::move(problem));
     watch.lap("/etc written");
     return std::move(user.identity);
@@ -119,10 +122,12 @@ Result<SetupResult> set_up(const agent::Setup& setup) {
     if (setup.root_case() == agent::Setup::kRootRam) {
         if (Status status = remove_placeholder_disk(); !status.ok()) return status;
     }
-    Result<container::Identity> user = furnish(root.value.get(), setup, watch, result.problems);
+    Result<container::Identity> user = furnish(root.value.get(), setup, watch, result);
     if (!user.ok()) return user.status;
     if (Status status = name_cards(setup.cards()); !status.ok()) return status;
     watch.lap("network cards named");
+    result.initramfs.reset(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!result.initramfs) return failure(errno, {"cannot keep the initramfs"});
     if (Status status = switch_root(root.value.get()); !status.ok()) return status;
 
     ProcessDefaults& defaults = result.defaults;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "container/users.h"
+#include "init/made.h"
 #include "init/status.h"
 
 namespace init {
@@ -18,6 +19,8 @@ struct ProcessDefaults {
 
 struct SetupResult {
     ProcessDefaults defaults;
+    base::UniqueFd initramfs;  // the folder that was the root before
+    Made made;
     std::vector<agent::Step> steps;     // where the time went
     std::vector<std::string> problems;  // what the image prevented but is no reason not to start
 };

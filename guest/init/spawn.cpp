@@ -211,6 +211,8 @@ void Launch::Child::run() {
     if (program.terminal) {
         if (const long error = raw_syscall(SYS_ioctl, STDIN_FILENO, TIOCSCTTY, 0); error < 0) fail(Stage::descriptors, error);
     }
+    for (const base::UniqueFd& fd : program.kept)
+        raw_syscall(SYS_fcntl, fd.get(), F_SETFD, 0);
     if (const long error = enter_work_dir(); error < 0) fail(Stage::work_dir, error);
 
     const container::Identity& user = *program.user;

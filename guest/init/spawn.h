@@ -23,6 +23,7 @@ struct Program {
     const container::Identity* user;
     bool input = false;                            // its stdin is a pipe from the host instead of /dev/null
     std::optional<agent::Terminal> terminal = {};  // of this size, in place of the pipes
+    std::vector<base::UniqueFd> kept = {};         // descriptors that stay open in it, by their numbers
     // Where they are its own and not those of all programs, the pointers above lead here.
     std::shared_ptr<const std::vector<std::string>> own_environment = {};
     std::shared_ptr<const container::Identity> own_user = {};
