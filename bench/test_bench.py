@@ -15,6 +15,7 @@ import cards  # noqa: E402
 import disks  # noqa: E402
 import figures  # noqa: E402
 import plot  # noqa: E402
+import seat  # noqa: E402
 import seccomp  # noqa: E402
 import starts  # noqa: E402
 import vms  # noqa: E402
@@ -60,6 +61,12 @@ class Parts(unittest.TestCase):
         for name in ["run", *names]:
             done = subprocess.run([f"{here}/{name}.py", "--help"], capture_output=True, text=True, timeout=60, check=True)
             self.assertIn("usage: " + name, done.stdout)
+
+
+class Seat(unittest.TestCase):
+    def test_peak_bytes(self):
+        self.assertEqual(seat.peak_bytes("Name:\tx\nVmHWM:\t   12 kB\nVmRSS:\t    8 kB\n"), 12 << 10)
+        self.assertEqual(seat.peak_bytes("Name:\tx\nState:\tZ (zombie)\n"), 0)
 
 
 class Promises(unittest.TestCase):
