@@ -1,6 +1,5 @@
 #include "init/tar_create.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -10,10 +9,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <memory>
 #include <set>
 
 #include "base/fd.h"
+#include "init/names.h"
 #include "init/tar_writer.h"
 
 namespace init {
@@ -78,18 +77,15 @@ Status Creation::add(int folder, const char* name, const std::string& tar_name, 
 
 Status Creation::add_content(int folder, const char* name, const std::string& tar_name, unsigned depth) {
     if (depth == kDeepest) return failure({tar_name, ": there are more than 2048 folders in one another"});
-    const int fd = ::openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) return errno == ENOENT || errno == ELOOP || errno == ENOTDIR ? Status{} : failure(errno, {tar_name});
-    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::fdopendir(fd), ::closedir);
-    if (!directory) return failure(errno, {tar_name});
-    for (;;) {
-        errno = 0;
-        const dirent* entry = ::readdir(directory.get());
-        if (entry == nullptr) return errno == 0 ? Status{} : failure(errno, {tar_name});
-        const std::string_view found = entry->d_name;
-        if (found == "." || found == "..") continue;
-        if (Status status = add(fd, entry->d_name, cat({tar_name, "/", found}), depth + 1); !status.ok()) return status;
+    const base::UniqueFd fd(::openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd) return errno == ENOENT || errno == ELOOP || errno == ENOTDIR ? Status{} : failure(errno, {tar_name});
+    Names names;
+    if (const Status status = names.add(fd.get()); !status.ok()) return failure({tar_name, ": ", status.text});
+    names.sort();
+    for (size_t i = 0; i < names.size(); i++) {
+        if (Status status = add(fd.get(), names[i], cat({tar_name, "/", names[i]}), depth + 1); !status.ok()) return status;
     }
+    return {};
 }
 
 }  // namespace

@@ -116,7 +116,35 @@ TEST_F(GuestCopy, FilesComeOutAndGoInAgain) {
     EXPECT_EQ(vm->run({"stat", "-c", "%h %t:%T", "/new/d/hard", "/new/d/null"})->out, "2 0:0\n1 1:3\n");
     EXPECT_EQ(vm->run({"cat", "/new/volume/file", "/new/d/new\nline"})->out, "volume\nx");
     EXPECT_EQ(vm->sh("umount /tree/other")->exited->code(), 0);
-    EXPECT_EQ(copy_out(*vm, "/tree/d/."), copy_out(*vm, "/new/d/."));
+    EXPECT_TRUE(copy_out(*vm, "/tree/d/.") == copy_out(*vm, "/new/d/."));
+}
+
+TEST_F(GuestCopy, ExtendedAttributesAreKeptWhereTheyCanBe) {
+    const fs::path tar = work_ / "attributes.tar";
+    check_program({"python3", "-c", R"(import sys, tarfile
+with tarfile.open(sys.argv[1], 'w', format=tarfile.PAX_FORMAT) as tar:
+    entry = tarfile.TarInfo('f')
+    entry.pax_headers = {'SCHILY.xattr.user.key': 'value of it', 'SCHILY.xattr.trusted.key': 'root'}
+    tar.addfile(entry))",
+                   tar});
+    std::ifstream file(tar, std::ios::binary);
+    const std::string bytes(std::istreambuf_iterator<char>(file), {});
+    VmOptions vm_options = options();
+    const agent::Setup setup = on_disk(vm_options);
+    const auto vm = start(setup, std::move(vm_options));
+    EXPECT_EQ(copy_in(*vm, bytes, "/", "f"), "");
+    const std::string layer = vm->run(builtin(agent::CHANGES, {"layer"}))->out;
+    for (const std::string& again : {copy_out(*vm, "/f"), layer}) {
+        EXPECT_THAT(again, HasSubstr("SCHILY.xattr.user.key=value of it\n"));
+        EXPECT_THAT(again, HasSubstr("SCHILY.xattr.trusted.key=root\n"));
+        EXPECT_THAT(again, Not(HasSubstr("overlay")));
+    }
+    const auto in_memory = start();
+    const auto process = in_memory->begin(builtin(agent::TAR_EXTRACT, {"/", "f"}));
+    in_memory->type(process, bytes, true);
+    in_memory->finish(process);
+    EXPECT_EQ(process->err, "f: the file system keeps no attribute user.key\n");
+    EXPECT_EQ(process->exited->code(), 0);
 }
 
 TEST_F(GuestCopy, ErrorsNameTheFile) {

@@ -1,3 +1,4 @@
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -120,6 +121,21 @@ TEST_F(Copy, ASocketIsLeftOut) {
     ASSERT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
     EXPECT_THAT(names_of(create(work_ / "with")), ElementsAre("with/", "with/file"));
     EXPECT_EQ(messages_, "with/socket: a socket is left out\n");
+}
+
+TEST_F(Copy, TooManyFoldersInOneAnotherAreAnError) {
+    base::UniqueFd folder(::open(work_.c_str(), O_RDONLY | O_DIRECTORY));
+    for (int i = 0; i < 2100; i++) {
+        ASSERT_EQ(::mkdirat(folder.get(), "d", 0755), 0);
+        folder.reset(::openat(folder.get(), "d", O_RDONLY | O_DIRECTORY));
+    }
+    rlimit files{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+    const rlimit more{files.rlim_max, files.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &more), 0);
+    EXPECT_THAT(create(work_ / "d"), testing::EndsWith(": there are more than 2048 folders in one another"));
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
+    EXPECT_EQ(base::run({"rm", "-r", work_ / "d"}).code, 0);
 }
 
 // Only the start of it is read.
