@@ -61,25 +61,22 @@ std::optional<struct stat> look(int folder, const char* name) {
 }
 
 Status Difference::list(const Place& place, bool gone, Lists& lists) const {
+    const bool with_image = place.whole || links_;
     Names image;
-    if (place.whole || links_) {
+    if (with_image || gone) {
         if (Status status = image.add(place.image.get()); !status.ok()) return status;
-        image.sort();
     }
-    if (Status status = lists.upper.add(place.whole ? place.root.get() : place.upper.get()); !status.ok()) return status;
+    lists.gone = gone && image.size() > 0;
+    for (size_t i = 0; i < image.size() && lists.gone; i++)
+        lists.gone = !look(place.root.get(), image[i]);
+    const int changed = place.whole ? place.root.get() : place.upper.get();
+    for (Names* names : {&lists.upper, &lists.all}) {
+        if (Status status = names->add(changed); !status.ok()) return status;
+    }
+    if (with_image) {
+        if (Status status = lists.all.add(place.image.get()); !status.ok()) return status;
+    }
     lists.upper.sort();
-    if (gone && place.whole && image.size() > 0) {
-        lists.gone = true;
-        for (size_t i = 0; i < image.size() && lists.gone; i++)
-            lists.gone = !lists.upper.contains(image[i]);
-    }
-    if (image.size() == 0 || lists.gone) {
-        lists.all = lists.upper;
-        return {};
-    }
-    for (const int folder : {place.whole ? place.root.get() : place.upper.get(), place.image.get()}) {
-        if (Status status = lists.all.add(folder); !status.ok()) return status;
-    }
     lists.all.sort();
     return {};
 }
@@ -133,7 +130,7 @@ Result<char> Difference::kind_of(const Place& place, const Lists& lists, const c
             seen.root->st_ctim.tv_sec != seen.image->st_ctim.tv_sec || seen.root->st_ctim.tv_nsec != seen.image->st_ctim.tv_nsec;
         unchanged = S_ISDIR(seen.root->st_mode) || seen.image->st_nlink < 2 || !written;
     }
-    const Result<char> kind = unchanged ? Result<char>('\0') : own_kind(place, name, seen);
+    Result<char> kind = unchanged ? Result<char>('\0') : own_kind(place, name, seen);
     if (!kind.ok() || kind.value != '\0' || !is_folder(seen.root)) return kind;
     const Result<Place> folder = below(place, name);
     if (!folder.ok()) return folder.status;
@@ -195,7 +192,7 @@ Status Difference::tell_below(const Place& place, unsigned depth) {
         Seen seen;
         const Result<char> kind = kind_of(place, lists, name, seen, depth);
         if (!kind.ok()) return kind.status;
-        if (kind.value == '\0') continue;
+        if (kind.value == '\0' || (kind.value == 'D' && lists.gone)) continue;
         if (Status status = tell_(kind.value, place.root.get(), name, path_below(place.path, name)); !status.ok()) return status;
         if (is_folder(seen.root)) waiting.emplace_back(name);
     }

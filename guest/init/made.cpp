@@ -32,7 +32,7 @@ Result<Made> made_from(int file) {
     if (::pread(file, text.data(), text.size(), 0) != st.st_size) return failure(errno, {"cannot read what init has made"});
     std::string_view rest = text;
     const auto next = [&] {
-        const std::string word(rest.substr(0, rest.find('\0')));
+        std::string word(rest.substr(0, rest.find('\0')));
         rest.remove_prefix(std::min(rest.size(), word.size() + 1));
         return word;
     };

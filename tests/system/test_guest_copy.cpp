@@ -229,6 +229,27 @@ TEST_F(GuestCopy, ChangesAreTheListAndTheLayer) {
     }
 }
 
+TEST_F(GuestCopy, HowATreeCameAboutDoesNotShow) {
+    const fs::path tree = work_ / "ways";
+    make_tree(tree);
+    for (const char* name : {"one/a", "one/b", "two/a", "two/b"}) {
+        fs::create_directories((tree / name).parent_path());
+        std::ofstream(tree / name) << "image\n";
+    }
+    pack("ways", tree);
+    std::vector<std::string> layers;
+    for (const std::string way : {"rm -r one two; mkdir one two; echo image > two/b", "rm one/a one/b two/a; echo image > two/b"}) {
+        VmOptions vm_options;
+        vm_options.disks.push_back({image("ways"), "image", true});
+        const auto vm = start(GuestVm::setup(), std::move(vm_options));
+        ASSERT_EQ(vm->sh("cd /; " + way + "; touch -d @1000000000 one two two/b")->exited->code(), 0);
+        EXPECT_THAT(changes(*vm), ElementsAre("C /one", "D /one/a", "D /one/b", "C /two", "D /two/a", "C /two/b"));
+        layers.push_back(vm->run(builtin(agent::CHANGES, {"layer"}))->out);
+        EXPECT_THAT(listed(layers.back()), testing::Contains("-rw-r--r-- 0/0 one/.wh..wh..opq"));
+    }
+    EXPECT_TRUE(layers[0] == layers[1]);
+}
+
 // A driver's files over two images.
 TEST_F(GuestCopy, TheImageMayHaveSeveralLayers) {
     const auto make = [&](const std::string& name, const std::vector<std::string>& files) {
