@@ -262,7 +262,7 @@ Status Extraction::set_extended(archive_entry* entry, const std::string& path) {
     size_t size = 0;
     while (archive_entry_xattr_next(entry, &key, &value, &size) == ARCHIVE_OK) {
         if (::setxattr(path.c_str(), key, value, size, 0) == 0) continue;
-        if (errno != ENOTSUP) return failure(errno, {"cannot get its attribute ", key});
+        if (errno != ENOTSUP && errno != EPERM) return failure(errno, {"cannot get its attribute ", key});
         if (!told_unsupported_) {
             const std::string line = cat({archive_entry_pathname(entry), ": the file system keeps no attribute ", key, "\n"});
             (void)!::write(messages_, line.data(), line.size());

@@ -147,6 +147,31 @@ with tarfile.open(sys.argv[1], 'w', format=tarfile.PAX_FORMAT) as tar:
     EXPECT_EQ(process->exited->code(), 0);
 }
 
+TEST_F(GuestCopy, AVolumeOfTheHostTakesAndGivesFiles) {
+    const fs::path share = work_ / "copy-share";
+    fs::create_directories(share / "one");
+    VmOptions vm_options = options();
+    vm_options.share = share;
+    agent::Setup setup = GuestVm::setup();
+    setup.set_share(vm::kShareTag);
+    setup.add_volumes()->set_path("/data");
+    setup.mutable_volumes(0)->set_shared("one");
+    const auto vm = start(setup, std::move(vm_options));
+    ASSERT_EQ(vm->sh("mkdir -p /t/d; cd /t/d; echo text > file; chmod 640 file; chown 1000:50 file; ln -s file link; ln file hard; mkfifo "
+                     "fifo; mkdir empty")
+                  ->exited->code(),
+              0);
+    const std::string tar = copy_out(*vm, "/t/d");
+    for (int round = 0; round < 2; round++) {
+        EXPECT_EQ(copy_in(*vm, tar, "/data", "d"), "") << "at first, and in place of what is there";
+        EXPECT_EQ(listed(copy_out(*vm, "/data/d")), listed(tar));
+        const std::string look = "stat -c '%n %a %u %g %h %Y' . *";
+        EXPECT_EQ(vm->sh("cd /data/d; " + look)->out, vm->sh("cd /t/d; " + look)->out);
+    }
+    EXPECT_TRUE(fs::exists(share / "one/d/file"));
+    EXPECT_EQ(fs::file_size(share / "one/d/file"), 5U);
+}
+
 TEST_F(GuestCopy, ErrorsNameTheFile) {
     const auto vm = start();
     const auto missing = vm->run(builtin(agent::TAR_CREATE, {"/none"}));
