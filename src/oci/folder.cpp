@@ -94,15 +94,22 @@ std::vector<std::pair<std::string, std::string>> attributes_of(int folder, const
 
 class FolderEntries : public Entries {
 public:
-    explicit FolderEntries(const std::filesystem::path& path) : top_(path) {}
+    FolderEntries(const std::filesystem::path& path, bool is_folder) : top_(path), is_folder_(is_folder) {}
 
     bool next(TarEntry& entry) override {
         file_.reset();
         if (!started_) {
             started_ = true;
-            base::UniqueFd fd = base::open_file(top_, O_RDONLY | O_DIRECTORY);
-            describe(entry, fd.get(), ".", ".");
-            enter(std::move(fd), "");
+            if (is_folder_) {
+                base::UniqueFd fd = base::open_file(top_, O_RDONLY | O_DIRECTORY);
+                describe(entry, fd.get(), ".", ".");
+                enter(std::move(fd), "");
+            } else {
+                const std::filesystem::path folder = top_.has_parent_path() ? top_.parent_path() : ".";
+                const base::UniqueFd parent = base::open_file(folder, O_RDONLY | O_DIRECTORY);
+                shown_ = top_.string();
+                base::with_context(shown_, [&] { begin(entry, parent.get(), top_.filename(), "."); });
+            }
             return true;
         }
         while (!way_.empty() && way_.back().next == way_.back().names.size())
@@ -111,20 +118,17 @@ public:
         Directory& directory = way_.back();
         const std::string name = directory.names[directory.next++];
         const std::string path = directory.path.empty() ? name : directory.path + "/" + name;
-        base::with_context((top_ / path).string(), [&] {
-            describe(entry, directory.fd.get(), name, path);
+        shown_ = (top_ / path).string();
+        base::with_context(shown_, [&] {
+            begin(entry, directory.fd.get(), name, path);
             if (entry.type == Type::directory) enter(open(directory.fd.get(), name, O_DIRECTORY), path);
-            if (entry.type == Type::file) file_ = open(directory.fd.get(), name, O_NONBLOCK);
-            size_ = entry.size;
-            position_ = 0;
-            shown_ = path;
         });
         return true;
     }
 
     std::optional<TarData> read() override {
         if (!file_ || position_ >= size_) return std::nullopt;
-        return base::with_context((top_ / shown_).string(), [this]() -> std::optional<TarData> {
+        return base::with_context(shown_, [this]() -> std::optional<TarData> {
             if (position_ >= extent_end_ || position_ == 0) {
                 const off_t data = ::lseek(file_.get(), static_cast<off_t>(position_), SEEK_DATA);
                 if (data < 0 && errno == ENXIO) return std::nullopt;
@@ -150,6 +154,14 @@ private:
         base::UniqueFd fd(::openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | flags));
         if (!fd) base::throw_errno("cannot open it");
         return fd;
+    }
+
+    // The entry, and its data where it is a file.
+    void begin(TarEntry& entry, int folder, const std::string& name, const std::string& path) {
+        describe(entry, folder, name, path);
+        if (entry.type == Type::file) file_ = open(folder, name, O_NONBLOCK);
+        size_ = entry.size;
+        position_ = 0;
     }
 
     void enter(base::UniqueFd fd, const std::string& path) {
@@ -185,11 +197,12 @@ private:
     }
 
     std::filesystem::path top_;
+    bool is_folder_;
     bool started_ = false;
     std::vector<Directory> way_;
     std::map<std::pair<dev_t, ino_t>, std::string> links_;
     base::UniqueFd file_;  // the current one
-    std::string shown_;
+    std::string shown_;    // its name, for messages
     uint64_t size_ = 0;
     uint64_t position_ = 0;
     uint64_t extent_end_ = 0;
@@ -199,7 +212,11 @@ private:
 }  // namespace
 
 std::unique_ptr<Entries> open_folder(const std::filesystem::path& folder) {
-    return std::make_unique<FolderEntries>(folder);
+    return std::make_unique<FolderEntries>(folder, true);
+}
+
+std::unique_ptr<Entries> open_one_file(const std::filesystem::path& file) {
+    return std::make_unique<FolderEntries>(file, false);
 }
 
 }  // namespace oci
