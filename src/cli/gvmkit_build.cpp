@@ -65,7 +65,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     });
     return cli::run(app, argc, argv, [&] {
         if (push.login.any()) return cli::run_login(push.login);
-        if (entrypoint_option->count() > 0) arguments.changes.entrypoint = entrypoint;
+        if (entrypoint_option->count() > 0) arguments.changes.entrypoint = std::vector{entrypoint};
         if (user_option->count() > 0) arguments.changes.user = user;
         arguments.chunk_size = push.chunk_size;
         const cli::PushPlan plan = cli::plan_push(push, arguments.image);

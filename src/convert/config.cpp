@@ -94,9 +94,11 @@ json container_config(const oci::Image& image, const Changes& changes, std::vect
         config["Volumes"][gvmi::normal_volume_path(volume)] = json::object();
     if (changes.user) config["User"] = *changes.user;
     if (changes.entrypoint) {
-        config["Entrypoint"] = json::array({*changes.entrypoint});
+        config["Entrypoint"] = *changes.entrypoint;
         config.erase("Cmd");
     }
+    if (changes.cmd) config["Cmd"] = *changes.cmd;
+    if (changes.working_dir) config["WorkingDir"] = *changes.working_dir;
     return gvmi::parse_config(std::move(config)).json;
 }
 

@@ -11,10 +11,12 @@ namespace convert {
 
 // Changes to an image's configuration from the command line.
 struct Changes {
-    std::vector<std::string> env = {};           // "K=V", replaces the image's K
-    std::vector<std::string> volumes = {};       // added
-    std::optional<std::string> entrypoint = {};  // one program without arguments; drops the image's Cmd, which held its arguments
+    std::vector<std::string> env = {};                        // "K=V", replaces the image's K
+    std::vector<std::string> volumes = {};                    // added
+    std::optional<std::vector<std::string>> entrypoint = {};  // drops the image's Cmd, which held its arguments
+    std::optional<std::vector<std::string>> cmd = {};
     std::optional<std::string> user = {};
+    std::optional<std::string> working_dir = {};
 };
 
 // The container configuration for the trailer (docs/spec/gvmi.md): the image's configuration with its id and the changes. It is normalised

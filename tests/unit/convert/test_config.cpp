@@ -62,12 +62,15 @@ TEST(ContainerConfig, MakesChanges) {
     convert::Changes changes;
     changes.env = {"A=2", "B=3", "AB="};
     changes.volumes = {"/v/", "/w"};
-    changes.entrypoint = "/run me";
+    changes.entrypoint = {"/run me"};
     changes.user = "nobody";
     EXPECT_EQ(converted(R"({"config":{"Env":["A=1","Z=26"],"Entrypoint":["/e"],"Cmd":["x"],"Volumes":{"/w":{}},"User":"root"}})", changes),
               json::parse(R"({"Env":["A=2","Z=26","B=3","AB="],"Entrypoint":["/run me"],"Volumes":{"/v":{},"/w":{}},"User":"nobody",
                               "Image":"abc"})"));
     EXPECT_EQ(converted("{}", changes)["Env"], json::parse(R"(["A=2","B=3","AB="])"));
+    const convert::Changes start{.entrypoint = {{"/e", "x"}}, .cmd = {{"y z"}}, .working_dir = "/w"};
+    EXPECT_EQ(converted(R"({"config":{"Cmd":["x"],"WorkingDir":"/"}})", start),
+              json::parse(R"({"Entrypoint":["/e","x"],"Cmd":["y z"],"WorkingDir":"/w","Image":"abc"})"));
 }
 
 TEST(ContainerConfig, RefusesWhatAReaderWould) {
