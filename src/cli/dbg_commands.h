@@ -10,6 +10,9 @@ namespace cli {
 void add_program_options(CLI::App& app, dbg::Options& options);
 
 // Each adds its sub-command, which sets `chosen` when the command line names it. `chosen` returns the exit code and may throw.
+void add_commit_command(CLI::App& app, Action& chosen);
+void add_cp_command(CLI::App& app, Action& chosen);
+void add_diff_command(CLI::App& app, Action& chosen);
 void add_exec_command(CLI::App& app, Action& chosen);
 void add_logs_command(CLI::App& app, Action& chosen);
 void add_ps_command(CLI::App& app, Action& chosen);

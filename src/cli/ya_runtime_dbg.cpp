@@ -112,6 +112,9 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     bool lint = true;
     app.add_flag("!--no-lint", lint, "Do not tell a person who types what differs from Docker");
     cli::Action chosen;
+    cli::add_commit_command(app, chosen);
+    cli::add_cp_command(app, chosen);
+    cli::add_diff_command(app, chosen);
     cli::add_exec_command(app, chosen);
     cli::add_logs_command(app, chosen);
     cli::add_ps_command(app, chosen);

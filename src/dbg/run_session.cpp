@@ -1,9 +1,11 @@
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
 #include <optional>
 
+#include "base/fd.h"
 #include "dbg/port_forwarder.h"
 #include "dbg/session.h"
 #include "dbg/uses.h"
@@ -29,11 +31,15 @@ int run_session(const Options& options) {
     const Workdir workdir(options.workdir);
     Options with_workdir = options;
     with_workdir.workdir = workdir.path();
+    // Held open for `commit`, which may come when the name is another file's.
+    base::UniqueFd image;
+    if (!options.task_package.empty() && options.deploy) image = base::open_file(options.task_package, O_RDONLY | O_NONBLOCK);
     std::optional<VmFolder> vm_folder;  // by which other commands find the debug channel
     if (has_debug_channel(options)) {
         const Vm vm{.name = options.name,
                     .image = options.image,
                     .workdir = std::filesystem::absolute(workdir.path()),
+                    .image_fd = image.get(),
                     .temporary_workdir = options.workdir.empty()};
         vm_folder.emplace(vms_folder(), vm);
     }

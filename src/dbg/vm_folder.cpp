@@ -78,6 +78,7 @@ Vm read_record(const fs::path& folder) {
                 .started = json.at("started").get<std::time_t>(),
                 .debugger = json.at("debugger").get<pid_t>(),
                 .workdir = json.at("workdir").get<std::string>(),
+                .image_fd = json.value("image_fd", -1),
                 .temporary_workdir = json.at("temporary_workdir").get<bool>(),
                 .folder = folder};
     } catch (const nlohmann::json::exception& e) {
@@ -195,11 +196,9 @@ VmFolder::~VmFolder() {
 }
 
 void VmFolder::save() const {
-    const nlohmann::json json = {{"image", vm_.image},
-                                 {"started", vm_.started},
-                                 {"debugger", vm_.debugger},
-                                 {"workdir", base::escape(vm_.workdir.native())},
-                                 {"temporary_workdir", vm_.temporary_workdir}};
+    const nlohmann::json json = {{"image", vm_.image},       {"started", vm_.started},
+                                 {"debugger", vm_.debugger}, {"workdir", base::escape(vm_.workdir.native())},
+                                 {"image_fd", vm_.image_fd}, {"temporary_workdir", vm_.temporary_workdir}};
     base::replace_file(vm_.folder / kRecord, base::to_text(json), 0600);
 }
 

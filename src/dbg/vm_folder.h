@@ -20,9 +20,12 @@ struct Vm {
     std::time_t started = 0;
     pid_t debugger = 0;
     std::filesystem::path workdir = {};
+    int image_fd = -1;               // by which the debugger holds the .gvmi open; -1: deployed before
     bool temporary_workdir = false;  // a base::TemporaryFolder, which whoever finds the debugger dead removes
     std::filesystem::path folder = {};
 
+    // The .gvmi, whatever has its name by now; while the debugger lives.
+    std::filesystem::path image_file() const { return "/proc/" + std::to_string(debugger) + "/fd/" + std::to_string(image_fd); }
     std::filesystem::path socket() const { return folder / "socket"; }  // of the debug channel; short enough for sun_path
     std::filesystem::path log() const { return folder / "log"; }        // the runtime's stderr
 };
