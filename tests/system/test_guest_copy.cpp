@@ -173,7 +173,9 @@ TEST_F(GuestCopy, AVolumeOfTheHostTakesAndGivesFiles) {
 }
 
 TEST_F(GuestCopy, ErrorsNameTheFile) {
-    const auto vm = start();
+    agent::Setup setup = GuestVm::setup();
+    setup.set_root_ram(4 << 20);
+    const auto vm = start(setup);
     const auto missing = vm->run(builtin(agent::TAR_CREATE, {"/none"}));
     EXPECT_EQ(missing->err, "/none: No such file or directory\n");
     EXPECT_EQ(missing->out, "");
