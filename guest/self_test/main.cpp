@@ -3,19 +3,25 @@
 // src/runtime/self_test.cpp.
 
 #include <fcntl.h>
-#include <glob.h>
 #include <linux/magic.h>
+#include <spawn.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <string>
+#include <vector>
+
+#include "self_test/gpu.h"
 
 namespace {
 
 constexpr const char* kGreeting = "from the host";
 constexpr const char* kAnswer = "from the guest";
+constexpr size_t kMaxOutput = 256 << 10;  // nvidia-smi -q prints some 12 KiB per GPU
 
 bool fail(const char* what, const char* path) {
     (void)std::fprintf(stderr, "%s %s: %s\n", what, path, std::strerror(errno));
@@ -52,43 +58,34 @@ bool holds_greeting(const char* path) {
     return false;
 }
 
-// The first line of PATH/NAME, or what follows `key` where a line begins with it; empty where there is none.
-void read_value(char* value, size_t size, const char* path, const char* name, const char* key) {
-    char file[512];
-    char line[256];
-    value[0] = '\0';
-    (void)std::snprintf(file, sizeof file, "%s/%s", path, name);
-    std::FILE* const opened = std::fopen(file, "re");
-    if (opened == nullptr) return;
-    while (value[0] == '\0' && std::fgets(line, sizeof line, opened) != nullptr) {
-        if (std::strncmp(line, key, std::strlen(key)) != 0) continue;
-        const char* const text = line + std::strlen(key);
-        (void)std::snprintf(value, size, "%.*s", static_cast<int>(std::strcspn(text + std::strspn(text, " \t"), "\n\"\\")),
-                            text + std::strspn(text, " \t"));
+// What a program prints; empty where it is missing or fails. The image has no shell that could run it.
+std::string output_of(std::vector<const char*> words) {
+    std::string output;
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) < 0) return output;
+    posix_spawn_file_actions_t actions;
+    (void)::posix_spawn_file_actions_init(&actions);
+    (void)::posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    (void)::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    words.push_back(nullptr);
+    pid_t pid = 0;
+    const bool started = ::posix_spawnp(&pid, words[0], &actions, nullptr, const_cast<char**>(words.data()), environ) == 0;
+    (void)::posix_spawn_file_actions_destroy(&actions);
+    (void)::close(ends[1]);
+    char part[4096];
+    for (ssize_t n = 0; started && (n = ::read(ends[0], part, sizeof part)) > 0;) {
+        if (output.size() < kMaxOutput) output.append(part, static_cast<size_t>(n));
     }
-    (void)std::fclose(opened);
+    (void)::close(ends[0]);
+    int status = 0;
+    const bool good = started && ::waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return good ? output : std::string();
 }
 
-// Prints the model of the first GPU as its driver calls it, else its numbers; nothing without a GPU.
 void tell_gpu() {
-    char model[128] = "";
-    glob_t found{};
-    if (::glob("/proc/driver/nvidia/gpus/*", 0, nullptr, &found) == 0)
-        read_value(model, sizeof model, found.gl_pathv[0], "information", "Model:");
-    ::globfree(&found);
-    if (model[0] == '\0' && ::glob("/sys/bus/pci/devices/*", 0, nullptr, &found) == 0) {
-        for (size_t i = 0; i < found.gl_pathc && model[0] == '\0'; i++) {
-            char kind[32];
-            char vendor[32];
-            char device[32];
-            read_value(kind, sizeof kind, found.gl_pathv[i], "class", "0x");
-            read_value(vendor, sizeof vendor, found.gl_pathv[i], "vendor", "0x");
-            read_value(device, sizeof device, found.gl_pathv[i], "device", "0x");
-            if (std::strncmp(kind, "03", 2) == 0) (void)std::snprintf(model, sizeof model, "PCI device %s:%s", vendor, device);
-        }
-        ::globfree(&found);
-    }
-    if (model[0] != '\0') (void)std::printf("{\"gpu\":{\"model\":\"%s\"}}\n", model);
+    const std::string gpu = self_test::describe_gpu("", output_of({"nvidia-smi", "-q"}),
+                                                    output_of({"nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"}));
+    if (!gpu.empty()) (void)std::printf("%s\n", gpu.c_str());
 }
 
 }  // namespace
