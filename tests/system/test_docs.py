@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""Runs the code blocks of the documents, page by page and in order.
+
+test_docs.py BIN TOP [PAGE...]
+
+A page is run by one bash in an empty folder, with BIN first in PATH; a command that fails ends it. What a block is, its fence says:
+
+    ```sh      is run
+    ```output  is what the block before it must print; a line of … stands for any lines, … in a line for any text
+    ```json    is parsed, and so are the other languages of PARSERS
+
+A comment in the line before a block changes that:
+
+    <!-- not run: REASON -->     an ```sh block that cannot run here; the test prints them all with their reasons
+    <!-- file: NAME -->          the block becomes this file
+    <!-- background: PATTERN --> runs beside what follows, which waits until it has printed the pattern; it gets SIGTERM at the page's end
+
+and <!-- prepare: COMMANDS --> anywhere runs what a reader has already: $ARCHIVE is the docker archive of a Debian with Python, $BIN the folder of
+our programs. The port 8080 of a page becomes one that is free. Every block needs a language, so that none is forgotten.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import debian_image
+import docker_archive
+
+DEADLINE = 600  # s, for a page; only tells a hang from a slow machine
+PART = re.compile(r"^(?P<comment><!-- (?P<kind>not run|file|background|prepare): (?P<value>.*?) -->\n)?(?:^```(?P<language>[^\n]*)\n(?P<text>.*?)^```$)?", re.M | re.S)
+PARSERS = {"json": json.loads, "ini": lambda text: __import__("configparser").ConfigParser(strict=False).read_string(text)}
+TEXTS = ("dockerfile", "nginx", "text", "python")
+BIN = ""
+PAGES = []
+ARCHIVE = ""
+
+
+def make_archive(path):
+    """A Debian with Python, and volumes, as most pages take for granted."""
+    with open(debian_image.debootstrap(), "rb") as file:
+        layer = file.read()
+    volumes = {path: {} for path in ("/golem/input", "/golem/output", "/golem/work")}
+    docker_archive.save(path, layer, {"Cmd": ["/bin/bash"], "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"], "Volumes": volumes})
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Part:
+    def __init__(self, match, text):
+        self.line = text.count("\n", 0, match.start()) + 1
+        self.kind, self.value, self.language, self.text = match["kind"], match["value"], match["language"], match["text"]
+
+
+def parts_of(text):
+    return [Part(match, text) for match in PART.finditer(text) if match[0]]
+
+
+def expected_pattern(text):
+    lines = [r"(?:.*\n)*?" if line.strip() == "…" else "".join(".*?" if piece == "…" else re.escape(piece) for piece in re.split("(…)", line)) + r"\n"
+             for line in text.splitlines()]
+    return re.compile("".join(lines) + r"\Z")
+
+
+class Shell:
+    """One bash for a page. Each block is read from a file, so that its own input is empty."""
+
+    def __init__(self, folder):
+        environment = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": folder + "/home", "LANG": "C.UTF-8", "YA_RUNTIME_VM_ACCEL": "tcg",
+                       "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"], "ARCHIVE": ARCHIVE, "BIN": BIN, "BUILDAH_ISOLATION": "chroot",
+                       "CONTAINERS_STORAGE_CONF": folder + "/storage.conf"}
+        with open(folder + "/storage.conf", "w", encoding="utf-8") as file:
+            file.write(f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/storage"\nrunroot = "{folder}/run"\n')
+        self.folder, self.number, self.beside, self.port = folder, 0, [], str(free_port())
+        for name in ("home", "page", "blocks"):
+            os.mkdir(f"{folder}/{name}")
+        self.environment = environment
+        self.process = subprocess.Popen(["bash", "-eo", "pipefail"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        cwd=folder + "/page", env=environment, text=True, start_new_session=True)
+
+    def run(self, text):
+        """What it printed. Raises where a command failed."""
+        text = text.replace("8080", self.port)
+        self.number += 1
+        block = f"{self.folder}/blocks/{self.number}"
+        with open(block, "w", encoding="utf-8") as file:
+            file.write(text)
+        end = f"-- end of block {self.number} --"
+        print(f". {block} < /dev/null; echo '{end}'", file=self.process.stdin, flush=True)
+        printed = ""
+        for line in self.process.stdout:
+            if line.endswith(end + "\n"):
+                return printed + line[:-len(end) - 1]
+            printed += line
+        raise AssertionError(f"a command failed with {self.process.wait()}:\n{text}\nand printed:\n{printed}")
+
+    def start(self, text, pattern):
+        text = text.replace("8080", self.port)
+        log = f"{self.folder}/blocks/beside{len(self.beside)}"
+        with open(log, "w", encoding="utf-8") as out:
+            beside = subprocess.Popen(["bash", "-ec", text], stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.folder + "/page",
+                                      env=self.environment, start_new_session=True)
+        self.beside.append(beside)
+        while True:
+            with open(log, encoding="utf-8") as file:
+                printed = file.read()
+            if re.search(pattern, printed):
+                return
+            if beside.poll() is not None:
+                raise AssertionError(f"{text}\nended with {beside.returncode} and printed:\n{printed}")
+            time.sleep(0.05)
+
+    def close(self):
+        for process in self.beside:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait()
+
+
+class Docs(unittest.TestCase):
+    """One test per page, added by main."""
+
+    def run_page(self, page):
+        folder = tempfile.mkdtemp(prefix="gvmkit-docs.")
+        self.addCleanup(shutil.rmtree, folder)
+        shell = Shell(folder)
+        self.addCleanup(shell.close)
+        watchdog = subprocess.Popen(["sh", "-c", f"sleep {DEADLINE}; kill -9 -{shell.process.pid}"], start_new_session=True)
+        self.addCleanup(watchdog.wait)
+        self.addCleanup(os.killpg, watchdog.pid, signal.SIGKILL)
+        printed = ""
+        for part in parts_of(page.read_text(encoding="utf-8")):
+            try:
+                printed = self.run_part(shell, page, part, printed)
+            except (AssertionError, ValueError) as error:
+                raise AssertionError(f"{page}:{part.line}: {error}") from error
+
+    def run_part(self, shell, page, part, printed):
+        """What the part printed; for one that is not run, what was printed before it."""
+        if part.kind == "prepare":
+            shell.run(part.value)
+            if part.language is None:
+                return printed
+        if part.language is None:
+            raise AssertionError(f"no block follows: {part.kind}")
+        if part.kind == "not run":
+            print(f"not run: {page.name}:{part.line}: {part.value}", file=sys.stderr)
+        elif part.kind == "file":
+            (pathlib.Path(shell.folder) / "page" / part.value).write_text(part.text, encoding="utf-8")
+        elif part.kind == "background":
+            shell.start(part.text, part.value)
+        elif part.language == "sh":
+            return shell.run(part.text)
+        elif part.language == "output":
+            self.assertRegex(printed, expected_pattern(part.text))
+        if part.language in PARSERS:
+            PARSERS[part.language](part.text)
+        elif part.language not in ("sh", "output", *TEXTS):
+            raise AssertionError(f'a block of the language "{part.language}"')
+        return printed
+
+
+class Rules(unittest.TestCase):
+    """Of the test itself."""
+
+    def page(self, text):
+        with tempfile.NamedTemporaryFile("w", suffix=".md", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            test = Docs()
+            try:
+                test.run_page(pathlib.Path(file.name))
+            finally:
+                test.doCleanups()
+
+    def test_a_failure_is_found(self):
+        for text in ("```sh\necho one\ngvmkit-build --no-such-option\necho two\n```\n", "```sh\nfalse\n```\n", "```sh\ngvmi ls | cat\n```\n", "```\ntrue\n```\n",
+                     "```sh\necho one\n```\n```output\ntwo\n```\n", "```json\n{\n```\n", "<!-- background: ready -->\n```sh\nexit 1\n```\n",
+                     "<!-- not run: why -->\n\ntext\n"):
+            with self.assertRaises(AssertionError, msg=text):
+                self.page(text)
+
+    def test_what_is_right_passes(self):
+        self.page("<!-- prepare: mkdir in; cd in -->\n```sh\nx=1\nprintf 'a b\\nc\\nd\\n'\n```\n```output\na …\n…\nd\n```\n"
+                  "<!-- file: f -->\n```text\nbody\n```\n```sh\ntest $x = 1; grep body ../f; test ${PWD##*/} = in\n```\n")
+        self.page("<!-- background: ready -->\n```sh\ntrap 'exit 0' TERM; echo ready; while :; do sleep 0.1; done\n```\n"
+                  "<!-- not run: why -->\n```sh\nfalse\n```\n```json\n{}\n```\n")
+
+
+def main():
+    global BIN, ARCHIVE  # pylint: disable=global-statement
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bin", type=os.path.abspath)
+    parser.add_argument("top", type=pathlib.Path)
+    parser.add_argument("pages", nargs="*", help="of docs/, or README.md [all]")
+    options = parser.parse_args()
+    if os.geteuid() != 0:
+        print("skipped: buildah and debootstrap need root")
+        sys.exit(77)
+    BIN = options.bin
+    pages = [options.top / "README.md", *sorted((options.top / "docs").glob("*.md"))]
+    for page in pages:
+        if not options.pages or page.name in options.pages:
+            setattr(Docs, "test_" + re.sub(r"\W", "_", page.stem), lambda self, page=page: self.run_page(page))
+    with tempfile.TemporaryDirectory(prefix="gvmkit-docs.") as folder:
+        ARCHIVE = folder + "/image.tar"
+        make_archive(ARCHIVE)
+        subprocess.run([BIN + "/ya-runtime-vm", "--accel", "tcg", "template", "warm"], check=True)
+        unittest.main(argv=[sys.argv[0]], verbosity=2)
+
+
+if __name__ == "__main__":
+    main()
