@@ -11,7 +11,7 @@ A page is run by one bash in an empty folder, with BIN first in PATH; a command 
 
 A comment in the line before a block changes that:
 
-    <!-- not run: REASON -->     an ```sh block that cannot run here; the test prints them all with their reasons
+    <!-- not run: REASON -->     neither run nor parsed; the test prints all of them with their reasons
     <!-- file: NAME -->          the block becomes this file
     <!-- background: PATTERN --> runs beside what follows, which waits until it has printed the pattern; it gets SIGTERM at the page's end
 
@@ -20,6 +20,7 @@ our programs. The port 8080 of a page becomes one that is free. Every block need
 """
 
 import argparse
+import configparser
 import json
 import os
 import pathlib
@@ -37,8 +38,10 @@ import debian_image
 import docker_archive
 
 DEADLINE = 600  # s, for a page; only tells a hang from a slow machine
-PART = re.compile(r"^(?P<comment><!-- (?P<kind>not run|file|background|prepare): (?P<value>.*?) -->\n)?(?:^```(?P<language>[^\n]*)\n(?P<text>.*?)^```$)?", re.M | re.S)
-PARSERS = {"json": json.loads, "ini": lambda text: __import__("configparser").ConfigParser(strict=False).read_string(text)}
+COMMENT = r"<!-- (?P<kind>not run|file|background|prepare): (?P<value>.*?) -->\n"
+FENCE = r"^```(?P<language>[^\n]*)\n(?P<text>.*?)^```$"
+PART = re.compile(f"^({COMMENT})?({FENCE})?", re.M | re.S)
+PARSERS = {"json": json.loads, "ini": lambda text: configparser.ConfigParser(strict=False).read_string(text)}
 TEXTS = ("dockerfile", "nginx", "text", "python")
 BIN = ""
 PAGES = []
@@ -70,9 +73,10 @@ def parts_of(text):
 
 
 def expected_pattern(text):
-    lines = [r"(?:.*\n)*?" if line.strip() == "…" else "".join(".*?" if piece == "…" else re.escape(piece) for piece in re.split("(…)", line)) + r"\n"
-             for line in text.splitlines()]
-    return re.compile("".join(lines) + r"\Z")
+    def line_pattern(line):
+        return "".join(".*?" if piece == "…" else re.escape(piece) for piece in re.split("(…)", line)) + r"\n"
+
+    return re.compile("".join(r"(?:.*\n)*?" if line.strip() == "…" else line_pattern(line) for line in text.splitlines()) + r"\Z")
 
 
 class Shell:
@@ -80,6 +84,7 @@ class Shell:
 
     def __init__(self, folder):
         environment = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": folder + "/home", "LANG": "C.UTF-8", "YA_RUNTIME_VM_ACCEL": "tcg",
+                       "YA_RUNTIME_VM_TEST_TIMEOUT": str(DEADLINE),  # of a busy machine
                        "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"], "ARCHIVE": ARCHIVE, "BIN": BIN, "BUILDAH_ISOLATION": "chroot",
                        "CONTAINERS_STORAGE_CONF": folder + "/storage.conf"}
         with open(folder + "/storage.conf", "w", encoding="utf-8") as file:
@@ -163,7 +168,8 @@ class Docs(unittest.TestCase):
             raise AssertionError(f"no block follows: {part.kind}")
         if part.kind == "not run":
             print(f"not run: {page.name}:{part.line}: {part.value}", file=sys.stderr)
-        elif part.kind == "file":
+            return printed
+        if part.kind == "file":
             (pathlib.Path(shell.folder) / "page" / part.value).write_text(part.text, encoding="utf-8")
         elif part.kind == "background":
             shell.start(part.text, part.value)
@@ -192,9 +198,9 @@ class Rules(unittest.TestCase):
                 test.doCleanups()
 
     def test_a_failure_is_found(self):
-        for text in ("```sh\necho one\ngvmkit-build --no-such-option\necho two\n```\n", "```sh\nfalse\n```\n", "```sh\ngvmi ls | cat\n```\n", "```\ntrue\n```\n",
-                     "```sh\necho one\n```\n```output\ntwo\n```\n", "```json\n{\n```\n", "<!-- background: ready -->\n```sh\nexit 1\n```\n",
-                     "<!-- not run: why -->\n\ntext\n"):
+        for text in ("```sh\necho one\ngvmkit-build --no-such-option\necho two\n```\n", "```sh\nfalse\n```\n", "```sh\ngvmi ls | cat\n```\n",
+                     "```\ntrue\n```\n", "```sh\necho one\n```\n```output\ntwo\n```\n", "```json\n{\n```\n",
+                     "<!-- background: ready -->\n```sh\nexit 1\n```\n", "<!-- not run: why -->\n\ntext\n"):
             with self.assertRaises(AssertionError, msg=text):
                 self.page(text)
 
