@@ -50,7 +50,7 @@ TEST_F(Copy, TheTarHasTheNameOfThePath) {
 
 TEST_F(Copy, WhatCannotBeCopiedGivesNoTar) {
     const auto error = [&](const std::string& path) {
-        const std::string result = create(path);
+        std::string result = create(path);
         EXPECT_EQ(content_of(work_ / "out.tar"), "");
         return result;
     };
@@ -58,7 +58,7 @@ TEST_F(Copy, WhatCannotBeCopiedGivesNoTar) {
     EXPECT_EQ(error(work_ / "none/file"), "error: " + (work_ / "none/file").string() + ": No such file or directory");
     EXPECT_THAT(error("relative"), StartsWith("error: relative: is not absolute"));
     EXPECT_THAT(error("/proc/version"), HasSubstr("in a file system of the kernel"));
-    std::ofstream(work_ / "file");
+    std::ofstream(work_ / "file") << "text";
     EXPECT_THAT(error(work_ / "file/"), HasSubstr("Not a directory"));
 }
 
@@ -113,7 +113,7 @@ TEST_F(Copy, TheSameTreeGivesTheSameTar) {
 
 TEST_F(Copy, ASocketIsLeftOut) {
     fs::create_directories(work_ / "with");
-    std::ofstream(work_ / "with/file");
+    std::ofstream(work_ / "with/file") << "text";
     const base::UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM, 0));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -140,7 +140,7 @@ TEST_F(Copy, TooManyFoldersInOneAnotherAreAnError) {
 
 // Only the start of it is read.
 TEST_F(Copy, AFileMayBeBiggerThan8GiB) {
-    std::ofstream(work_ / "big");
+    std::ofstream(work_ / "big") << "text";
     fs::resize_file(work_ / "big", 9ULL << 30);
     auto [read_end, write_end] = base::make_pipe();
     const pid_t child = ::fork();
