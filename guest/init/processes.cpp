@@ -266,7 +266,10 @@ void Processes::move(uint64_t token, Stream& stream) {
     const uint64_t process = stream.process;
     const bool drop = process == 0;
     const uint64_t allowed = drop ? kMaxPiece : std::min(stream.credit, stream.last.value_or(kMaxPiece));
-    const ssize_t n = read_piece(stream.pipe.get(), allowed);
+    ssize_t n = read_piece(stream.pipe.get(), allowed);
+    // A terminal's read waits for what was written, and only then looks whether anybody still has the terminal open. What was written and
+    // closed between the two is there for a second read.
+    if (n < 0 && errno == EIO) n = read_piece(stream.pipe.get(), allowed);
     if (n > 0) {
         if (drop) return;
         send_piece(port_, process, stream.number, static_cast<size_t>(n));

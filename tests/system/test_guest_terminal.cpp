@@ -59,6 +59,20 @@ TEST_F(Guest, TerminalEndsWithItsProgramWhoeverElseHoldsIt) {
     EXPECT_EQ(vm->sh("while ps | grep -q '[y]es$'; do sleep 0.1; done; echo gone")->out, "gone\n");
 }
 
+TEST_F(Guest, TerminalGivesItsOutputToTheLastByte) {
+    const auto vm = start();
+    for (int round = 0; round < 10; round++) {
+        std::vector<std::shared_ptr<Process>> processes;
+        for (int i = 0; i < 4; i++)
+            processes.push_back(vm->begin(on_terminal({"/bin/sh", "-c", "yes | head -n 5000; echo end"})));
+        for (const auto& process : processes) {
+            vm->finish(process);
+            EXPECT_EQ(process->out.size(), 5'000U * 3 + 5);
+            EXPECT_TRUE(process->out.ends_with("y\r\nend\r\n"));
+        }
+    }
+}
+
 TEST_F(Guest, TerminalNeedsItsOwnFileSystem) {
     const auto vm = start();
     ASSERT_EQ(vm->sh("mount -t tmpfs none /dev/pts && touch /dev/pts/ptmx")->exited->code(), 0);
