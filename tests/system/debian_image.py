@@ -34,7 +34,7 @@ def cached_tree(recipe, make):
     os.makedirs(cache, exist_ok=True)
     try:
         make(folder)
-        shutil.rmtree(folder + "/var/cache/apt/archives")
+        shutil.rmtree(folder + "/var/cache/apt/archives", ignore_errors=True)
         run("tar", "--numeric-owner", "--xattrs", "--xattrs-include=*", "-C", folder, "-cf", f"{tar}.{os.getpid()}", ".")
         os.rename(f"{tar}.{os.getpid()}", tar)
     finally:
