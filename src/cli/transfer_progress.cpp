@@ -33,7 +33,8 @@ void TransferProgress::show(uint64_t done, uint64_t total) {
     const uint64_t moved = done > first.done ? done - first.done : 0;
     const std::string rate = rate_text(moved, std::chrono::duration<double>(now - first.time).count(), total - done);
     const unsigned percent = total == 0 ? 100 : static_cast<unsigned>(100 * static_cast<double>(done) / static_cast<double>(total));
-    (void)std::fprintf(stderr, "\r%s: %u %% of %s%s%s\x1b[K", what_.c_str(), percent, base::format_size(total).c_str(),
+    // Without the terminal's wrapping: what does not fit on the line would begin a new one each time.
+    (void)std::fprintf(stderr, "\x1b[?7l\r%s: %u %% of %s%s%s\x1b[K\x1b[?7h", what_.c_str(), percent, base::format_size(total).c_str(),
                        rate.empty() ? "" : ", ", rate.c_str());
     drawn_ = true;
 }
