@@ -52,7 +52,7 @@ class Peaks(threading.Thread):
     """Follows how much memory the debugger `pid` and its runtime hold at most, until both have ended."""
 
     def __init__(self, pid):
-        super().__init__()
+        super().__init__(daemon=True)
         self.pid, self.seen = pid, {}
         self.start()
 
