@@ -89,7 +89,7 @@ class Window:
         return int(self.tmux("display", "-p", "#{pane_dead_status}"))
 
     def close(self):
-        subprocess.run([*self.tmux_argv, "kill-server"], check=False, env=self.env)
+        subprocess.run([*self.tmux_argv, "kill-server"], check=False, env=self.env, stderr=subprocess.DEVNULL)
 
 
 class Seat(unittest.TestCase):
@@ -185,6 +185,16 @@ class Seat(unittest.TestCase):
 
         window.run("(cd /root && exec python3 -m http.server --bind 127.0.0.1 8000 > /dev/null 2>&1) &", r"\[1\]")
         self.assertEqual(until(lambda: self.fetch(f"http://127.0.0.1:{port}/page"), "no page"), b"written in the VM\n")
+
+        self.debugger("cp", "box:/root/page", self.path("page"))
+        with open(self.path("page"), encoding="ascii") as file:
+            self.assertEqual(file.read(), "written in the VM\n")
+        self.assertIn("A /root/page", self.debugger("diff", "box").splitlines())
+        self.debugger("commit", "box", "-o", self.path("changed.gvmi"))
+        self.ends_and_leaves_nothing(window)
+
+        window = self.open(self.path("changed.gvmi"))
+        window.run("cat /root/page", "^written in the VM$")
         self.ends_and_leaves_nothing(window)
 
     @staticmethod
