@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds the libraries of which Debian 12 has no archives, or only with much that we do not use, for static programs. Prints the folder with
-# them on standard output; nothing, and on standard error why, where the sources cannot be had.
+# Builds the libraries of which Debian 12 has no archives, or only with much that we do not use, for static programs. Prints the folders with
+# them on standard output, with semicolons between them; nothing, and on standard error why, where the sources cannot be had.
 #
-# The result is cached in ${GVMKIT_BUILD_CACHE:-~/.cache/gvmkit-build}/static/<hash of all inputs>/.
+# Each folder is cached as ${GVMKIT_BUILD_CACHE:-~/.cache/gvmkit-build}/static/<hash of all inputs>/.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,9 +15,7 @@ sources=$here/debian.sources
 . "$here/show_progress.sh"
 names=(fmtlib spdlog curl libarchive gnutls28 libmicrohttpd e2fsprogs)
 libraries=(libssl-dev zlib1g-dev libbz2-dev liblzma-dev libzstd-dev liblz4-dev nettle-dev libgmp-dev libtasn1-6-dev libc6-dev)
-
-# Everything that can change a byte: how it is built (count it up with a change below), the sources, the compiler.
-recipe=2
+postgresql_libraries=(libssl-dev libc6-dev)
 
 by_cmake() {
   local name=$1
@@ -29,18 +27,18 @@ by_cmake() {
 }
 
 by_configure() {
-  local name=$1
-  shift
+  local name=${1%=*}
   echo "== $name"
-  fetch_source "$name" "$name"
+  fetch_source "$1" "$name"
+  shift
   mkdir "build-$name"
   (cd "build-$name" && "../$name/configure" --prefix="$prefix" --disable-shared --enable-static "$@")
 }
 
 install_cmake() { DESTDIR=$PWD/result ninja -C "build-$1" install; }
 
-# build FOLDER: builds in it, and leaves the results in FOLDER/result, as if that were the root.
-build() {
+# A function build_… builds in the given folder, and leaves the results in its folder result, as if that were the root.
+build_most() {
   cd "$1"
   export PKG_CONFIG_PATH=$PWD/result$prefix/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=
   by_cmake fmtlib -D FMT_TEST=OFF -D FMT_DOC=OFF
@@ -79,25 +77,64 @@ build() {
   strip -o "result$prefix/bin/mke2fs" build-e2fsprogs/misc/mke2fs
 }
 
+# PostgreSQL's client library. Debian's wants Kerberos and LDAP, of which there are no archives.
+build_postgresql() {
+  cd "$1"
+  by_configure "${postgresql[@]}" --with-ssl=openssl --without-readline --without-zlib --without-icu
+  local build=build-postgresql-15/src
+  make -C "$build/interfaces/libpq" -j "$(nproc)" DESTDIR="$PWD/result" install
+  make -C "$build/common" -j "$(nproc)"
+  cp "$build/common/libpgcommon.a" "$build/port/libpgport.a" "result$prefix/lib"
+  cp postgresql-15/src/include/postgres_ext.h "$build/include/pg_config_ext.h" "result$prefix/include"
+  rm "result$prefix/lib"/*.so*
+  sed -i 's/ -lm$//' "result$prefix/lib/pkgconfig/libpq.pc" # libm.a can be linked into static programs only
+}
+
+# fetchable_source NAME: as NAME=VERSION, the newest version that can be had. A mirror may list what it does not have yet.
+fetchable_source() {
+  local version checked=$cache/apt/checked
+  mkdir -p "$checked"
+  describe_sources "$1" > /dev/null || return 1
+  for version in $(apt-cache -o "Dir::Etc::SourceList=$sources" -o Dir::Etc::SourceParts=- -o "Dir::State::Lists=$cache/apt/lists" \
+    showsrc --only-source "$1" 2> /dev/null | sed -n 's/^Version: //p' | sort -rV); do
+    if [ -e "$checked/$1_$version.dsc" ] || (cd "$checked" && apt_source source --dsc-only --download-only "$1=$version") > /dev/null 2>&1; then
+      echo "$1=$version"
+      return
+    fi
+  done
+  return 1
+}
+
+# cached BUILD RECIPE SOURCES PACKAGES: sets `prefix` to the folder with what the function BUILD makes. The last two name arrays. Everything
+# that can change a byte is hashed: how it is built (count RECIPE up with a change of BUILD), the sources, the packages, the compiler.
+cached() {
+  local -n source_names=$3 packages=$4
+  local described key work
+  described=$(describe_sources "${source_names[@]}") || { echo "libraries: no static programs, since the sources cannot be had ($(source_trouble))" >&2; exit 0; }
+  key=$({
+    echo "$2"
+    echo "$described"
+    dpkg-query -W "${packages[@]}"
+    gcc --version | head -n 1
+    ld --version | head -n 1
+  } | sha256sum | cut -c1-32)
+  prefix=$cache/$key
+  [ ! -d "$prefix" ] || return 0
+  echo "libraries: building ${source_names[*]} (once; all of them some five minutes on two cores)" >&2
+  work=$(mktemp -d "$cache/build.XXXXXX")
+  # shellcheck disable=SC2064  # the folder of now
+  trap "rm -rf '$work'" EXIT
+  ("$1" "$work") > "$work/log" 2>&1 &
+  show_progress libraries $! latest_step "$work/log" >&2 || { tail -n 30 "$work/log" >&2; echo "error: libraries: the build failed" >&2; exit 1; }
+  mv "$work/result$prefix" "$prefix" # same file system: whole or absent
+  rm -rf "$work"
+}
+
 mkdir -p "$cache"
 exec 9> "$cache/lock"
 flock 9 # another build may be at it
-described=$(describe_sources "${names[@]}") || { echo "libraries: no static programs, since the sources cannot be had ($(source_trouble))" >&2; exit 0; }
-key=$({
-  echo "$recipe"
-  echo "$described"
-  dpkg-query -W "${libraries[@]}"
-  gcc --version | head -n 1
-  ld --version | head -n 1
-} | sha256sum | cut -c1-32)
-prefix=$cache/$key
-
-if [ ! -d "$prefix" ]; then
-  echo "libraries: building ${names[*]} (once; some four minutes on two cores)" >&2
-  work=$(mktemp -d "$cache/build.XXXXXX")
-  trap 'rm -rf "$work"' EXIT
-  (build "$work") > "$work/log" 2>&1 &
-  show_progress libraries $! latest_step "$work/log" >&2 || { tail -n 30 "$work/log" >&2; echo "error: libraries: the build failed" >&2; exit 1; }
-  mv "$work/result$prefix" "$prefix" # same file system: whole or absent
-fi
-echo "$prefix"
+cached build_most 2 names libraries
+most=$prefix
+postgresql=("$(fetchable_source postgresql-15)") || { echo "libraries: no static programs, since PostgreSQL's sources cannot be had ($(source_trouble))" >&2; exit 0; }
+cached build_postgresql 3 postgresql postgresql_libraries
+echo "$most;$prefix"
