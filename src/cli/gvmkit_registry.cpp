@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "cli/common.h"
+#include "registry/server/open_metadata.h"
 #include "registry/server/server.h"
 
 namespace cli {
@@ -40,11 +41,31 @@ void set_size(uint64_t& value, const std::string& text) {
 
 }  // namespace
 
+void add_db(CLI::App& command, std::string& db) {
+    command
+        .add_option(
+            "--db", db,
+            "postgres://USER@HOST/NAME: keep users, tags and uploads in this PostgreSQL data base, which several servers may use. By "
+            "default they are in the folder, in SQLite")
+        ->envname("GVMKIT_REGISTRY_DB");
+}
+
+void add_place(CLI::App& command, Place& place) {
+    command.add_option("--data", place.data, "The registry's folder")->check(CLI::ExistingDirectory);
+    add_db(command, place.db);
+}
+
+std::unique_ptr<registry::server::Metadata> open_metadata(const Place& place) {
+    if (place.data.empty() && place.db.empty()) throw base::Error("neither --data nor --db is given");
+    return registry::server::open_metadata(place.data, place.db);
+}
+
 void add_serve(CLI::App& app, Action& action) {
     const auto arguments = std::make_shared<ServeArguments>();
     auto& options = arguments->options;
     CLI::App* serve = app.add_subcommand("serve", "Answer clients until SIGTERM or SIGINT");
     serve->add_option("--data", options.data, "The folder for all of the registry's data; made if it is missing")->required();
+    add_db(*serve, options.db);
     serve->add_option("--listen", options.http.listen, "HOST:PORT or [IPV6]:PORT; port 0 is a free one")->capture_default_str();
     serve
         ->add_option("--public-url", arguments->public_urls,

@@ -1,6 +1,11 @@
 #pragma once
 
+#include <filesystem>
+#include <memory>
+#include <string>
+
 #include "cli/common.h"
+#include "registry/server/metadata.h"
 
 namespace cli {
 
@@ -12,5 +17,19 @@ void add_repo(CLI::App& app, Action& action);
 void add_block(CLI::App& app, Action& action);
 void add_gc(CLI::App& app, Action& action);
 void add_fsck(CLI::App& app, Action& action);
+
+// Where a registry's data are.
+struct Place {
+    std::filesystem::path data;
+    std::string db;
+};
+
+// --data and --db of a command beside serve.
+void add_place(CLI::App& command, Place& place);
+// --db
+void add_db(CLI::App& command, std::string& db);
+
+// The metadata of a place. Throws base::Error.
+std::unique_ptr<registry::server::Metadata> open_metadata(const Place& place);
 
 }  // namespace cli

@@ -1,5 +1,4 @@
 #include <ctime>
-#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -8,33 +7,32 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "cli/gvmkit_registry.h"
+#include "registry/server/metadata.h"
 #include "registry/server/names.h"
-#include "registry/server/server.h"
-#include "registry/server/sqlite_metadata.h"
 #include "registry/server/tokens.h"
 
 namespace cli {
 namespace {
 
-using registry::server::SqliteMetadata;
+using registry::server::Metadata;
 
 struct Arguments {
-    std::filesystem::path data;
+    Place place;
     std::string user, text;
     std::string quota;
     int64_t id = 0;
 };
 
-// A nested sub-command with --data; `run` gets the registry's database.
+// A nested sub-command on a registry; `run` gets the registry's database.
 template <typename Run>
 CLI::App* add_command(CLI::App& parent, const char* name, const char* help, const std::shared_ptr<Arguments>& arguments, Action& action,
                       Run run) {
     CLI::App* command = parent.add_subcommand(name, help);
-    command->add_option("--data", arguments->data, "The registry's folder")->required()->check(CLI::ExistingDirectory);
+    add_place(*command, arguments->place);
     command->callback([arguments, &action, run] {
         action = [arguments, run] {
-            SqliteMetadata metadata(registry::server::database_file(arguments->data));
-            run(metadata, *arguments);
+            const std::unique_ptr<Metadata> metadata = open_metadata(arguments->place);
+            run(*metadata, *arguments);
             return 0;
         };
     });
@@ -53,32 +51,32 @@ void require(bool found, const std::string& what) {
     if (!found) throw base::Error("there is no " + what);
 }
 
-void set_user(SqliteMetadata& metadata, const Arguments& arguments) {
+void set_user(Metadata& metadata, const Arguments& arguments) {
     registry::server::check_name(arguments.user, "user name");
     std::optional<uint64_t> quota;
     if (!arguments.quota.empty()) quota = base::parse_size(arguments.quota);
     metadata.add_user(arguments.user, quota, std::time(nullptr));
 }
 
-void list_users(SqliteMetadata& metadata, const Arguments&) {
+void list_users(Metadata& metadata, const Arguments&) {
     for (const auto& user : metadata.users())
         std::cout << user.name << "\t" << base::format_size(user.used) << "\t"
                   << (user.quota ? base::format_size(*user.quota) : "server's quota") << "\n";
 }
 
-void create_token(SqliteMetadata& metadata, const Arguments& arguments) {
+void create_token(Metadata& metadata, const Arguments& arguments) {
     const std::string token = registry::server::new_token();
     require(metadata.add_token(arguments.user, registry::server::token_hash(token), arguments.text, std::time(nullptr)),
             "user " + arguments.user);
     std::cout << token << "\n";
 }
 
-void list_tokens(SqliteMetadata& metadata, const Arguments& arguments) {
+void list_tokens(Metadata& metadata, const Arguments& arguments) {
     for (const auto& token : metadata.tokens(arguments.user))
         std::cout << token.id << "\t" << day(token.created) << "\t" << token.note << "\n";
 }
 
-void list_images(SqliteMetadata& metadata, const Arguments& arguments) {
+void list_images(Metadata& metadata, const Arguments& arguments) {
     constexpr size_t kLimit = 100'000;
     for (const auto& image : metadata.search(arguments.text, kLimit)) {
         std::cout << image.name.user << "/" << image.name.repository << ":" << image.name.tag << "\t" << image.sha3 << "\t"
@@ -87,7 +85,7 @@ void list_images(SqliteMetadata& metadata, const Arguments& arguments) {
 }
 
 // "USER/REPOSITORY" is all of its tags.
-void delete_image(SqliteMetadata& metadata, const Arguments& arguments) {
+void delete_image(Metadata& metadata, const Arguments& arguments) {
     registry::server::Name name = registry::server::parse_name(arguments.text);
     if (arguments.text.find(':') == std::string::npos) name.tag.clear();
     require(metadata.remove_tags(name) > 0, "image " + arguments.text);
@@ -105,7 +103,7 @@ void add_user(CLI::App& app, Action& action) {
                     "The most that the images of the user's tags may take, such as 10GiB; by default the server's --user-quota");
     add_command(*user, "list", "List all users with their usage and quota", arguments, action, list_users);
     add_command(*user, "delete", "Delete a user with all tokens and tags", arguments, action,
-                [](SqliteMetadata& metadata, const Arguments& a) { require(metadata.remove_user(a.user), "user " + a.user); })
+                [](Metadata& metadata, const Arguments& a) { require(metadata.remove_user(a.user), "user " + a.user); })
         ->add_option("NAME", arguments->user)
         ->required();
 }
@@ -121,7 +119,7 @@ void add_token(CLI::App& app, Action& action) {
         ->add_option("USER", arguments->user)
         ->required();
     CLI::App* revoke =
-        add_command(*token, "revoke", "Revoke a token at once", arguments, action, [](SqliteMetadata& metadata, const Arguments& a) {
+        add_command(*token, "revoke", "Revoke a token at once", arguments, action, [](Metadata& metadata, const Arguments& a) {
             require(metadata.remove_token(a.user, a.id), "token " + std::to_string(a.id) + " of " + a.user);
         });
     revoke->add_option("USER", arguments->user)->required();

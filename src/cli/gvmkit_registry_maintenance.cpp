@@ -1,4 +1,4 @@
-#include <filesystem>
+#include <chrono>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -11,37 +11,45 @@
 #include "registry/server/file_storage.h"
 #include "registry/server/maintenance.h"
 #include "registry/server/server.h"
-#include "registry/server/sqlite_metadata.h"
 
 namespace cli {
 namespace {
 
 struct Arguments {
-    std::filesystem::path data;
+    Place place;
     std::string hash, reason;
     double keep_days = 30;
+    unsigned grace = 5;
     bool quick = false, repair = false;
 };
 
-CLI::App* with_data(CLI::App* command, Arguments& arguments) {
-    command->add_option("--data", arguments.data, "The registry's folder")->required()->check(CLI::ExistingDirectory);
+CLI::App* with_place(CLI::App* command, Arguments& arguments) {
+    add_place(*command, arguments.place);
     return command;
 }
 
+// gc and fsck look at the chunks, wherever the metadata are.
+void require_data(const Arguments& arguments) {
+    if (arguments.place.data.empty()) throw base::Error("--data is missing");
+}
+
 int collect(const Arguments& arguments) {
-    registry::server::SqliteMetadata metadata(registry::server::database_file(arguments.data));
-    registry::server::FileStorage storage(arguments.data);
-    const auto collected = registry::server::collect_garbage(metadata, storage, registry::server::expiry(arguments.keep_days));
+    require_data(arguments);
+    const std::unique_ptr<registry::server::Metadata> metadata = open_metadata(arguments.place);
+    registry::server::FileStorage storage(arguments.place.data);
+    const auto collected = registry::server::collect_garbage(*metadata, storage, registry::server::expiry(arguments.keep_days),
+                                                             std::chrono::seconds(arguments.grace));
     std::cout << "removed " << collected.uploads << " uploads without a tag, and " << collected.chunks << " chunks of "
               << base::format_size(collected.bytes) << "\n";
     return 0;
 }
 
 int check(const Arguments& arguments) {
-    registry::server::SqliteMetadata metadata(registry::server::database_file(arguments.data));
-    registry::server::FileStorage storage(arguments.data);
+    require_data(arguments);
+    const std::unique_ptr<registry::server::Metadata> metadata = open_metadata(arguments.place);
+    registry::server::FileStorage storage(arguments.place.data);
     uint64_t problems = 0;
-    registry::server::check_registry(metadata, storage, {.read = !arguments.quick, .repair = arguments.repair},
+    registry::server::check_registry(*metadata, storage, {.read = !arguments.quick, .repair = arguments.repair},
                                      [&problems](const std::string& text) {
                                          problems++;
                                          std::cout << text << "\n";
@@ -54,18 +62,18 @@ int check(const Arguments& arguments) {
 int set_blocked(const Arguments& arguments, bool blocked) {
     if (!base::is_hex(arguments.hash, 56) && !base::is_hex(arguments.hash, 64))
         throw base::Error("bad hash: an image's SHA3-224 has 56 lower-case hex digits, a chunk's or descriptor's SHA-256 has 64");
-    registry::server::SqliteMetadata metadata(registry::server::database_file(arguments.data));
+    const std::unique_ptr<registry::server::Metadata> metadata = open_metadata(arguments.place);
     if (blocked) {
-        metadata.block(arguments.hash, arguments.reason);
-    } else if (!metadata.unblock(arguments.hash)) {
+        metadata->block(arguments.hash, arguments.reason);
+    } else if (!metadata->unblock(arguments.hash)) {
         throw base::Error(arguments.hash + " is not blocked");
     }
     return 0;
 }
 
 int list_blocked(const Arguments& arguments) {
-    registry::server::SqliteMetadata metadata(registry::server::database_file(arguments.data));
-    for (const auto& [hash, reason] : metadata.blocked())
+    const std::unique_ptr<registry::server::Metadata> metadata = open_metadata(arguments.place);
+    for (const auto& [hash, reason] : metadata->blocked())
         std::cout << hash << "\t" << reason << "\n";
     return 0;
 }
@@ -76,24 +84,27 @@ void add_block(CLI::App& app, Action& action) {
     const auto arguments = std::make_shared<Arguments>();
     CLI::App* block = app.add_subcommand("block", "Hashes of images, chunks or descriptors that are neither accepted nor served");
     block->require_subcommand(1);
-    CLI::App* add = with_data(block->add_subcommand("add", "Block a hash, at once"), *arguments);
+    CLI::App* add = with_place(block->add_subcommand("add", "Block a hash, at once"), *arguments);
     add->add_option("HASH", arguments->hash)->required();
     add->add_option("--reason", arguments->reason, "A note for the list");
     add->callback([arguments, &action] { action = [arguments] { return set_blocked(*arguments, true); }; });
-    CLI::App* remove = with_data(block->add_subcommand("delete", "Unblock a hash"), *arguments);
+    CLI::App* remove = with_place(block->add_subcommand("delete", "Unblock a hash"), *arguments);
     remove->add_option("HASH", arguments->hash)->required();
     remove->callback([arguments, &action] { action = [arguments] { return set_blocked(*arguments, false); }; });
-    CLI::App* list = with_data(block->add_subcommand("list", "List the blocked hashes with their reasons"), *arguments);
+    CLI::App* list = with_place(block->add_subcommand("list", "List the blocked hashes with their reasons"), *arguments);
     list->callback([arguments, &action] { action = [arguments] { return list_blocked(*arguments); }; });
 }
 
 void add_gc(CLI::App& app, Action& action) {
     const auto arguments = std::make_shared<Arguments>();
     CLI::App* gc =
-        with_data(app.add_subcommand("gc", "Remove old uploads without a tag, and chunks that no image uses; safe while the server runs"),
-                  *arguments);
+        with_place(app.add_subcommand("gc", "Remove old uploads without a tag, and chunks that no image uses; safe while the server runs"),
+                   *arguments);
     gc->add_option("--keep-anonymous", arguments->keep_days, "Days that an upload without a tag is kept")
         ->check(CLI::Range(0.0, 1e6))
+        ->capture_default_str();
+    gc->add_option("--grace", arguments->grace, "Seconds between finding a chunk that no image uses and removing it, if none uses it then")
+        ->check(CLI::Range(0, 86'400))
         ->capture_default_str();
     gc->callback([arguments, &action] { action = [arguments] { return collect(*arguments); }; });
 }
@@ -101,7 +112,7 @@ void add_gc(CLI::App& app, Action& action) {
 void add_fsck(CLI::App& app, Action& action) {
     const auto arguments = std::make_shared<Arguments>();
     CLI::App* fsck =
-        with_data(app.add_subcommand("fsck", "Check that every image is complete and intact; exits with 1 after an error"), *arguments);
+        with_place(app.add_subcommand("fsck", "Check that every image is complete and intact; exits with 1 after an error"), *arguments);
     fsck->add_flag("--quick", arguments->quick, "Check only that the chunks exist, without reading them");
     fsck->add_flag("--repair", arguments->repair, "Remove broken chunks, and let their images be uploaded again");
     fsck->callback([arguments, &action] { action = [arguments] { return check(*arguments); }; });

@@ -1,5 +1,8 @@
 #include "registry/server/api.h"
 
+#include <spdlog/spdlog.h>
+
+#include "base/error.h"
 #include "registry/server/cors.h"
 #include "registry/server/errors.h"
 
@@ -15,6 +18,25 @@ private:
     std::function<Response()> finish_;
 };
 
+// Whether we can serve: what data base and store say.
+Response readiness(Service& service) {
+    Response response;
+    const auto ask = [&response](const std::string& name, const std::function<void()>& question) {
+        try {
+            question();
+            response.body += name + ": ok\n";
+        } catch (const base::Error& e) {
+            spdlog::error("not ready: {}: {}", name, e.what());
+            response.body += name + ": does not answer\n";
+            response.status = http::kUnavailable;
+        }
+    };
+    ask("data base", [&service] { service.metadata().ping(); });
+    ask("store", [&service] { service.storage().ping(); });
+    if (response.status != http::kOk) response.headers.emplace_back("Retry-After", "5");
+    return response;
+}
+
 }  // namespace
 
 std::unique_ptr<Exchange> answer(std::function<Response()> finish) {
@@ -26,6 +48,9 @@ std::unique_ptr<Exchange> route(const Request& request, Service& service, const 
         if (auto exchange = route_push(request, service)) return exchange;
     } else if (request.method == "GET" || request.method == "HEAD") {
         if (request.path == "/healthz") return answer([] { return Response{.body = "ok\n"}; });
+        if (request.path == "/readyz") {
+            return answer([&service] { return readiness(service); });
+        }
         if (request.path == "/metrics") {
             return answer([&service, &metrics] {
                 return Response{.type = "text/plain; version=0.0.4", .body = metrics.text(service.metadata(), service.storage())};

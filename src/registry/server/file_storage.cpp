@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
+#include <random>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
@@ -78,14 +78,19 @@ private:
 }  // namespace
 
 FileStorage::FileStorage(const std::filesystem::path& folder) : chunks_(folder / "chunks"), incoming_(folder / "incoming") {
+    std::random_device random;
+    prefix_ = std::to_string(random()) + "-" + std::to_string(random()) + ".";
     for (const auto& path : {folder, chunks_, incoming_}) {
         if (::mkdir(path.c_str(), 0750) < 0 && errno != EEXIST) base::throw_errno("cannot make ", path);
     }
 }
 
-void FileStorage::clear_incoming() {
-    for (const auto& entry : std::filesystem::directory_iterator(incoming_))
-        std::filesystem::remove(entry.path());
+void FileStorage::clear_incoming(std::chrono::seconds age) {
+    for (const auto& entry : std::filesystem::directory_iterator(incoming_)) {
+        std::error_code gone;  // by another server
+        const auto written = entry.last_write_time(gone);
+        if (!gone && written <= std::filesystem::file_time_type::clock::now() - age) std::filesystem::remove(entry.path(), gone);
+    }
 }
 
 std::filesystem::path FileStorage::path(const std::string& sha256) const {
@@ -97,8 +102,7 @@ bool FileStorage::has(const std::string& sha256) const {
 }
 
 std::unique_ptr<ChunkWriter> FileStorage::begin(const std::string& sha256, uint64_t length) {
-    static std::atomic<uint64_t> next = 0;
-    const std::filesystem::path temporary = has(sha256) ? std::filesystem::path() : incoming_ / std::to_string(next++);
+    const std::filesystem::path temporary = has(sha256) ? std::filesystem::path() : incoming_ / (prefix_ + std::to_string(next_++));
     return std::make_unique<FileWriter>(sha256, length, temporary, path(sha256));
 }
 

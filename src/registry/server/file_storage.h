@@ -2,22 +2,26 @@
 
 #include <sys/statvfs.h>
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 
 #include "registry/server/storage.h"
 
 namespace registry::server {
 
-// Chunks as files: FOLDER/chunks/ab/ab…. A chunk is written as FOLDER/incoming/N, flushed and then renamed, so it is complete under its
-// name.
+// Chunks as files: FOLDER/chunks/ab/ab…. A chunk is written as FOLDER/incoming/SERVER.N, flushed and then renamed, so it is complete under
+// its name.
 class FileStorage : public Storage {
 public:
     // Makes missing folders. Throws base::SystemError.
     explicit FileStorage(const std::filesystem::path& folder);
 
-    // Removes what a killed server left half-written. Call it only while no other server runs.
-    void clear_incoming();
+    // Removes what a killed server left half-written: what nobody has written to for so long; with 0 everything, so that no other server
+    // may run.
+    void clear_incoming(std::chrono::seconds age);
 
+    void ping() const override { (void)disk(); }
     bool has(const std::string& sha256) const override;
     std::unique_ptr<ChunkWriter> begin(const std::string& sha256, uint64_t length) override;
     std::unique_ptr<ChunkReader> open(const std::string& sha256) const override;
@@ -32,6 +36,8 @@ private:
 
     std::filesystem::path chunks_;
     std::filesystem::path incoming_;
+    std::string prefix_;  // of our files in `incoming`: other servers may have some there
+    std::atomic<uint64_t> next_ = 0;
 };
 
 }  // namespace registry::server

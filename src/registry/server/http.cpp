@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/rlimit.h"
+#include "http/client.h"
 #include "registry/server/certificate.h"
 #include "registry/server/cors.h"
 #include "registry/server/errors.h"
@@ -37,6 +38,7 @@ constexpr size_t kCrowdedAnswerBlock = 32 << 10;
 constexpr unsigned kCrowd = 64;              // requests at once, beyond which an answer gets the smaller block
 constexpr uint64_t kMaxDropped = 128 << 20;  // of a refused body: it is read, so that the client gets to read the answer
 constexpr unsigned kSlowWorkers = 4;
+constexpr unsigned kStoreRetryAfter = 5;  // seconds
 
 // A request with everything that its answer needs; libmicrohttpd's con_cls.
 struct Context {
@@ -59,6 +61,10 @@ void guarded(Context& context, F f) {
     } catch (const HttpError& e) {
         context.response = error_response(e.status(), e.what());
         if (e.retry_after() > 0) context.response->headers.emplace_back("Retry-After", std::to_string(e.retry_after()));
+    } catch (const http::TransientError& e) {
+        spdlog::error("{} {}: {}", context.request.method, context.request.path, e.what());
+        context.response = error_response(http::kUnavailable, "what this registry depends on does not answer; try again later");
+        context.response->headers.emplace_back("Retry-After", std::to_string(kStoreRetryAfter));
     } catch (const std::exception& e) {
         spdlog::error("{} {}: {}", context.request.method, context.request.path, e.what());
         context.response = error_response(http::kServerError, "the registry has a problem; its log says which");

@@ -1,8 +1,11 @@
 #include "registry/server/maintenance.h"
 
+#include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <ctime>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -89,31 +92,46 @@ std::optional<std::string> image_problem(const Upload& upload, const Storage& st
     return std::nullopt;
 }
 
+// Calls `f` for those of `chunks` that are in no upload.
+void for_unused_in_batches(Metadata& metadata, const std::vector<std::string>& chunks, const std::stop_token& stop,
+                           const std::function<void(const std::string&)>& f) {
+    for (auto first = chunks.begin(); first != chunks.end() && !stop.stop_requested();) {
+        const auto end = first + std::min<ptrdiff_t>(kBatch, chunks.end() - first);
+        const Turn turn;
+        metadata.for_unused({first, end}, f);
+        first = end;
+    }
+}
+
+// Returns false where it was stopped.
+bool wait_for(std::chrono::seconds time, const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any changed;
+    std::unique_lock lock(mutex);
+    (void)changed.wait_for(lock, stop, time, [] { return false; });
+    return !stop.stop_requested();
+}
+
 }  // namespace
 
-Collected collect_garbage(Metadata& metadata, Storage& storage, Time before) {
+Collected collect_garbage(Metadata& metadata, Storage& storage, Time before, std::chrono::seconds grace, std::stop_token stop) {
     Collected collected;
-    for (uint64_t expired = kUploadBatch; expired > 0; collected.uploads += expired) {
+    for (uint64_t expired = kUploadBatch; expired > 0 && !stop.stop_requested(); collected.uploads += expired) {
         const Turn turn;
         expired = metadata.expire(before, kUploadBatch);
     }
     std::map<std::string, uint64_t> lengths;
     storage.list([&lengths](const std::string& sha256, uint64_t length) { lengths.emplace(sha256, length); });
-    std::vector<std::string> batch;
-    const auto remove_batch = [&] {
-        const Turn turn;
-        metadata.for_unused(batch, [&](const std::string& sha256) {
-            storage.remove(sha256);
-            collected.chunks++;
-            collected.bytes += lengths[sha256];
-        });
-        batch.clear();
-    };
-    for (const auto& [sha256, length] : lengths) {
-        batch.push_back(sha256);
-        if (batch.size() == kBatch) remove_batch();
-    }
-    remove_batch();
+    std::vector<std::string> all, unused;
+    for (const auto& [sha256, length] : lengths)
+        all.push_back(sha256);
+    for_unused_in_batches(metadata, all, stop, [&unused](const std::string& sha256) { unused.push_back(sha256); });
+    if (unused.empty() || !wait_for(grace, stop)) return collected;
+    for_unused_in_batches(metadata, unused, stop, [&](const std::string& sha256) {
+        storage.remove(sha256);
+        collected.chunks++;
+        collected.bytes += lengths[sha256];
+    });
     return collected;
 }
 

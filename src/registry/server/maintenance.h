@@ -1,7 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <stop_token>
 #include <string>
 
 #include "registry/server/metadata.h"
@@ -15,8 +17,9 @@ struct Collected {
     uint64_t bytes = 0;    // the chunks' bytes
 };
 
-// Removes uploads without a tag that are older than `before`, and the chunks that no upload has. May run beside a server.
-Collected collect_garbage(Metadata& metadata, Storage& storage, Time before);
+// Removes uploads without a tag that are older than `before`, and the chunks that no upload has: it looks for them, waits for `grace`, and
+// removes those that no upload has then, while none can be added. May run beside servers and beside itself. `stop` ends it early.
+Collected collect_garbage(Metadata& metadata, Storage& storage, Time before, std::chrono::seconds grace = {}, std::stop_token stop = {});
 
 struct CheckOptions {
     bool read = true;     // read every chunk and image, and not only look whether they exist

@@ -12,7 +12,7 @@
 namespace registry::server {
 
 // Everything except the chunks' bytes. Several threads may call its functions at once, and other processes may change the same data. Each
-// throws base::Error.
+// throws base::Error; http::TransientError where the data base does not answer for now.
 class Metadata {
 public:
     virtual ~Metadata() = default;
@@ -33,6 +33,21 @@ public:
     virtual uint64_t expire(Time before, uint64_t limit) = 0;
     // Calls `remove` for those of `chunks` that are in no upload; no upload can be added meanwhile.
     virtual void for_unused(const std::vector<std::string>& chunks, const std::function<void(const std::string&)>& remove) = 0;
+
+    // What several servers on one data base need to know of each other. Where only one can use it, claims always succeed, and nobody wakes
+    // anybody.
+
+    // Claims the hashing of an upload for this server, or renews its claim: for half a minute. Returns false while another one has it.
+    virtual bool claim(const std::string& id) = 0;
+    // Tells whoever has claimed uploads with this chunk that it is stored.
+    virtual void wake(const std::string& sha256) = 0;
+    // The uploads for which this server was told so since the last call.
+    virtual std::vector<std::string> woken() = 0;
+    // Tells what this server is receiving, for the next minute; returns the sum of what the others do.
+    virtual Receiving share_receiving(const Receiving& mine) = 0;
+    // Counts a push of an address and returns 0, or the seconds after which it may push again: so many times at once, and as many in an
+    // hour.
+    virtual unsigned count_push(const std::string& address, unsigned hourly) = 0;
 
     virtual std::optional<std::string> find_tag(const Name& name) = 0;
     // Sets or moves a tag, or only checks whether that is allowed. Throws HttpError 403 where the user's images would exceed the quota.
@@ -58,6 +73,8 @@ public:
     virtual std::optional<std::string> find_blocked(const std::vector<std::string>& hashes) = 0;
     virtual std::vector<std::pair<std::string, std::string>> blocked() = 0;
 
+    // Throws where the data base does not answer.
+    virtual void ping() = 0;
     virtual Totals totals() = 0;
     // Defects of the database itself; empty where there are none.
     virtual std::string check() = 0;

@@ -49,6 +49,12 @@ struct Token {
     Time created = 0;
 };
 
+// What a server is receiving: it is not stored yet, and will take room.
+struct Receiving {
+    uint64_t bytes = 0;
+    uint64_t anonymous = 0;  // of these, those of uploads that no logged-in user has asked for
+};
+
 struct Totals {
     uint64_t partial = 0, full = 0, bad = 0;  // uploads
     uint64_t full_bytes = 0;

@@ -7,9 +7,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
 #include <csignal>
 #include <cstdio>
 #include <ctime>
+#include <memory>
+#include <mutex>
+#include <stop_token>
 #include <thread>
 
 #include "base/error.h"
@@ -18,40 +22,54 @@
 #include "registry/server/file_storage.h"
 #include "registry/server/maintenance.h"
 #include "registry/server/metrics.h"
-#include "registry/server/sqlite_metadata.h"
+#include "registry/server/open_metadata.h"
 
 namespace registry::server {
 namespace {
 
 constexpr unsigned kGraceSeconds = 10;
+constexpr std::chrono::seconds kAbandoned = std::chrono::hours(1);  // a body that comes is written to every minute at least
 
-// Only one server may use a folder, since it removes half-written files when it starts. The lock is held until the descriptor is closed.
-base::UniqueFd lock_folder(const std::filesystem::path& data) {
+// With SQLite only one server may use a folder. The lock is held until the descriptor is closed.
+base::UniqueFd lock_folder(const std::filesystem::path& data, bool shared) {
     base::UniqueFd lock = base::open_file(data / "lock", O_RDWR | O_CREAT);
-    if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+    if (::flock(lock.get(), (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0) return lock;
     if (errno == EWOULDBLOCK) throw base::Error(data.string() + " is in use by another gvmkit-registry");
     base::throw_errno("cannot lock ", data);
 }
 
 // Until one of the signals comes that end us.
-void run_maintenance(const ServeOptions& options, const sigset_t& signals, Service& service, HttpServer& http) {
-    constexpr auto kBetweenCollections = std::chrono::hours(1);
+void run_maintenance(const sigset_t& signals, Service& service, HttpServer& http) {
     constexpr timespec kSecond{.tv_sec = 1, .tv_nsec = 0};
-    auto next = std::chrono::steady_clock::now();
     for (int signal = 0; signal != SIGTERM && signal != SIGINT; signal = ::sigtimedwait(&signals, nullptr, &kSecond)) {
         if (signal == SIGHUP) http.read_certificate();
         try {
-            service.save_uses();
-            if (std::chrono::steady_clock::now() < next) continue;
-            next += kBetweenCollections;
-            const Collected collected = collect_garbage(service.metadata(), service.storage(), expiry(options.keep_anonymous_days));
+            service.tick();
+        } catch (const base::Error& e) {
+            spdlog::error("{}", e.what());
+        }
+    }
+}
+
+// Once an hour, and a minute after a failure.
+void collect_regularly(Service& service, double keep_anonymous_days, const std::stop_token& stop) {
+    constexpr std::chrono::seconds kGrace{60};
+    std::mutex mutex;
+    std::condition_variable_any changed;
+    while (!stop.stop_requested()) {
+        std::chrono::minutes pause{60};
+        try {
+            const Collected collected = collect_garbage(service.metadata(), service.storage(), expiry(keep_anonymous_days), kGrace, stop);
             if (collected.uploads + collected.chunks > 0) {
                 spdlog::info("removed {} uploads without a tag, and {} chunks of {}", collected.uploads, collected.chunks,
                              base::format_size(collected.bytes));
             }
-        } catch (const base::Error& e) {
-            spdlog::error("{}", e.what());
+        } catch (const std::exception& e) {
+            spdlog::error("cannot remove what is not used: {}", e.what());
+            pause = std::chrono::minutes(1);
         }
+        std::unique_lock lock(mutex);
+        (void)changed.wait_for(lock, stop, pause, [] { return false; });
     }
 }
 
@@ -62,15 +80,12 @@ Time expiry(double keep_anonymous_days) {
     return std::time(nullptr) - static_cast<Time>(keep_anonymous_days * kSecondsPerDay);
 }
 
-std::filesystem::path database_file(const std::filesystem::path& data) {
-    return data / "registry.sqlite";
-}
-
 void serve(const ServeOptions& options) {
     FileStorage storage(options.data);
-    const base::UniqueFd lock = lock_folder(options.data);
-    storage.clear_incoming();
-    SqliteMetadata metadata(database_file(options.data));
+    const bool shared = !options.db.empty();
+    const base::UniqueFd lock = lock_folder(options.data, shared);
+    storage.clear_incoming(shared ? kAbandoned : std::chrono::seconds(0));
+    const std::unique_ptr<Metadata> metadata = open_metadata(options.data, options.db);
 
     (void)std::signal(SIGPIPE, SIG_IGN);  // the log's reader may go away
     // Before any thread starts, so that all threads have them blocked.
@@ -81,15 +96,16 @@ void serve(const ServeOptions& options) {
     sigaddset(&signals, SIGHUP);
     if (::pthread_sigmask(SIG_BLOCK, &signals, nullptr) != 0) base::throw_errno("cannot block signals");
 
-    Service service(metadata, storage, options.limits, std::max(1U, std::thread::hardware_concurrency()));
+    Service service(*metadata, storage, options.limits, std::max(1U, std::thread::hardware_concurrency()));
     Metrics metrics;
     {
         HttpServer http(
             options.http, [&](const Request& request) { return route(request, service, options.urls, metrics); },
             [&metrics](const Request& request, unsigned status, uint64_t bytes_in) { metrics.answered(request.method, status, bytes_in); });
+        const std::jthread collector([&](const std::stop_token& stop) { collect_regularly(service, options.keep_anonymous_days, stop); });
         std::printf("listening on %s\n", http.url().c_str());
         (void)std::fflush(stdout);
-        run_maintenance(options, signals, service, http);
+        run_maintenance(signals, service, http);
         http.stop(kGraceSeconds);
     }
     service.stop();

@@ -11,6 +11,7 @@ namespace registry::server {
 
 struct ServeOptions {
     std::filesystem::path data;
+    std::string db;  // postgres://…: its metadata are there; empty: in the folder
     HttpOptions http;
     PublicUrls urls;
     Limits limits;
@@ -22,8 +23,5 @@ void serve(const ServeOptions& options);
 
 // Uploads without a tag that are older than this are too old.
 Time expiry(double keep_anonymous_days);
-
-// The database of a registry's folder.
-std::filesystem::path database_file(const std::filesystem::path& data);
 
 }  // namespace registry::server

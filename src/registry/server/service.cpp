@@ -36,11 +36,7 @@ bool equal_in_constant_time(const std::string& a, const std::string& b) {
 }  // namespace
 
 Service::Service(Metadata& metadata, Storage& storage, const Limits& limits, unsigned hashing_threads)
-    : metadata_(metadata),
-      storage_(storage),
-      limits_(limits),
-      verifier_(metadata, storage, hashing_threads),
-      pushes_(limits.hourly_pushes) {
+    : metadata_(metadata), storage_(storage), limits_(limits), verifier_(metadata, storage, hashing_threads) {
     // Verifications that a stopped server had not finished.
     for (const std::string& id : metadata_.uploads(State::partial))
         verifier_.advance(id);
@@ -48,7 +44,11 @@ Service::Service(Metadata& metadata, Storage& storage, const Limits& limits, uns
 
 void Service::stop() {
     verifier_.stop();
-    save_uses();
+    try {
+        save_uses();
+    } catch (const base::Error& e) {
+        spdlog::error("uses of images are not counted: {}", e.what());
+    }
 }
 
 void Service::refuse_blocked(const std::string& id, const Descriptor& descriptor) {
@@ -63,30 +63,48 @@ void Service::refuse_blocked(const std::string& id, const Descriptor& descriptor
 uint64_t Service::room() {
     const uint64_t free = storage_.free_bytes();
     const std::lock_guard lock(mutex_);
-    if (free < limits_.min_free || free - limits_.min_free < reserved_ || storage_.free_files() < kMinFreeFiles)
+    const uint64_t reserved = reserved_.bytes + elsewhere_.bytes;
+    if (free < limits_.min_free || free - limits_.min_free < reserved || storage_.free_files() < kMinFreeFiles)
         throw HttpError(http::kNoSpace, "the registry's disk is full");
-    return free - limits_.min_free - reserved_;
+    return free - limits_.min_free - reserved;
 }
 
 std::shared_ptr<void> Service::reserve(const Upload& upload, uint64_t bytes) {
+    const Receiving part{.bytes = bytes, .anonymous = upload.known ? 0 : bytes};
+    // Reserved first and then compared: of two servers that do so at once, one at least sees what the other has reserved.
+    std::shared_ptr<void> reservation(nullptr, [this, part](void*) {
+        const std::lock_guard release(mutex_);
+        reserved_.bytes -= part.bytes;
+        reserved_.anonymous -= part.anonymous;
+    });
+    {
+        const std::lock_guard lock(mutex_);
+        reserved_.bytes += part.bytes;
+        reserved_.anonymous += part.anonymous;
+    }
+    share_reserved();
     const uint64_t left = room();
-    if (left < bytes) throw HttpError(http::kNoSpace, "the registry's disk is full");
-    const uint64_t anonymous = upload.known ? 0 : bytes;
-    const uint64_t used = upload.known ? 0 : metadata_.anonymous_bytes();
-    const std::lock_guard lock(mutex_);
     if (!upload.known) {
+        const uint64_t used = metadata_.anonymous_bytes();
+        const std::lock_guard lock(mutex_);
         // On a small disk strangers may have half of what users have not taken, so that a user's push still finds room.
-        const uint64_t quota = std::min(limits_.anonymous_quota, (used + reserved_anonymous_ + left) / 2);
-        if (used + reserved_anonymous_ + bytes > quota || storage_.free_files() < kMinFreeFilesForStrangers)
+        const uint64_t with_this = used + reserved_.anonymous + elsewhere_.anonymous;
+        const uint64_t quota = std::min(limits_.anonymous_quota, (with_this + left) / 2);
+        if (with_this > quota || storage_.free_files() < kMinFreeFilesForStrangers)
             throw HttpError(http::kNoSpace, "uploads without a login have used up what this registry has for them; log in and name a tag");
     }
-    reserved_ += bytes;
-    reserved_anonymous_ += anonymous;
-    return {nullptr, [this, bytes, anonymous](void*) {
-                const std::lock_guard release(mutex_);
-                reserved_ -= bytes;
-                reserved_anonymous_ -= anonymous;
-            }};
+    return reservation;
+}
+
+void Service::share_reserved() {
+    Receiving mine;
+    {
+        const std::lock_guard lock(mutex_);
+        mine = reserved_;
+    }
+    const Receiving others = metadata_.share_receiving(mine);
+    const std::lock_guard lock(mutex_);
+    elsewhere_ = others;
 }
 
 bool Service::login(const std::string& user, const std::string& token) {
@@ -127,8 +145,7 @@ std::string Service::add_descriptor(std::span<const std::byte> bytes, const std:
     refuse_blocked(id, descriptor);
     (void)room();
     if (!address.empty() && !metadata_.find_upload(id)) {
-        const std::lock_guard lock(mutex_);
-        const unsigned wait = pushes_.take(address, RateLimit::Clock::now());
+        const unsigned wait = metadata_.count_push(address, limits_.hourly_pushes);
         if (wait > 0) {
             throw HttpError(http::kTooManyRequests,
                             "this address has pushed " + std::to_string(limits_.hourly_pushes) + " images in an hour; try again later",
@@ -223,8 +240,23 @@ void Service::save_uses() {
         const std::lock_guard lock(mutex_);
         uses.swap(uses_);
     }
-    for (const auto& [id, count] : uses)
-        metadata_.add_uses(id, count);
+    while (!uses.empty()) {
+        try {
+            metadata_.add_uses(uses.begin()->first, uses.begin()->second);
+        } catch (...) {
+            const std::lock_guard lock(mutex_);
+            for (const auto& [id, count] : uses)
+                uses_[id] += count;
+            throw;
+        }
+        uses.erase(uses.begin());
+    }
+}
+
+void Service::tick() {
+    save_uses();
+    share_reserved();
+    verifier_.look_around();
 }
 
 }  // namespace registry::server

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "registry/server/metadata.h"
-#include "registry/server/rate_limit.h"
 #include "registry/server/storage.h"
 #include "registry/server/verifier.h"
 
@@ -65,11 +64,12 @@ public:
     Upload find(const std::string& id);
 
     void count_use(const std::string& id);
-    void save_uses();
+    // Tells the data base what has changed in memory, and learns what other servers have done. Call it once a second.
+    void tick();
 
     Metadata& metadata() { return metadata_; }
     Storage& storage() { return storage_; }
-    void stop();
+    void stop();  // after the last request
 
 private:
     // Throws HttpError 451 where any part of an upload is blocked.
@@ -78,15 +78,16 @@ private:
     uint64_t room();
     // Holds room for a chunk until the result's end. Throws HttpError 507.
     std::shared_ptr<void> reserve(const Upload& upload, uint64_t bytes);
+    void share_reserved();
+    void save_uses();
 
     Metadata& metadata_;
     Storage& storage_;
     Limits limits_;
     Verifier verifier_;
     std::mutex mutex_;
-    RateLimit pushes_;
-    uint64_t reserved_ = 0;                 // by chunks that are being received
-    uint64_t reserved_anonymous_ = 0;       // of these, those of uploads that no logged-in user has asked for
+    Receiving reserved_;                    // by chunks that are being received here
+    Receiving elsewhere_;                   // by other servers, when they were asked the last time
     std::map<std::string, uint64_t> uses_;  // not yet in the database: committing each would cost a disk write each
 };
 

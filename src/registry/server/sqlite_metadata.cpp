@@ -172,6 +172,12 @@ void SqliteMetadata::for_unused(const std::vector<std::string>& chunks, const st
     });
 }
 
+unsigned SqliteMetadata::count_push(const std::string& address, unsigned hourly) {
+    const std::lock_guard lock(pushes_mutex_);
+    if (!pushes_) pushes_.emplace(hourly);
+    return pushes_->take(address, RateLimit::Clock::now());
+}
+
 std::optional<std::string> SqliteMetadata::find_tag(const Name& name) {
     return reading([&](SQLite::Database& db) {
         return first_text(query(db,
@@ -335,6 +341,10 @@ std::vector<std::pair<std::string, std::string>> SqliteMetadata::blocked() {
             all.emplace_back(rows.getColumn(0).getString(), rows.getColumn(1).getString());
         return all;
     });
+}
+
+void SqliteMetadata::ping() {
+    reading([](SQLite::Database& db) { (void)db.execAndGet("SELECT COUNT(*) FROM sqlite_schema"); });
 }
 
 Totals SqliteMetadata::totals() {

@@ -6,10 +6,11 @@
 #include <mutex>
 
 #include "registry/server/metadata.h"
+#include "registry/server/rate_limit.h"
 
 namespace registry::server {
 
-// Metadata in one SQLite file (write-ahead log, every commit durable), which other programs may use while the server runs.
+// Metadata in one SQLite file (write-ahead log, every commit durable), for one server; other programs may use it while that runs.
 class SqliteMetadata : public Metadata {
 public:
     // Opens or makes it. Throws base::Error.
@@ -26,6 +27,12 @@ public:
     std::optional<std::string> find_image(const std::string& sha3) override;
     uint64_t expire(Time before, uint64_t limit) override;
     void for_unused(const std::vector<std::string>& chunks, const std::function<void(const std::string&)>& remove) override;
+
+    bool claim(const std::string&) override { return true; }
+    void wake(const std::string&) override {}
+    std::vector<std::string> woken() override { return {}; }
+    Receiving share_receiving(const Receiving&) override { return {}; }
+    unsigned count_push(const std::string& address, unsigned hourly) override;
 
     std::optional<std::string> find_tag(const Name& name) override;
     void set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check) override;
@@ -45,6 +52,7 @@ public:
     std::optional<std::string> find_blocked(const std::vector<std::string>& hashes) override;
     std::vector<std::pair<std::string, std::string>> blocked() override;
 
+    void ping() override;
     Totals totals() override;
     std::string check() override;
 
@@ -57,6 +65,8 @@ private:
 
     std::mutex mutex_;
     SQLite::Database db_;
+    std::mutex pushes_mutex_;
+    std::optional<RateLimit> pushes_;  // made for the first push
     std::mutex reader_mutex_;
     SQLite::Database reader_;
 };

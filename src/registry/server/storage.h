@@ -36,6 +36,8 @@ public:
 class Storage {
 public:
     virtual ~Storage() = default;
+    // Throws where it cannot be used now.
+    virtual void ping() const { (void)has(std::string(64, '0')); }
     virtual bool has(const std::string& sha256) const = 0;
     virtual std::unique_ptr<ChunkWriter> begin(const std::string& sha256, uint64_t length) = 0;
     // Throws base::Error where there is none.

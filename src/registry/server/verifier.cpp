@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <ctime>
+#include <optional>
 #include <vector>
 
 #include "base/hash.h"
+#include "http/client.h"
 
 namespace registry::server {
 namespace {
@@ -14,6 +16,7 @@ namespace {
 constexpr size_t kMaxRemembered = 4096;  // uploads whose hash state is kept, some 600 bytes each
 constexpr size_t kBlock = 256 << 10;
 constexpr uint64_t kPiece = 16 << 20;  // hashed in one step
+constexpr std::chrono::seconds kRenewClaim{10};
 
 }  // namespace
 
@@ -29,6 +32,7 @@ struct Verifier::Progress {
     bool again = false;   // a chunk arrived meanwhile
     bool finished = false;
     uint64_t used = 0;
+    std::optional<std::chrono::steady_clock::time_point> claimed;  // the last time
 };
 
 void Verifier::advance(const std::string& id) {
@@ -42,11 +46,26 @@ void Verifier::advance(const std::string& id) {
 }
 
 void Verifier::stored(const std::string& sha256) {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [id, progress] : all_) {
-        if (progress->busy) progress->again = true;
-        if (!progress->busy && progress->waiting == sha256) post({id, progress});
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [id, progress] : all_) {
+            if (progress->busy) progress->again = true;
+            if (!progress->busy && progress->waiting == sha256) post({id, progress});
+        }
     }
+    metadata_.wake(sha256);
+}
+
+void Verifier::look_around() {
+    std::set<std::string> ids;
+    {
+        const std::lock_guard lock(mutex_);
+        ids.swap(failed_);
+    }
+    for (const std::string& id : ids)
+        advance(id);
+    for (const std::string& id : metadata_.woken())
+        advance(id);
 }
 
 void Verifier::post(const Job& job) {
@@ -75,6 +94,10 @@ void Verifier::step() {
     bool more = false;
     try {
         more = hash_next(job);
+    } catch (const http::TransientError& e) {
+        spdlog::error("cannot hash {} now: {}", job.id, e.what());
+        const std::lock_guard lock(mutex_);
+        failed_.insert(job.id);
     } catch (const std::exception& e) {
         spdlog::error("cannot hash {}: {}", job.id, e.what());
         job.progress->finished = true;
@@ -86,6 +109,15 @@ void Verifier::step() {
     } else if (more || job.progress->again) {
         post(job);
     }
+}
+
+// Whether this server may hash an upload now. Its claim is renewed long before it ends.
+bool Verifier::is_ours(Progress& progress, const std::string& id) {
+    const auto now = std::chrono::steady_clock::now();
+    if (progress.claimed && now - *progress.claimed < kRenewClaim) return true;
+    if (!metadata_.claim(id)) return false;
+    progress.claimed = now;
+    return true;
 }
 
 // Whether so many bytes of an upload may be hashed now. They are paid for then.
@@ -138,6 +170,8 @@ bool Verifier::hash_next(const Job& job) {
     Progress& progress = *job.progress;
     const std::optional<Upload> upload = metadata_.find_upload(job.id);
     progress.finished = !upload || upload->state != State::partial;
+    if (progress.finished) return false;
+    progress.finished = !is_ours(progress, job.id);
     if (progress.finished) return false;
     const size_t count = upload->descriptor.chunks.size();
     if (progress.next < count && !hash_piece(progress, *upload)) return false;

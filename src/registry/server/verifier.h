@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "registry/server/metadata.h"
@@ -16,7 +17,8 @@
 namespace registry::server {
 
 // Computes the SHA3-224 of images during their upload, over the leading chunks as they are completed, so that the result is known soon
-// after the last one. Hash states are kept in memory only; after a restart an image is hashed from its beginning.
+// after the last one. Hash states are kept in memory only; after a restart an image is hashed from its beginning. Of several servers on one
+// data base one hashes an upload: the one that has claimed it. The others wake it when they have stored a chunk.
 //
 // A descriptor of 32 KB may order the hashing of 64 GiB, over chunks that are there already. So uploads take turns by who pays for them:
 // first those for which a user has logged in; then those whose pushes have stored a sixteenth of what is hashed; the others share a pool,
@@ -37,8 +39,12 @@ public:
     // it: one that waits for the pool goes on then.
     void advance(const std::string& id);
 
-    // Does so for every upload that waits for this chunk.
+    // Does so for every upload that waits for this chunk, at other servers, too.
     void stored(const std::string& sha256);
+
+    // Goes on with uploads for which other servers have stored chunks, and with those that failed because data base or store did not
+    // answer. Call it once a second.
+    void look_around();
 
     void stop() { workers_.stop(); }
 
@@ -54,6 +60,7 @@ private:
     void step();
     bool hash_next(const Job& job);
     bool hash_piece(Progress& progress, const Upload& upload);
+    bool is_ours(Progress& progress, const std::string& id);
     bool may_hash(Progress& progress, const Upload& upload, uint64_t bytes);
     void finish(const Job& job, const Descriptor& descriptor);
     void post(const Job& job);
@@ -65,6 +72,7 @@ private:
     std::mutex mutex_;
     std::map<std::string, std::shared_ptr<Progress>> all_;
     std::array<std::deque<Job>, kPayers> waiting_;  // a step for each is posted
+    std::set<std::string> failed_;
     uint64_t clock_ = 0;
     uint64_t pool_;
     std::chrono::steady_clock::time_point pool_filled_ = std::chrono::steady_clock::now();

@@ -1,10 +1,16 @@
 #include "fixture.h"
 
+#include <sys/stat.h>
+
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <thread>
 
 #include "base/hash.h"
+#include "registry/server/open_metadata.h"
+#include "registry/server/postgres.h"
 
 namespace registry::server {
 namespace {
@@ -13,6 +19,30 @@ std::filesystem::path new_folder() {
     std::string name = testing::TempDir() + "registry.XXXXXX";
     return ::mkdtemp(name.data());
 }
+
+// tests/system/postgres.py, which runs a PostgreSQL until the end of its standard input.
+class PostgresProcess {
+public:
+    PostgresProcess() : folder_(new_folder()) {
+        const std::string answer = folder_ / "url";
+        if (::mkfifo(answer.c_str(), 0600) != 0) std::abort();
+        input_ = ::popen(("exec python3 " POSTGRES_PY " > " + answer).c_str(), "w");
+        std::getline(std::ifstream(answer), url_);
+        if (url_.empty()) throw base::Error("PostgreSQL does not start");
+    }
+    ~PostgresProcess() {
+        ::pclose(input_);
+        std::filesystem::remove_all(folder_);
+    }
+    PostgresProcess(const PostgresProcess&) = delete;
+    PostgresProcess& operator=(const PostgresProcess&) = delete;
+    const std::string& url() const { return url_; }
+
+private:
+    std::filesystem::path folder_;
+    FILE* input_;
+    std::string url_;
+};
 
 }  // namespace
 
@@ -28,7 +58,29 @@ TestImage::TestImage(const std::string& text, uint64_t chunk_size) {
     id = base::sha256_hex(server::bytes(bytes));
 }
 
-Registry::Registry() : folder_(new_folder()), storage_(folder_), metadata_(folder_ / "registry.sqlite") {}
+std::string new_postgres() {
+    static const PostgresProcess process;
+    static int count = 0;
+    std::string schema = "s";
+    schema += std::to_string(++count);
+    const auto url = [](const std::string& name) {
+        std::string text = process.url();
+        return text.replace(text.find("{}"), 2, name);
+    };
+    postgres::Connection(url("public"), std::chrono::seconds(0)).execute(("CREATE SCHEMA " + schema).c_str());
+    return url(schema);
+}
+
+Registry::Registry(const std::string& data_base)
+    : folder_(new_folder()),
+      db_(data_base == "PostgreSQL" ? new_postgres() : ""),
+      storage_(folder_),
+      opened_(open_metadata(folder_, db_)),
+      metadata_(*opened_) {}
+
+std::unique_ptr<Metadata> Registry::open_again() const {
+    return open_metadata(folder_, db_);
+}
 
 void Registry::store(const std::string& chunk) {
     const auto writer = storage_.begin(base::sha256_hex(bytes(chunk)), chunk.size());

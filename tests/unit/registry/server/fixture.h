@@ -4,11 +4,12 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "registry/server/file_storage.h"
-#include "registry/server/sqlite_metadata.h"
+#include "registry/server/metadata.h"
 
 namespace registry::server {
 
@@ -25,19 +26,37 @@ struct TestImage {
     std::vector<std::string> chunks;  // their contents
 };
 
-// A registry's storage and metadata in a folder of their own.
+// The URL of an empty PostgreSQL data base. The first call starts a PostgreSQL, which ends with the program.
+std::string new_postgres();
+
+// A registry's storage and metadata of their own.
 class Registry : public testing::Test {
 protected:
-    Registry();
+    explicit Registry(const std::string& data_base = "SQLite");  // or "PostgreSQL"
     ~Registry() override { std::filesystem::remove_all(folder_); }
 
     void store(const std::string& chunk);
     void add(const TestImage& image, State state, Time now = 1000);
     static void wait_until(const std::function<bool()>& condition);
 
+    // As another server or program on the same data has it.
+    std::unique_ptr<Metadata> open_again() const;
+
     std::filesystem::path folder_;
+    std::string db_;  // empty: SQLite
     FileStorage storage_;
-    SqliteMetadata metadata_;
+    std::unique_ptr<Metadata> opened_;
+    Metadata& metadata_;
 };
+
+// For tests (TEST_P) that hold with each data base.
+class RegistryOnEach : public testing::WithParamInterface<const char*>, public Registry {
+protected:
+    RegistryOnEach() : Registry(GetParam()) {}
+};
+
+#define WITH_EACH_DATA_BASE(TEST_CLASS)                                                 \
+    INSTANTIATE_TEST_SUITE_P(With, TEST_CLASS, testing::Values("SQLite", "PostgreSQL"), \
+                             [](const auto& test) { return std::string(test.param); })
 
 }  // namespace registry::server

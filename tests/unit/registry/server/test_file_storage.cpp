@@ -67,7 +67,7 @@ TEST_F(FileStorageTest, ListsAndRemoves) {
 TEST_F(FileStorageTest, HalfChunksOfAKilledServerAreCleared) {
     const auto writer = storage_.begin(hash_, 5);
     EXPECT_EQ(incoming(), 1u);
-    storage_.clear_incoming();
+    storage_.clear_incoming(std::chrono::seconds(0));
     EXPECT_EQ(incoming(), 0u);
 }
 

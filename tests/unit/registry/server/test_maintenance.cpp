@@ -13,7 +13,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-class Maintenance : public Registry {
+class Maintenance : public RegistryOnEach {
 protected:
     std::vector<std::string> problems(const CheckOptions& options = {}) {
         std::vector<std::string> all;
@@ -23,7 +23,9 @@ protected:
     std::filesystem::path path(const std::string& sha256) const { return folder_ / "chunks" / sha256.substr(0, 2) / sha256; }
 };
 
-TEST_F(Maintenance, RemovesOnlyWhatNobodyHas) {
+WITH_EACH_DATA_BASE(Maintenance);
+
+TEST_P(Maintenance, RemovesOnlyWhatNobodyHas) {
     const TestImage old("aaaabbbb"), young("bbbbcccc"), tagged("ccccdddd");
     add(old, State::full, 10);
     add(young, State::full, 20);
@@ -39,14 +41,14 @@ TEST_F(Maintenance, RemovesOnlyWhatNobodyHas) {
     EXPECT_THAT(problems(), IsEmpty());
 }
 
-TEST_F(Maintenance, FindsNothingWhereNothingIsWrong) {
+TEST_P(Maintenance, FindsNothingWhereNothingIsWrong) {
     add(TestImage("aaaabbbb"), State::full);
     add(TestImage("ccccdddd"), State::partial);
     store("eeee");
     EXPECT_THAT(problems(), IsEmpty());
 }
 
-TEST_F(Maintenance, FindsAndRepairsABrokenChunk) {
+TEST_P(Maintenance, FindsAndRepairsABrokenChunk) {
     const TestImage image("aaaabbbb");
     add(image, State::full);
     std::ofstream(path(image.descriptor.chunks[1])) << "bbbx";
@@ -58,7 +60,7 @@ TEST_F(Maintenance, FindsAndRepairsABrokenChunk) {
     EXPECT_THAT(problems(), IsEmpty());
 }
 
-TEST_F(Maintenance, FindsWrongLengthsMissingChunksAndWrongImages) {
+TEST_P(Maintenance, FindsWrongLengthsMissingChunksAndWrongImages) {
     const TestImage image("aaaabbbb");
     add(image, State::full);
     std::filesystem::resize_file(path(image.descriptor.chunks[1]), 3);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "fixture.h"
+#include "registry/server/sqlite_metadata.h"
 
 namespace registry::server {
 namespace {

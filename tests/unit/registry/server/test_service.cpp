@@ -31,7 +31,7 @@ TestImage of_size(const std::string& text, uint64_t size) {
     return image;
 }
 
-class ServiceTest : public Registry {
+class ServiceTest : public RegistryOnEach {
 protected:
     ~ServiceTest() override { service_.stop(); }
 
@@ -60,7 +60,9 @@ protected:
     Service service_{metadata_, storage_, {.image_size = 100, .user_quota = 16, .min_free = 0, .anonymous_quota = 1000, .min_chunk = 1}, 1};
 };
 
-TEST_F(ServiceTest, APushedImageIsFound) {
+WITH_EACH_DATA_BASE(ServiceTest);
+
+TEST_P(ServiceTest, APushedImageIsFound) {
     const TestImage image("aaaabbbbc");
     EXPECT_FALSE(service_.status(image.id).known);
     push(image);
@@ -71,12 +73,12 @@ TEST_F(ServiceTest, APushedImageIsFound) {
     EXPECT_EQ(status_of([&] { service_.find("../x"); }), 404u);
 }
 
-TEST_F(ServiceTest, ADescriptorTooLargeOrBadIsRefused) {
+TEST_P(ServiceTest, ADescriptorTooLargeOrBadIsRefused) {
     EXPECT_EQ(status_of([&] { service_.add_descriptor(bytes(TestImage(std::string(101, 'a')).bytes), ""); }), 400u);
     EXPECT_EQ(status_of([&] { service_.add_descriptor(bytes("x"), ""); }), 400u);
 }
 
-TEST_F(ServiceTest, OnlyTheOwnerTags) {
+TEST_P(ServiceTest, OnlyTheOwnerTags) {
     const TestImage image("aaaa");
     const std::string alice = user("alice"), bob = user("bob");
     const Name name{"alice", "tools", "1"};
@@ -93,7 +95,7 @@ TEST_F(ServiceTest, OnlyTheOwnerTags) {
     EXPECT_EQ(service_.find_by_tag("alice/tools:1").id, image.id);
 }
 
-TEST_F(ServiceTest, BlockedHashesAreNeitherTakenNorServed) {
+TEST_P(ServiceTest, BlockedHashesAreNeitherTakenNorServed) {
     const TestImage image("aaaabbbb");
     push(image);
     for (const std::string& hash : {image.id, image.descriptor.sha3, image.descriptor.chunks[1]}) {
@@ -105,13 +107,13 @@ TEST_F(ServiceTest, BlockedHashesAreNeitherTakenNorServed) {
     }
 }
 
-TEST_F(ServiceTest, NothingIsTakenWhenTheDiskIsFull) {
+TEST_P(ServiceTest, NothingIsTakenWhenTheDiskIsFull) {
     Service full(metadata_, storage_, {.image_size = 100, .user_quota = 0, .min_free = UINT64_MAX, .min_chunk = 1}, 1);
     EXPECT_EQ(status_of([&] { full.add_descriptor(bytes(TestImage("aaaa").bytes), ""); }), 507u);
     full.stop();
 }
 
-TEST_F(ServiceTest, AChunksWholeLengthIsReserved) {
+TEST_P(ServiceTest, AChunksWholeLengthIsReserved) {
     const uint64_t free = storage_.free_bytes();
     Service tight(metadata_, storage_, {.image_size = free, .user_quota = 0, .min_free = free / 2, .anonymous_quota = free, .min_chunk = 1},
                   1);
@@ -135,7 +137,7 @@ TEST_F(ServiceTest, AChunksWholeLengthIsReserved) {
 }
 
 // However large their quota is, there is room for users.
-TEST_F(ServiceTest, UploadsWithoutALoginLeaveHalfOfTheDisk) {
+TEST_P(ServiceTest, UploadsWithoutALoginLeaveHalfOfTheDisk) {
     const uint64_t free = storage_.free_bytes();
     Service small(metadata_, storage_,
                   {.image_size = free, .user_quota = free, .min_free = free - free / 8, .anonymous_quota = free, .min_chunk = 1}, 1);
@@ -154,7 +156,7 @@ TEST_F(ServiceTest, UploadsWithoutALoginLeaveHalfOfTheDisk) {
     small.stop();
 }
 
-TEST_F(ServiceTest, UploadsWithoutALoginHaveAQuotaInAll) {
+TEST_P(ServiceTest, UploadsWithoutALoginHaveAQuotaInAll) {
     Service small(metadata_, storage_, {.image_size = 100, .user_quota = 100, .min_free = 0, .anonymous_quota = 6, .min_chunk = 1}, 1);
     const TestImage one("aaaa"), two("bbbb");
     const std::string alice = user("alice");
@@ -177,7 +179,7 @@ TEST_F(ServiceTest, UploadsWithoutALoginHaveAQuotaInAll) {
     small.stop();
 }
 
-TEST_F(ServiceTest, ChunksHaveASmallestSize) {
+TEST_P(ServiceTest, ChunksHaveASmallestSize) {
     Service large(metadata_, storage_, {.image_size = 100, .min_free = 0, .min_chunk = 5}, 1);
     EXPECT_EQ(status_of([&] { large.add_descriptor(bytes(TestImage("aaaabbbb").bytes), ""); }), 400u);
     EXPECT_EQ(status_of([&] { large.add_descriptor(bytes(TestImage("aaa").bytes), ""); }), 200u);
@@ -185,7 +187,7 @@ TEST_F(ServiceTest, ChunksHaveASmallestSize) {
     large.stop();
 }
 
-TEST_F(ServiceTest, AnAddressPushesSoOftenInAnHour) {
+TEST_P(ServiceTest, AnAddressPushesSoOftenInAnHour) {
     Service slow(metadata_, storage_, {.image_size = 100, .min_free = 0, .min_chunk = 1, .hourly_pushes = 2}, 1);
     const auto push_from = [&](const std::string& text, const std::string& address) {
         return status_of([&] { slow.add_descriptor(bytes(TestImage(text).bytes), address); });
@@ -199,7 +201,7 @@ TEST_F(ServiceTest, AnAddressPushesSoOftenInAnHour) {
     slow.stop();
 }
 
-TEST_F(ServiceTest, PushingAgainDoesNotRenew) {
+TEST_P(ServiceTest, PushingAgainDoesNotRenew) {
     const TestImage image("aaaa");
     add(image, State::partial, 1000);
     service_.add_descriptor(bytes(image.bytes), "");
@@ -207,13 +209,13 @@ TEST_F(ServiceTest, PushingAgainDoesNotRenew) {
     EXPECT_FALSE(metadata_.find_upload(image.id));
 }
 
-TEST_F(ServiceTest, UsesAreCounted) {
+TEST_P(ServiceTest, UsesAreCounted) {
     const TestImage image("aaaa");
     push(image);
     service_.count_use(image.id);
     service_.count_use(image.id);
-    service_.save_uses();
-    service_.save_uses();
+    service_.tick();
+    service_.tick();
     EXPECT_EQ(metadata_.find_upload(image.id)->uses, 2u);
 }
 

@@ -5,7 +5,7 @@
 namespace registry::server {
 namespace {
 
-class VerifierTest : public Registry {
+class VerifierTest : public RegistryOnEach {
 protected:
     ~VerifierTest() override { verifier_.stop(); }
     State state(const TestImage& image) { return metadata_.find_upload(image.id)->state; }
@@ -16,7 +16,9 @@ protected:
     Verifier verifier_{metadata_, storage_, 2};
 };
 
-TEST_F(VerifierTest, ChunksInAnyOrder) {
+WITH_EACH_DATA_BASE(VerifierTest);
+
+TEST_P(VerifierTest, ChunksInAnyOrder) {
     const TestImage image("aaaabbbbccccdd");
     add(image, State::partial);
     verifier_.advance(image.id);
@@ -28,7 +30,7 @@ TEST_F(VerifierTest, ChunksInAnyOrder) {
     wait_for(image, State::full);
 }
 
-TEST_F(VerifierTest, AChunkOfAnotherUploadWakesTheOnesThatWait) {
+TEST_P(VerifierTest, AChunkOfAnotherUploadWakesTheOnesThatWait) {
     const TestImage image("aaaabbbb");
     add(image, State::partial);
     store("bbbb");
@@ -39,7 +41,7 @@ TEST_F(VerifierTest, AChunkOfAnotherUploadWakesTheOnesThatWait) {
     wait_for(image, State::full);
 }
 
-TEST_F(VerifierTest, AWrongHashIsBad) {
+TEST_P(VerifierTest, AWrongHashIsBad) {
     TestImage image("aaaabbbb");
     image.descriptor.sha3 = std::string(56, '0');
     add(image, State::partial);
@@ -49,7 +51,7 @@ TEST_F(VerifierTest, AWrongHashIsBad) {
     wait_for(image, State::bad);
 }
 
-TEST_F(VerifierTest, AChunkOfAnotherLengthIsBad) {
+TEST_P(VerifierTest, AChunkOfAnotherLengthIsBad) {
     TestImage image("aaaabbbb");
     image.descriptor.chunk_size = 5;
     add(image, State::partial);
@@ -60,7 +62,7 @@ TEST_F(VerifierTest, AChunkOfAnotherLengthIsBad) {
 }
 
 // Descriptors of 32 KB that order the hashing of much more than was stored.
-TEST_F(VerifierTest, StrangersHashNoMoreThanTheyPayFor) {
+TEST_P(VerifierTest, StrangersHashNoMoreThanTheyPayFor) {
     std::string text;
     for (int i = 0; i < 100; i++)
         text += "same";
@@ -85,7 +87,7 @@ TEST_F(VerifierTest, StrangersHashNoMoreThanTheyPayFor) {
     EXPECT_EQ(state(costly), State::partial);
 }
 
-TEST_F(VerifierTest, ThePoolPaysForWhatNobodyElseDoes) {
+TEST_P(VerifierTest, ThePoolPaysForWhatNobodyElseDoes) {
     const TestImage image("samesamesame");
     Verifier verifier(metadata_, storage_, 1, {.factor = 1, .pool = 12, .pool_per_second = 0});
     add(image, State::partial);
@@ -95,7 +97,7 @@ TEST_F(VerifierTest, ThePoolPaysForWhatNobodyElseDoes) {
     verifier.stop();
 }
 
-TEST_F(VerifierTest, AChunkThatIsHashedInPieces) {
+TEST_P(VerifierTest, AChunkThatIsHashedInPieces) {
     std::string text(40 << 20, 'a');
     text.back() = 'b';
     const TestImage image(text, 64 << 20);
@@ -105,7 +107,7 @@ TEST_F(VerifierTest, AChunkThatIsHashedInPieces) {
     wait_for(image, State::full);
 }
 
-TEST_F(VerifierTest, ManyAtOnce) {
+TEST_P(VerifierTest, ManyAtOnce) {
     std::vector<TestImage> images;
     for (int i = 0; i < 50; i++) {
         images.emplace_back("same" + std::to_string(i * 12345) + "same");

@@ -1,4 +1,6 @@
-#include "registry/server/sqlite_metadata.h"
+#include "registry/server/metadata.h"
+
+#include <SQLiteCpp/SQLiteCpp.h>
 
 #include <chrono>
 #include <fstream>
@@ -6,19 +8,24 @@
 
 #include "base/error.h"
 #include "fixture.h"
+#include "http/client.h"
 #include "registry/server/errors.h"
+#include "registry/server/open_metadata.h"
+#include "registry/server/postgres.h"
 
 namespace registry::server {
 namespace {
 
-class SqliteMetadataTest : public Registry {
+class MetadataTest : public RegistryOnEach {
 protected:
     void tag(const char* name, const TestImage& image, Time now = 1, uint64_t quota = 1000) {
         metadata_.set_tag({"alice", "tools", name}, image.id, quota, now, false);
     }
 };
 
-TEST_F(SqliteMetadataTest, KeepsUploads) {
+WITH_EACH_DATA_BASE(MetadataTest);
+
+TEST_P(MetadataTest, KeepsUploads) {
     const TestImage image("aaaabbbbcc");
     EXPECT_FALSE(metadata_.find_upload(image.id));
     metadata_.add_upload(image.id, image.descriptor, 5);
@@ -35,7 +42,7 @@ TEST_F(SqliteMetadataTest, KeepsUploads) {
 }
 
 // The same image may come in other chunks, from anybody.
-TEST_F(SqliteMetadataTest, AHashMeansTheUploadOfAKnownUserThatIsServed) {
+TEST_P(MetadataTest, AHashMeansTheUploadOfAKnownUserThatIsServed) {
     const TestImage one("aaaabbbb", 4), two("aaaabbbb", 8), three("aaaabbbb", 2);
     for (const TestImage* image : {&one, &two, &three})
         add(*image, State::full);
@@ -54,15 +61,15 @@ TEST_F(SqliteMetadataTest, AHashMeansTheUploadOfAKnownUserThatIsServed) {
     EXPECT_TRUE(metadata_.find_image(one.descriptor.sha3)) << "blocked, and not unknown";
 }
 
-TEST_F(SqliteMetadataTest, AnotherConnectionSeesTheSame) {
-    SqliteMetadata other(folder_ / "registry.sqlite");
+TEST_P(MetadataTest, AnotherConnectionSeesTheSame) {
+    const std::unique_ptr<Metadata> other = open_again();
     metadata_.add_user("alice", 17, 1);
-    EXPECT_EQ(other.users().at(0).quota, 17u);
-    EXPECT_TRUE(other.remove_user("alice"));
+    EXPECT_EQ(other->users().at(0).quota, 17u);
+    EXPECT_TRUE(other->remove_user("alice"));
     EXPECT_TRUE(metadata_.users().empty());
 }
 
-TEST_F(SqliteMetadataTest, TagsMoveAndGoWithTheirUser) {
+TEST_P(MetadataTest, TagsMoveAndGoWithTheirUser) {
     const TestImage first("aaaa"), second("bbbb");
     add(first, State::full);
     add(second, State::full);
@@ -81,7 +88,7 @@ TEST_F(SqliteMetadataTest, TagsMoveAndGoWithTheirUser) {
     EXPECT_EQ(metadata_.check(), "");
 }
 
-TEST_F(SqliteMetadataTest, QuotasCountAnImageOnce) {
+TEST_P(MetadataTest, QuotasCountAnImageOnce) {
     const TestImage first("aaaabbbb"), second("cccc");
     add(first, State::full);
     add(second, State::full);
@@ -96,7 +103,7 @@ TEST_F(SqliteMetadataTest, QuotasCountAnImageOnce) {
     EXPECT_THROW(metadata_.set_tag({"alice", "tools", "4"}, std::string(64, '0'), 1000, 1, false), base::Error);  // no such upload
 }
 
-TEST_F(SqliteMetadataTest, SearchTakesTextAsItIs) {
+TEST_P(MetadataTest, SearchTakesTextAsItIs) {
     const TestImage image("aaaa");
     add(image, State::full);
     metadata_.add_user("alice", std::nullopt, 1);
@@ -108,7 +115,7 @@ TEST_F(SqliteMetadataTest, SearchTakesTextAsItIs) {
     EXPECT_TRUE(metadata_.search("", 0).empty());
 }
 
-TEST_F(SqliteMetadataTest, TokensBelongToOneUser) {
+TEST_P(MetadataTest, TokensBelongToOneUser) {
     EXPECT_FALSE(metadata_.add_token("alice", "hash", "", 1));
     metadata_.add_user("alice", std::nullopt, 1);
     metadata_.add_user("bob", std::nullopt, 1);
@@ -119,7 +126,7 @@ TEST_F(SqliteMetadataTest, TokensBelongToOneUser) {
     EXPECT_TRUE(metadata_.tokens("alice").empty());
 }
 
-TEST_F(SqliteMetadataTest, ExpiryLeavesTagsAndYoungOnes) {
+TEST_P(MetadataTest, ExpiryLeavesTagsAndYoungOnes) {
     const TestImage old("aaaa"), young("bbbb"), tagged("cccc");
     add(old, State::full, 10);
     add(young, State::partial, 11);
@@ -135,7 +142,7 @@ TEST_F(SqliteMetadataTest, ExpiryLeavesTagsAndYoungOnes) {
 }
 
 // As they do while gc removes chunks, and while another connection writes.
-TEST_F(SqliteMetadataTest, ReadersDoNotWaitForAWriter) {
+TEST_P(MetadataTest, ReadersDoNotWaitForAWriter) {
     const TestImage image("aaaa");
     add(image, State::full);
     std::future<std::optional<std::string>> found;
@@ -147,7 +154,7 @@ TEST_F(SqliteMetadataTest, ReadersDoNotWaitForAWriter) {
 }
 
 // gc removes the files of chunks whose rows have gone, and fsck finds an upload that would lose its chunks so.
-TEST_F(SqliteMetadataTest, AChunkStaysWithItsLastUpload) {
+TEST_P(MetadataTest, AChunkStaysWithItsLastUpload) {
     const TestImage first("aaaabbbbaaaa"), second("bbbbcccc");
     add(first, State::partial, 10);
     add(second, State::partial, 11);
@@ -163,19 +170,63 @@ TEST_F(SqliteMetadataTest, AChunkStaysWithItsLastUpload) {
     EXPECT_EQ(metadata_.expire(11, 100), 1u);
     EXPECT_EQ(unused().size(), 3u);
     EXPECT_EQ(metadata_.check(), "");
+}
 
-    add(first, State::partial, 10);
-    SQLite::Database other(folder_ / "registry.sqlite", SQLite::OPEN_READWRITE);
-    other.exec("INSERT INTO chunks (sha256) VALUES (x'00')");
+TEST_P(MetadataTest, ChecksItself) {
+    add(TestImage("aaaabbbb"), State::partial);
+    const auto change = [this](const char* sqlite, const char* postgres) {
+        if (db_.empty()) {
+            SQLite::Database(folder_ / "registry.sqlite", SQLite::OPEN_READWRITE).exec(sqlite);
+        } else {
+            postgres::Connection(db_, std::chrono::seconds(0)).execute(postgres);
+        }
+    };
+    change("INSERT INTO chunks (sha256) VALUES (x'00')", "INSERT INTO chunks (sha256) VALUES ('\\x00')");
     EXPECT_EQ(metadata_.check(), "a chunk is in no upload\n");
-    other.exec("DELETE FROM chunks WHERE sha256 = x'00'; DELETE FROM upload_chunks");
+    change("DELETE FROM chunks WHERE sha256 = x'00'; DELETE FROM upload_chunks",
+           "DELETE FROM chunks WHERE sha256 = '\\x00'; DELETE FROM upload_chunks");
     EXPECT_EQ(metadata_.check(), "an upload has no chunks\n");
 }
 
-TEST_F(SqliteMetadataTest, SaysWhatIsNoDataBase) {
-    std::ofstream(folder_ / "text") << std::string(10000, 'x');
-    EXPECT_THROW(SqliteMetadata(folder_ / "text"), base::Error);
-    EXPECT_THROW(SqliteMetadata(folder_ / "missing" / "x"), base::Error);
+TEST_P(MetadataTest, AnyBytesAreNames) {
+    metadata_.add_user("alice", std::nullopt, 1);
+    EXPECT_TRUE(metadata_.add_token("alice", "hash", std::string("a\0b\xFF\xC0\xAF\xED\xA0\x80", 8), 1));
+    for (const std::string& name : {std::string("alice\0", 6), std::string("alice\0x", 7), std::string("\xFF"), std::string("\xE2\x82")}) {
+        EXPECT_TRUE(metadata_.tokens(name).empty());
+        EXPECT_TRUE(metadata_.search(name, 10).empty());
+        EXPECT_FALSE(metadata_.find_tag({name, name, name}));
+        EXPECT_FALSE(metadata_.remove_user(name));
+    }
+}
+
+TEST_P(MetadataTest, AnAddressPushesSoOftenInAnHour) {
+    for (int i = 0; i < 3; i++)
+        EXPECT_EQ(metadata_.count_push("192.0.2.1", 3), 0u);
+    const unsigned wait = metadata_.count_push("192.0.2.1", 3);
+    EXPECT_GT(wait, 1190u);
+    EXPECT_LE(wait, 1200u);
+    EXPECT_EQ(metadata_.count_push("192.0.2.2", 3), 0u);
+}
+
+TEST_P(MetadataTest, OpensAnEmptyDataBaseAtOnceFromSeveral) {
+    const std::filesystem::path folder = folder_ / "new";
+    std::filesystem::create_directory(folder);
+    const std::string db = db_.empty() ? "" : new_postgres();
+    std::vector<std::future<std::unique_ptr<Metadata>>> several;
+    for (int i = 0; i < 8; i++)
+        several.push_back(std::async(std::launch::async, [&] { return open_metadata(folder, db); }));
+    for (auto& one : several)
+        EXPECT_EQ(one.get()->check(), "");
+}
+
+TEST(OpenMetadata, SaysWhatIsNoDataBase) {
+    const std::filesystem::path folder = testing::TempDir();
+    std::ofstream(folder / "registry.sqlite") << std::string(10000, 'x');
+    EXPECT_THROW((void)open_metadata(folder, ""), base::Error);
+    EXPECT_THROW((void)open_metadata(folder / "missing", ""), base::Error);
+    std::filesystem::remove(folder / "registry.sqlite");
+    EXPECT_THROW((void)open_metadata(folder, "http://localhost/x"), base::Error);
+    EXPECT_THROW((void)open_metadata(folder, "postgres://gvmkit@/x?host=/nowhere"), http::TransientError);
 }
 
 }  // namespace

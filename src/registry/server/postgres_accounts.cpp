@@ -1,0 +1,161 @@
+// Users, tokens, tags and blocked hashes.
+#include "registry/server/errors.h"
+#include "registry/server/postgres_metadata.h"
+
+namespace registry::server {
+namespace {
+
+using postgres::Connection;
+using postgres::Rows;
+
+}  // namespace
+
+std::optional<std::string> PostgresMetadata::find_tag(const Name& name) {
+    const Rows rows =
+        ask("SELECT upload FROM tags JOIN repositories ON repositories.id = repository WHERE user_name = $1 AND repositories.name = $2 AND "
+            "tags.name = $3",
+            name.user, name.repository, name.tag);
+    if (rows.count() == 0) return std::nullopt;
+    return rows.text(0, 0);
+}
+
+void PostgresMetadata::set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check) {
+    pool_.transact([&](Connection& connection) {
+        lock_for_adding(connection);
+        // One at a time for each user: the quota holds for what two of them add at once, too.
+        const Rows user = connection.query("SELECT quota FROM users WHERE name = $1 FOR UPDATE", name.user);
+        if (user.count() == 0) throw HttpError(http::kForbidden, "there is no such user");
+        const uint64_t quota = user.is_null(0, 0) ? default_quota : user.unsigned_number(0, 0);
+        const uint64_t used = connection
+                                  .query(
+                                      "SELECT COALESCE(SUM(size), 0)::BIGINT FROM uploads WHERE id = $1 OR id IN (SELECT upload FROM tags "
+                                      "JOIN repositories ON repositories.id = repository WHERE user_name = $2)",
+                                      id, name.user)
+                                  .unsigned_number(0, 0);
+        if (used > quota) {
+            throw HttpError(http::kForbidden, "with this image there would be " + std::to_string(used) + " bytes in " + name.user +
+                                                  "'s repositories, more than the quota of " + std::to_string(quota));
+        }
+        if (only_check) return;
+        if (connection.query("SELECT 1 FROM uploads WHERE id = $1", id).count() == 0)
+            throw HttpError(http::kNotFound, "there is no such descriptor");
+        connection.query("INSERT INTO repositories (user_name, name) VALUES ($1, $2) ON CONFLICT DO NOTHING", name.user, name.repository);
+        connection.query(
+            "INSERT INTO tags (repository, name, upload, changed) SELECT id, $1, $2, $3 FROM repositories WHERE user_name = $4 AND name = "
+            "$5 "
+            "ON CONFLICT (repository, name) DO UPDATE SET upload = excluded.upload, changed = excluded.changed",
+            name.tag, id, now, name.user, name.repository);
+    });
+}
+
+uint64_t PostgresMetadata::remove_tags(const Name& name) {
+    return pool_.transact([&](Connection& connection) {
+        // Beside set_tag a repository would go with the tag that it has just got.
+        connection.query("SELECT 1 FROM users WHERE name = $1 FOR UPDATE", name.user);
+        const uint64_t removed = connection
+                                     .query(
+                                         "DELETE FROM tags WHERE repository = (SELECT id FROM repositories WHERE user_name = $1 AND name = "
+                                         "$2) AND (name = $3 OR $3 = '')",
+                                         name.user, name.repository, name.tag)
+                                     .changed();
+        connection.query("DELETE FROM repositories WHERE user_name = $1 AND NOT EXISTS (SELECT 1 FROM tags WHERE repository = id)",
+                         name.user);
+        return removed;
+    });
+}
+
+std::vector<TaggedImage> PostgresMetadata::tagged(const char* condition, const std::string& a, const std::string& b, uint64_t limit) {
+    const std::string sql = std::string(
+                                "SELECT user_name, repositories.name, tags.name, uploads.id, sha3, size, uses, changed FROM tags JOIN "
+                                "repositories ON repositories.id = repository JOIN uploads ON uploads.id = upload WHERE ") +
+                            condition + " ORDER BY user_name, repositories.name, changed DESC, tags.name LIMIT $3";
+    const Rows rows = ask(sql.c_str(), a, b, limit);
+    std::vector<TaggedImage> all;
+    for (int row = 0; row < rows.count(); row++) {
+        all.push_back({.name = {.user = rows.text(row, 0), .repository = rows.text(row, 1), .tag = rows.text(row, 2)},
+                       .id = rows.text(row, 3),
+                       .sha3 = rows.text(row, 4),
+                       .size = rows.unsigned_number(row, 5),
+                       .uses = rows.unsigned_number(row, 6),
+                       .changed = rows.number(row, 7)});
+    }
+    return all;
+}
+
+std::vector<TaggedImage> PostgresMetadata::search(const std::string& text, size_t limit) {
+    // strpos, not LIKE, in which % and _ have a meaning.
+    return tagged("strpos(lower(user_name || '/' || repositories.name), lower($1 COLLATE \"C\")) > 0 AND $2 = ''", text, "", limit);
+}
+
+std::vector<TaggedImage> PostgresMetadata::tags(const std::string& user, const std::string& repository) {
+    constexpr uint64_t kLimit = 1000;
+    return tagged("user_name = $1 AND repositories.name = $2", user, repository, kLimit);
+}
+
+void PostgresMetadata::add_user(const std::string& name, std::optional<uint64_t> quota, Time now) {
+    ask("INSERT INTO users (name, quota, created) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE SET quota = excluded.quota", name, quota,
+        now);
+}
+
+bool PostgresMetadata::remove_user(const std::string& name) {
+    return ask("DELETE FROM users WHERE name = $1", name).changed() > 0;
+}
+
+std::vector<User> PostgresMetadata::users() {
+    const Rows rows = ask(
+        "SELECT name, quota, (SELECT COALESCE(SUM(size), 0)::BIGINT FROM uploads WHERE id IN (SELECT upload FROM tags JOIN repositories ON "
+        "repositories.id = repository WHERE user_name = users.name)) FROM users ORDER BY name");
+    std::vector<User> all;
+    for (int row = 0; row < rows.count(); row++) {
+        all.push_back({.name = rows.text(row, 0),
+                       .quota = rows.is_null(row, 1) ? std::nullopt : std::optional(rows.unsigned_number(row, 1)),
+                       .used = rows.unsigned_number(row, 2)});
+    }
+    return all;
+}
+
+bool PostgresMetadata::add_token(const std::string& user, const std::string& hash, const std::string& note, Time now) {
+    return ask("INSERT INTO tokens (user_name, hash, note, created) SELECT name, $1, $2, $3 FROM users WHERE name = $4", hash, note, now,
+               user)
+               .changed() > 0;
+}
+
+std::vector<Token> PostgresMetadata::tokens(const std::string& user) {
+    const Rows rows = ask("SELECT id, hash, note, created FROM tokens WHERE user_name = $1 ORDER BY id", user);
+    std::vector<Token> all;
+    for (int row = 0; row < rows.count(); row++)
+        all.push_back({.id = rows.number(row, 0), .hash = rows.text(row, 1), .note = rows.text(row, 2), .created = rows.number(row, 3)});
+    return all;
+}
+
+bool PostgresMetadata::remove_token(const std::string& user, int64_t id) {
+    return ask("DELETE FROM tokens WHERE user_name = $1 AND id = $2", user, id).changed() > 0;
+}
+
+void PostgresMetadata::block(const std::string& hash, const std::string& reason) {
+    ask("INSERT INTO blocked (hash, reason) VALUES ($1, $2) ON CONFLICT (hash) DO UPDATE SET reason = excluded.reason", hash, reason);
+}
+
+bool PostgresMetadata::unblock(const std::string& hash) {
+    return ask("DELETE FROM blocked WHERE hash = $1", hash).changed() > 0;
+}
+
+std::optional<std::string> PostgresMetadata::find_blocked(const std::vector<std::string>& hashes) {
+    return pool_.use([&](Connection& connection) -> std::optional<std::string> {
+        // Asked with each request, for up to 1,000 chunks; mostly nothing is blocked.
+        if (connection.execute("SELECT 1 FROM blocked LIMIT 1").count() == 0) return std::nullopt;
+        const Rows rows = connection.query("SELECT hash FROM blocked WHERE hash = ANY($1::TEXT[]) LIMIT 1", postgres::hashes_value(hashes));
+        if (rows.count() == 0) return std::nullopt;
+        return rows.text(0, 0);
+    });
+}
+
+std::vector<std::pair<std::string, std::string>> PostgresMetadata::blocked() {
+    const Rows rows = ask("SELECT hash, reason FROM blocked ORDER BY hash");
+    std::vector<std::pair<std::string, std::string>> all;
+    for (int row = 0; row < rows.count(); row++)
+        all.emplace_back(rows.text(row, 0), rows.text(row, 1));
+    return all;
+}
+
+}  // namespace registry::server

@@ -1,0 +1,74 @@
+#pragma once
+
+#include "registry/server/metadata.h"
+#include "registry/server/postgres.h"
+
+namespace registry::server {
+
+// Metadata in a PostgreSQL data base, which any number of servers and other programs use at once. Every function asks the data base, so
+// what one of them changes holds for all of them at once. Throws http::TransientError where the data base does not answer.
+//
+// Who adds an upload or a tag holds an advisory lock of PostgreSQL's together with all others who do so; who removes uploads, or the bytes
+// of chunks, holds it alone.
+class PostgresMetadata : public Metadata {
+public:
+    // Connects, and makes or brings up to date the tables. Throws base::Error.
+    explicit PostgresMetadata(const std::string& url);
+
+    void add_upload(const std::string& id, const Descriptor& descriptor, Time now) override;
+    std::optional<Upload> find_upload(const std::string& id) override;
+    void set_state(const std::string& id, State state, Time now) override;
+    void set_known(const std::string& id) override;
+    void add_stored(const std::string& id, uint64_t bytes) override;
+    uint64_t anonymous_bytes() override;
+    void add_uses(const std::string& id, uint64_t uses) override;
+    std::vector<std::string> uploads(State state) override;
+    std::optional<std::string> find_image(const std::string& sha3) override;
+    uint64_t expire(Time before, uint64_t limit) override;
+    void for_unused(const std::vector<std::string>& chunks, const std::function<void(const std::string&)>& remove) override;
+
+    bool claim(const std::string& id) override;
+    void wake(const std::string& sha256) override;
+    std::vector<std::string> woken() override;
+    Receiving share_receiving(const Receiving& mine) override;
+    unsigned count_push(const std::string& address, unsigned hourly) override;
+
+    std::optional<std::string> find_tag(const Name& name) override;
+    void set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check) override;
+    uint64_t remove_tags(const Name& name) override;
+    std::vector<TaggedImage> search(const std::string& text, size_t limit) override;
+    std::vector<TaggedImage> tags(const std::string& user, const std::string& repository) override;
+
+    void add_user(const std::string& name, std::optional<uint64_t> quota, Time now) override;
+    bool remove_user(const std::string& name) override;
+    std::vector<User> users() override;
+    bool add_token(const std::string& user, const std::string& hash, const std::string& note, Time now) override;
+    std::vector<Token> tokens(const std::string& user) override;
+    bool remove_token(const std::string& user, int64_t id) override;
+
+    void block(const std::string& hash, const std::string& reason) override;
+    bool unblock(const std::string& hash) override;
+    std::optional<std::string> find_blocked(const std::vector<std::string>& hashes) override;
+    std::vector<std::pair<std::string, std::string>> blocked() override;
+
+    void ping() override { ask("SELECT 1"); }
+    Totals totals() override;
+    std::string check() override;
+
+private:
+    // One statement.
+    template <typename... Values>
+    postgres::Rows ask(const char* sql, const Values&... values) {
+        return pool_.use([&](postgres::Connection& connection) { return connection.query(sql, values...); });
+    }
+    // Both until the transaction's end: nothing is removed meanwhile, and nothing is added.
+    static void lock_for_adding(postgres::Connection& connection);
+    static void lock_for_removing(postgres::Connection& connection);
+    std::vector<TaggedImage> tagged(const char* condition, const std::string& a, const std::string& b, uint64_t limit);
+
+    std::string url_;
+    std::string server_;  // our name among those that use the data base
+    postgres::Pool pool_;
+};
+
+}  // namespace registry::server
