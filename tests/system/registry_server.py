@@ -18,6 +18,8 @@ import time
 import unittest
 import urllib.parse
 
+import postgres
+
 MAGIC = 0x0000000333333334
 BOUNDARY = "----------------------------gvmkit"
 
@@ -141,14 +143,21 @@ class Client:
 
 
 class Server:
-    def __init__(self, program, *options, data=None):
+    """`db`: the URL of a PostgreSQL data base; None: SQLite in the folder."""
+
+    def __init__(self, program, *options, data=None, db=None):
         self.program, self.options = program, options
         self.data = data or tempfile.mkdtemp(prefix="gvmkit-registry.")
+        self.db = db
         self.process = self.url = None
         self.port = 0
 
+    def place(self):
+        """The options that say where its data are."""
+        return ["--data", self.data, *(["--db", self.db] if self.db else [])]
+
     def start(self, stderr=None):
-        self.process = subprocess.Popen([self.program, "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", *self.options],
+        self.process = subprocess.Popen([self.program, "serve", *self.place(), "--listen", f"127.0.0.1:{self.port}", *self.options],
                                         stdout=subprocess.PIPE, stderr=stderr, text=True)
         if not select.select([self.process.stdout], [], [], 30)[0]:
             raise TimeoutError("the registry does not start")
@@ -177,7 +186,9 @@ class Server:
 
     def run(self, *command, check=True):
         """A sub-command on the same data; its output."""
-        done = subprocess.run([self.program, *command, "--data", self.data], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        if command[0] == "gc" and "--grace" not in command:
+            command += ("--grace", "0")
+        done = subprocess.run([self.program, *command, *self.place()], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               timeout=300, check=False)
         assert not check or done.returncode == 0, done
         return done.stdout if check else done
@@ -213,10 +224,15 @@ class Case(unittest.TestCase):
     """A test with a server of its own, on an empty folder."""
 
     program = None  # set by main
+    cluster = None  # a PostgreSQL, or None: SQLite; set by main
     options = ()
 
+    def new_db(self):
+        """Of a server with an empty data base."""
+        return self.cluster.url(self.cluster.new_schema()) if self.cluster else None
+
     def setUp(self):
-        self.server = Server(self.program, *self.options)
+        self.server = Server(self.program, *self.options, db=self.new_db())
         self.addCleanup(self.server.remove)
         self.server.start()
         self.client = self.server.client()
@@ -246,8 +262,12 @@ class Case(unittest.TestCase):
 
 
 def main():
-    """Of a test's program: its first argument is the folder of ours."""
+    """Of a test's program: its first argument is the folder of ours; with a second one, `--postgres`, the metadata are in PostgreSQL."""
     Case.program = os.path.abspath(sys.argv.pop(1)) + "/gvmkit-registry"
+    if sys.argv[1:2] == ["--postgres"]:
+        sys.argv.pop(1)
+        Case.cluster = postgres.Cluster()
+        atexit.register(Case.cluster.remove)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     unittest.main(verbosity=2, warnings="ignore")

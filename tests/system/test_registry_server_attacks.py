@@ -44,8 +44,8 @@ class Attacks(registry.Case):
         self.assertEqual(registry.sha3(self.client.get("/download/" + self.good.id)[2]), self.good.sha3)
         self.assertEqual(self.server.run("fsck"), "no errors found\n")
         self.assertEqual(self.server.run("user", "list").count("\n"), 1)
-        self.assertEqual(set(os.listdir(self.server.data)) - {"registry.sqlite-wal", "registry.sqlite-shm"},
-                         {"chunks", "incoming", "lock", "registry.sqlite"})
+        self.assertEqual(set(os.listdir(self.server.data)) - {"registry.sqlite", "registry.sqlite-wal", "registry.sqlite-shm"},
+                         {"chunks", "incoming", "lock"})
         for folder, _, files in os.walk(self.server.data + "/chunks"):
             for name in files:
                 self.assertRegex(os.path.relpath(os.path.join(folder, name), self.server.data), r"^chunks/([0-9a-f]{2})/\1[0-9a-f]{62}$")
