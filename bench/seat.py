@@ -87,7 +87,7 @@ class Terminal:
         seen = b""
         while text not in seen:
             if not select.select([self.master], [], [], DEADLINE)[0]:
-                raise RuntimeError(f"no {text} but {seen}")
+                raise RuntimeError(f"no {text} but {seen[-1000:]}")
             seen += os.read(self.master, 4096)
         return seen
 
@@ -261,7 +261,7 @@ class Bench:
 
     def prompt(self, image):
         begin = time.monotonic()
-        terminal = Terminal(self.debugger("--env", "PS1=seat> ", image=image), self.env)
+        terminal = Terminal(self.debugger("--exec-shell", "sh", "--env", "PS1=seat> ", image=image), self.env)
         terminal.until(b"seat> ")
         seconds = time.monotonic() - begin
         terminal.type(b"\x04")
