@@ -114,7 +114,7 @@ bool wait_for(std::chrono::seconds time, const std::stop_token& stop) {
 
 }  // namespace
 
-Collected collect_garbage(Metadata& metadata, Storage& storage, Time before, std::chrono::seconds grace, std::stop_token stop) {
+Collected collect_garbage(Metadata& metadata, Storage& storage, Time before, std::chrono::seconds grace, const std::stop_token& stop) {
     Collected collected;
     for (uint64_t expired = kUploadBatch; expired > 0 && !stop.stop_requested(); collected.uploads += expired) {
         const Turn turn;

@@ -19,7 +19,8 @@ struct Collected {
 
 // Removes uploads without a tag that are older than `before`, and the chunks that no upload has: it looks for them, waits for `grace`, and
 // removes those that no upload has then, while none can be added. May run beside servers and beside itself. `stop` ends it early.
-Collected collect_garbage(Metadata& metadata, Storage& storage, Time before, std::chrono::seconds grace = {}, std::stop_token stop = {});
+Collected collect_garbage(Metadata& metadata, Storage& storage, Time before, std::chrono::seconds grace = {},
+                          const std::stop_token& stop = {});
 
 struct CheckOptions {
     bool read = true;     // read every chunk and image, and not only look whether they exist

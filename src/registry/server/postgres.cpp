@@ -155,6 +155,7 @@ PGresult* Connection::next_result(std::chrono::steady_clock::time_point deadline
 Rows Connection::run(const char* sql, const std::vector<Value>& values) {
     if (broken_) lost("the connection has ended");
     std::vector<const char*> texts;
+    texts.reserve(values.size());
     for (const Value& one : values)
         texts.push_back(one ? one->c_str() : nullptr);
     const int sent = values.empty() ? PQsendQuery(connection_.get(), sql)

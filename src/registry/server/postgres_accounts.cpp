@@ -71,6 +71,7 @@ std::vector<TaggedImage> PostgresMetadata::tagged(const char* condition, const s
                             condition + " ORDER BY user_name, repositories.name, changed DESC, tags.name LIMIT $3";
     const Rows rows = ask(sql.c_str(), a, b, limit);
     std::vector<TaggedImage> all;
+    all.reserve(static_cast<size_t>(rows.count()));
     for (int row = 0; row < rows.count(); row++) {
         all.push_back({.name = {.user = rows.text(row, 0), .repository = rows.text(row, 1), .tag = rows.text(row, 2)},
                        .id = rows.text(row, 3),
@@ -106,6 +107,7 @@ std::vector<User> PostgresMetadata::users() {
         "SELECT name, quota, (SELECT COALESCE(SUM(size), 0)::BIGINT FROM uploads WHERE id IN (SELECT upload FROM tags JOIN repositories ON "
         "repositories.id = repository WHERE user_name = users.name)) FROM users ORDER BY name");
     std::vector<User> all;
+    all.reserve(static_cast<size_t>(rows.count()));
     for (int row = 0; row < rows.count(); row++) {
         all.push_back({.name = rows.text(row, 0),
                        .quota = rows.is_null(row, 1) ? std::nullopt : std::optional(rows.unsigned_number(row, 1)),
@@ -123,6 +125,7 @@ bool PostgresMetadata::add_token(const std::string& user, const std::string& has
 std::vector<Token> PostgresMetadata::tokens(const std::string& user) {
     const Rows rows = ask("SELECT id, hash, note, created FROM tokens WHERE user_name = $1 ORDER BY id", user);
     std::vector<Token> all;
+    all.reserve(static_cast<size_t>(rows.count()));
     for (int row = 0; row < rows.count(); row++)
         all.push_back({.id = rows.number(row, 0), .hash = rows.text(row, 1), .note = rows.text(row, 2), .created = rows.number(row, 3)});
     return all;
@@ -153,6 +156,7 @@ std::optional<std::string> PostgresMetadata::find_blocked(const std::vector<std:
 std::vector<std::pair<std::string, std::string>> PostgresMetadata::blocked() {
     const Rows rows = ask("SELECT hash, reason FROM blocked ORDER BY hash");
     std::vector<std::pair<std::string, std::string>> all;
+    all.reserve(static_cast<size_t>(rows.count()));
     for (int row = 0; row < rows.count(); row++)
         all.emplace_back(rows.text(row, 0), rows.text(row, 1));
     return all;

@@ -22,6 +22,7 @@ std::string new_server_name() {
 
 std::vector<std::string> all_texts(const Rows& rows) {
     std::vector<std::string> all;
+    all.reserve(static_cast<size_t>(rows.count()));
     for (int row = 0; row < rows.count(); row++)
         all.push_back(rows.text(row, 0));
     return all;
