@@ -62,8 +62,10 @@ TEST_F(Guest, TerminalEndsWithItsProgramWhoeverElseHoldsIt) {
 TEST_F(Guest, TerminalGivesItsOutputToTheLastByte) {
     const auto vm = start();
     for (int round = 0; round < 10; round++) {
+        constexpr int kAtOnce = 4;
         std::vector<std::shared_ptr<Process>> processes;
-        for (int i = 0; i < 4; i++)
+        processes.reserve(kAtOnce);
+        for (int i = 0; i < kAtOnce; i++)
             processes.push_back(vm->begin(on_terminal({"/bin/sh", "-c", "yes | head -n 5000; echo end"})));
         for (const auto& process : processes) {
             vm->finish(process);
@@ -86,8 +88,10 @@ TEST_F(Guest, TerminalsDoNotDelayEachOther) {
     const auto flood = vm->begin(on_terminal({"yes"}));
     flood->keep = false;
     vm->until([&] { return flood->out_bytes > 100'000U; });
+    constexpr int kCats = 19;
     std::vector<std::shared_ptr<Process>> cats;
-    for (int i = 0; i < 19; i++)
+    cats.reserve(kCats);
+    for (int i = 0; i < kCats; i++)
         cats.push_back(vm->begin(on_terminal({"cat"})));
     std::vector<std::chrono::steady_clock::duration> delays;
     for (int round = 0; round < 5; round++) {
