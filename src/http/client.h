@@ -29,6 +29,13 @@ private:
     std::chrono::seconds retry_after_;
 };
 
+// Keys for an S3 store, which every request is signed with (AWS Signature Version 4).
+struct AwsKeys {
+    std::string key, secret;
+    std::string session_token = {};  // of keys for a limited time
+    std::string region;
+};
+
 // How to deal with a server. Whatever a server sends has limits: 64 KiB of headers, 1 MiB of a body that is not streamed.
 struct Options {
     std::chrono::milliseconds connect{15000};
@@ -38,9 +45,11 @@ struct Options {
     // Called with the address of each connection before it is made; throws to refuse it. Then no proxy is used, since its address would be
     // judged in place of the server's.
     std::function<void(const sockaddr& address)> connecting = {};
+    std::optional<AwsKeys> aws = {};  // then no redirect is followed
     // For retry.h:
     int tries = 6;                                                                 // of a request that fails by a TransientError
     std::chrono::milliseconds pause{500};                                          // before the second try; doubled up to 8 s
+    std::chrono::milliseconds last_try{0};                                         // after which none begins; 0: no limit
     std::chrono::seconds longest_retry_after{120};                                 // retry gives up where a server asks for more
     std::function<void(const std::string&)> retrying = [](const std::string&) {};  // takes the reason before a pause; from any thread
 };
@@ -73,10 +82,13 @@ struct Request {
     std::string body = {};                  // of a POST without parts
     std::vector<Part> parts = {};
     std::optional<Part> file = {};  // the body of a PUT: its fd, offset and length
+    std::string file_sha256 = {};   // the body's, in hex, for a signature; the store compares it
     bool follow = true;             // redirects, of a GET or HEAD
     bool any_status = false;        // return what send would throw as a TransientError for its status
     // Takes the body of a success (2xx) as it comes; may throw. Without it the body is in the response.
     std::function<void(const Response& head, std::span<const std::byte> data)> sink = {};
+    // For stream.h: whether the sink takes nothing now.
+    std::function<bool()> full = {};
     // Called now and then with the bytes of the body sent so far; may throw, which ends the request.
     std::function<void(uint64_t sent)> sent = {};
 };

@@ -16,13 +16,15 @@ void retry(const Options& options, const std::function<void()>& f) {
     constexpr std::chrono::milliseconds kLongest{8000};
     std::chrono::milliseconds pause = options.pause;
     std::chrono::seconds asked{};
+    const auto begin = std::chrono::steady_clock::now();
     for (int attempt = 1;; attempt++) {
         try {
             f();
             return;
         } catch (const TransientError& e) {
             asked = e.retry_after();
-            if (attempt >= options.tries || asked > options.longest_retry_after) throw;
+            const bool late = options.last_try.count() > 0 && std::chrono::steady_clock::now() - begin > options.last_try;
+            if (attempt >= options.tries || asked > options.longest_retry_after || late) throw;
             options.retrying(e.what());
         }
         std::this_thread::sleep_for(asked + jittered(pause));
