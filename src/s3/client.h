@@ -1,0 +1,62 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "http/client.h"
+#include "http/stream.h"
+#include "s3/listing.h"
+#include "s3/settings.h"
+
+namespace s3 {
+
+// How long a caller waits for a store that does not answer: some 4 s, 10 s, or a minute. Where the last request has failed, one try is
+// made.
+enum class Patience { little, some, much };
+
+// Requests to a store. Several threads may call its functions at once; each request in progress has a connection of its own, and some are
+// kept. What may pass by itself (no connection, SlowDown, a time-out) is tried again after a pause, and throws http::TransientError in the
+// end. Any other refusal throws base::Error. Keys are without the prefix, of letters, digits and -_./ alone.
+class Client {
+public:
+    explicit Client(Settings settings);
+
+    const std::string& name() const { return settings_.name; }
+
+    // Tries once whether the store takes the keys and has the bucket.
+    void check();
+    // An object's size; none where it is not there.
+    std::optional<uint64_t> size(const std::string& key);
+    // Writes a whole object: the first `length` bytes of a file. The store compares the SHA-256.
+    void put(const std::string& key, int fd, uint64_t length, const std::string& sha256);
+    void remove(const std::string& key);  // no error where it is not there
+    // Calls `each` for every object whose key begins with `prefix`, by a request for each thousand.
+    void list(const std::string& prefix, const std::function<void(const Object&)>& each);
+
+private:
+    friend class Reader;
+    http::Response send(const http::Request& request, Patience patience = Patience::some);
+    // Runs f by http::retry.
+    void retry(Patience patience, const std::function<void()>& f);
+    std::string url(const std::string& key) const { return settings_.bucket + "/" + settings_.prefix + key; }
+    Listing list_page(const std::string& prefix, const std::string& token, unsigned limit, Patience patience);
+    std::unique_ptr<http::Stream> take_stream();
+    void give_back(std::unique_ptr<http::Stream> stream);
+
+    using Clock = std::chrono::steady_clock;
+    Settings settings_;
+    http::Options options_;
+    std::atomic<Clock::rep> down_until_{0};
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<http::Session>> sessions_;  // that nobody uses
+    std::vector<std::unique_ptr<http::Stream>> streams_;
+};
+
+}  // namespace s3
