@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measures what SPECIFICATION.md promises of gvmkit-registry, each figure beside a reference taken in the same run: the CPU time of a push
 beside that of SHA-256 and SHA3-224 over the same data by OpenSSL, the rate of a pull beside that of nginx serving the same file; and how long
-after the last chunk an image is full."""
+after the last chunk an image is full. With --s3 the chunks are in a real S3 server, and push and pull are beside a single PUT and GET of the
+same file by curl."""
 
 import argparse
 import contextlib
@@ -23,6 +24,7 @@ import _hashlib  # OpenSSL's, whatever hashlib prefers
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "../tests/system")]
 import registry_server  # noqa: E402
+import s3_server  # noqa: E402
 
 GIB = 1 << 30
 
@@ -86,6 +88,51 @@ def pull(url):
         return time.monotonic() - start, total
 
 
+def curl(store, name, *options):
+    """Seconds of one request by curl for an object beside the registry's."""
+    keys = s3_server.KEYS
+    start = time.monotonic()
+    subprocess.run(["curl", "--silent", "--show-error", "--fail", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user",
+                    f"{keys['AWS_ACCESS_KEY_ID']}:{keys['AWS_SECRET_ACCESS_KEY']}", "--header", "x-amz-content-sha256: UNSIGNED-PAYLOAD", *options,
+                    f"{store.url}/{s3_server.BUCKET}/{name}"], check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - start
+
+
+def bench_s3(options, server, image):
+    """Pushes and pulls in turn with curl's; the rates in MiB/s, medians."""
+    times = {"push": [], "put": [], "pull": [], "get": []}
+    for number in range(options.pushes):
+        if number:
+            server.run("gc", "--keep-anonymous", "0")
+        times["put"].append(curl(server.store, f"single{number}", "--upload-file", image.path))
+        start = time.monotonic()
+        push(server, image, options.workers)
+        times["push"].append(time.monotonic() - start)
+    for _ in range(options.pulls):
+        times["get"].append(curl(server.store, "single0", "--output", "/dev/null"))
+        seconds, total = pull(server.url + "/download/" + image.id)
+        assert total > image.size, "the answer is cut"
+        times["pull"].append(seconds)
+    return {name: image.size / statistics.median(taken) / (1 << 20) for name, taken in times.items()}
+
+
+def main_s3(options, server, image, work):
+    try:
+        rates = bench_s3(options, server.start(), image)
+        memory = server.memory()
+        assert server.stop() == 0
+    finally:
+        server.remove()
+        server.store.remove()
+        shutil.rmtree(work)
+    for ours, theirs in (("push", "put"), ("pull", "get")):
+        print(f"{ours} by S3: {rates[ours]:,.0f} MiB/s, one {theirs.upper()} by curl {rates[theirs]:,.0f} MiB/s ({rates[ours] / rates[theirs]:.2f} times)")
+    print(f"memory of the registry: {memory / (1 << 20):.0f} MiB")
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump({"size": image.size, "memory": memory, **rates}, file, indent=2)
+
+
 @contextlib.contextmanager
 def nginx(folder, work):
     with socket.socket() as probe:
@@ -118,14 +165,20 @@ def main():
     parser.add_argument("--pushes", type=int, default=3, help="pushes (3); medians are shown")
     parser.add_argument("--pulls", type=int, default=5, help="pulls (5)")
     parser.add_argument("--workers", type=int, default=4, help="connections of the push (4)")
+    parser.add_argument("--s3", action="store_true", help="keep the chunks in an S3 server")
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
     options = parser.parse_args()
     work = tempfile.mkdtemp(dir=options.build, prefix="bench-registry-")
     os.chmod(work, 0o755)
+    size = int(options.size * GIB)
+    chunk_size = (50 << 20) if size > 2 * GIB else (10 << 20)
+    if options.s3:
+        registry_server.Server.store = s3_server.S3Server().start()
     server = registry_server.Server(os.path.join(options.build, "bin/gvmkit-registry"), data=work + "/data")
+    if options.s3:
+        main_s3(options, server, registry_server.make_image(work + "/image", size, chunk_size), work)
+        return
     try:
-        size = int(options.size * GIB)
-        chunk_size = (50 << 20) if size > 2 * GIB else (10 << 20)
         image = registry_server.make_image(work + "/image", size, chunk_size)
         os.sync()  # or the registry waits for, and pays for, the writing of the image
         server.start()

@@ -60,12 +60,25 @@ std::unique_ptr<registry::server::Metadata> open_metadata(const Place& place) {
     return registry::server::open_metadata(place.data, place.db);
 }
 
+void add_store_options(CLI::App& command, s3::Place& place) {
+    CLI::Option* store =
+        command.add_option("--store", place.url,
+                           "s3://BUCKET or s3://BUCKET/PREFIX: keep the images' chunks there, and not in the folder. The keys come from "
+                           "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from the AWS tools' file");
+    command.add_option("--s3-endpoint", place.endpoint, "The store's http(s)://HOST[:PORT]; by default Amazon's of the region")
+        ->needs(store);
+    command.add_option("--s3-region", place.region, "The store's region; by default AWS_REGION, AWS_DEFAULT_REGION or us-east-1")
+        ->needs(store);
+    command.add_flag("--s3-path-style", place.path_style, "Ask for HOST/BUCKET/KEY instead of BUCKET.HOST/KEY")->needs(store);
+}
+
 void add_serve(CLI::App& app, Action& action) {
     const auto arguments = std::make_shared<ServeArguments>();
     auto& options = arguments->options;
     CLI::App* serve = app.add_subcommand("serve", "Answer clients until SIGTERM or SIGINT");
-    serve->add_option("--data", options.data, "The folder for all of the registry's data; made if it is missing")->required();
+    serve->add_option("--data", options.store.data, "The folder for all of the registry's data; made if it is missing")->required();
     add_db(*serve, options.db);
+    add_store_options(*serve, options.store.s3);
     serve->add_option("--listen", options.http.listen, "HOST:PORT or [IPV6]:PORT; port 0 is a free one")->capture_default_str();
     serve
         ->add_option("--public-url", arguments->public_urls,

@@ -6,6 +6,7 @@
 
 #include "cli/common.h"
 #include "registry/server/metadata.h"
+#include "s3/settings.h"
 
 namespace cli {
 
@@ -31,5 +32,8 @@ void add_db(CLI::App& command, std::string& db);
 
 // The metadata of a place. Throws base::Error.
 std::unique_ptr<registry::server::Metadata> open_metadata(const Place& place);
+
+// The options that say where the chunks are.
+void add_store_options(CLI::App& command, s3::Place& place);
 
 }  // namespace cli

@@ -8,15 +8,16 @@
 #include "base/size.h"
 #include "cli/gvmkit_registry.h"
 #include "registry/descriptor.h"
-#include "registry/server/file_storage.h"
 #include "registry/server/maintenance.h"
 #include "registry/server/server.h"
+#include "registry/server/storage.h"
 
 namespace cli {
 namespace {
 
 struct Arguments {
     Place place;
+    s3::Place store;
     std::string hash, reason;
     double keep_days = 30;
     unsigned grace = 5;
@@ -36,8 +37,8 @@ void require_data(const Arguments& arguments) {
 int collect(const Arguments& arguments) {
     require_data(arguments);
     const std::unique_ptr<registry::server::Metadata> metadata = open_metadata(arguments.place);
-    registry::server::FileStorage storage(arguments.place.data);
-    const auto collected = registry::server::collect_garbage(*metadata, storage, registry::server::expiry(arguments.keep_days),
+    const auto storage = registry::server::open_storage({.data = arguments.place.data, .s3 = arguments.store});
+    const auto collected = registry::server::collect_garbage(*metadata, *storage, registry::server::expiry(arguments.keep_days),
                                                              std::chrono::seconds(arguments.grace));
     std::cout << "removed " << collected.uploads << " uploads without a tag, and " << collected.chunks << " chunks of "
               << base::format_size(collected.bytes) << "\n";
@@ -47,9 +48,10 @@ int collect(const Arguments& arguments) {
 int check(const Arguments& arguments) {
     require_data(arguments);
     const std::unique_ptr<registry::server::Metadata> metadata = open_metadata(arguments.place);
-    registry::server::FileStorage storage(arguments.place.data);
+    const auto storage = registry::server::open_storage({.data = arguments.place.data, .s3 = arguments.store});
     uint64_t problems = 0;
-    registry::server::check_registry(*metadata, storage, {.read = !arguments.quick, .repair = arguments.repair},
+    const auto note = [](const std::string& text) { std::cout << text << "\n"; };
+    registry::server::check_registry(*metadata, *storage, {.read = !arguments.quick, .repair = arguments.repair, .note = note},
                                      [&problems](const std::string& text) {
                                          problems++;
                                          std::cout << text << "\n";
@@ -106,6 +108,7 @@ void add_gc(CLI::App& app, Action& action) {
     gc->add_option("--grace", arguments->grace, "Seconds between finding a chunk that no image uses and removing it, if none uses it then")
         ->check(CLI::Range(0, 86'400))
         ->capture_default_str();
+    add_store_options(*gc, arguments->store);
     gc->callback([arguments, &action] { action = [arguments] { return collect(*arguments); }; });
 }
 
@@ -115,6 +118,7 @@ void add_fsck(CLI::App& app, Action& action) {
         with_place(app.add_subcommand("fsck", "Check that every image is complete and intact; exits with 1 after an error"), *arguments);
     fsck->add_flag("--quick", arguments->quick, "Check only that the chunks exist, without reading them");
     fsck->add_flag("--repair", arguments->repair, "Remove broken chunks, and let their images be uploaded again");
+    add_store_options(*fsck, arguments->store);
     fsck->callback([arguments, &action] { action = [arguments] { return check(*arguments); }; });
 }
 

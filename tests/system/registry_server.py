@@ -19,6 +19,7 @@ import unittest
 import urllib.parse
 
 import postgres
+import s3_server
 
 MAGIC = 0x0000000333333334
 BOUNDARY = "----------------------------gvmkit"
@@ -143,12 +144,20 @@ class Client:
 
 
 class Server:
-    """`db`: the URL of a PostgreSQL data base; None: SQLite in the folder."""
+    """`db`: the URL of a PostgreSQL data base; None: SQLite in the folder. Where `store` is an S3Server, the chunks are there, under a prefix of
+    the server's own."""
+
+    store = None  # of all; set by main
 
     def __init__(self, program, *options, data=None, db=None):
         self.program, self.options = program, options
         self.data = data or tempfile.mkdtemp(prefix="gvmkit-registry.")
         self.db = db
+        self.store_options, self.chunks, self.environment = [], self.data + "/chunks", None
+        if self.store:
+            prefix = f"{random.getrandbits(64):x}/registry"
+            self.store_options, self.chunks = self.store.options(prefix), f"{self.store.root}/{prefix}/chunks"
+            self.environment = dict(os.environ, **s3_server.KEYS)
         self.process = self.url = None
         self.port = 0
 
@@ -157,8 +166,8 @@ class Server:
         return ["--data", self.data, *(["--db", self.db] if self.db else [])]
 
     def start(self, stderr=None):
-        self.process = subprocess.Popen([self.program, "serve", *self.place(), "--listen", f"127.0.0.1:{self.port}", *self.options],
-                                        stdout=subprocess.PIPE, stderr=stderr, text=True)
+        self.process = subprocess.Popen([self.program, "serve", *self.place(), *self.store_options, "--listen", f"127.0.0.1:{self.port}",
+                                         *self.options], stdout=subprocess.PIPE, stderr=stderr, text=True, env=self.environment)
         if not select.select([self.process.stdout], [], [], 30)[0]:
             raise TimeoutError("the registry does not start")
         line = self.process.stdout.readline()
@@ -188,8 +197,9 @@ class Server:
         """A sub-command on the same data; its output."""
         if command[0] == "gc" and "--grace" not in command:
             command += ("--grace", "0")
-        done = subprocess.run([self.program, *command, *self.place()], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              timeout=300, check=False)
+        store = self.store_options if command[0] in ("gc", "fsck") else []
+        done = subprocess.run([self.program, *command, *self.place(), *store], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=300, check=False, env=self.environment)
         assert not check or done.returncode == 0, done
         return done.stdout if check else done
 
@@ -262,12 +272,18 @@ class Case(unittest.TestCase):
 
 
 def main():
-    """Of a test's program: its first argument is the folder of ours; with a second one, `--postgres`, the metadata are in PostgreSQL."""
+    """Of a test's program: its first argument is the folder of ours. With --postgres next the metadata are in PostgreSQL, with --s3 after that
+    the chunks are in a real S3 server."""
     Case.program = os.path.abspath(sys.argv.pop(1)) + "/gvmkit-registry"
     if sys.argv[1:2] == ["--postgres"]:
         sys.argv.pop(1)
         Case.cluster = postgres.Cluster()
         atexit.register(Case.cluster.remove)
+    if sys.argv[1:2] == ["--s3"]:
+        sys.argv.pop(1)
+        Server.store = s3_server.S3Server()
+        atexit.register(Server.store.remove)
+        Server.store.start()
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     unittest.main(verbosity=2, warnings="ignore")

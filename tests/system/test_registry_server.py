@@ -152,7 +152,7 @@ class Interface(Case):
         self.assertEqual(self.client.push(second), [2])
         self.client.wait_full(second.id, 5)
         self.assertEqual(sha3(self.client.get("/download/" + second.id)[2]), second.sha3)
-        stored = [name for _, _, files in os.walk(self.server.data + "/chunks") for name in files]
+        stored = [name for _, _, files in os.walk(self.server.chunks) for name in files]
         self.assertEqual(sorted(stored), sorted(set(first.chunks) | set(second.chunks)))
 
     def test_another_upload_waits_for_the_same_chunk(self):
@@ -256,7 +256,7 @@ class Operator(Case):
     def test_fsck_finds_and_repairs(self):
         image = self.pushed()
         self.assertEqual(self.server.run("fsck"), "no errors found\n")
-        path = f"{self.server.data}/chunks/{image.chunks[1][:2]}/{image.chunks[1]}"
+        path = f"{self.server.chunks}/{image.chunks[1][:2]}/{image.chunks[1]}"
         with open(path, "r+b") as file:
             file.write(b"broken")
         self.assertEqual(self.server.run("fsck", "--quick"), "no errors found\n")

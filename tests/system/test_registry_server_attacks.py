@@ -45,10 +45,10 @@ class Attacks(registry.Case):
         self.assertEqual(self.server.run("fsck"), "no errors found\n")
         self.assertEqual(self.server.run("user", "list").count("\n"), 1)
         self.assertEqual(set(os.listdir(self.server.data)) - {"registry.sqlite", "registry.sqlite-wal", "registry.sqlite-shm"},
-                         {"chunks", "incoming", "lock"})
-        for folder, _, files in os.walk(self.server.data + "/chunks"):
+                         {"incoming", "lock"} | (set() if self.server.store else {"chunks"}))
+        for folder, _, files in os.walk(self.server.chunks):
             for name in files:
-                self.assertRegex(os.path.relpath(os.path.join(folder, name), self.server.data), r"^chunks/([0-9a-f]{2})/\1[0-9a-f]{62}$")
+                self.assertRegex(os.path.relpath(os.path.join(folder, name), self.server.chunks), r"^([0-9a-f]{2})/\1[0-9a-f]{62}$")
         self.assertEqual(self.server.stop(), 0)
 
     def refused(self, answer, *codes):

@@ -11,11 +11,13 @@ namespace {
 
 class Answer : public Exchange {
 public:
-    explicit Answer(std::function<Response()> finish) : finish_(std::move(finish)) {}
+    Answer(std::function<Response()> finish, bool slow) : finish_(std::move(finish)), slow_(slow) {}
+    bool slow() const override { return slow_; }
     Response finish() override { return finish_(); }
 
 private:
     std::function<Response()> finish_;
+    bool slow_;
 };
 
 // Whether we can serve: what data base and store say.
@@ -39,8 +41,8 @@ Response readiness(Service& service) {
 
 }  // namespace
 
-std::unique_ptr<Exchange> answer(std::function<Response()> finish) {
-    return std::make_unique<Answer>(std::move(finish));
+std::unique_ptr<Exchange> answer(std::function<Response()> finish, bool slow) {
+    return std::make_unique<Answer>(std::move(finish), slow);
 }
 
 std::unique_ptr<Exchange> route(const Request& request, Service& service, const PublicUrls& urls, const Metrics& metrics) {
@@ -49,7 +51,7 @@ std::unique_ptr<Exchange> route(const Request& request, Service& service, const 
     } else if (request.method == "GET" || request.method == "HEAD") {
         if (request.path == "/healthz") return answer([] { return Response{.body = "ok\n"}; });
         if (request.path == "/readyz") {
-            return answer([&service] { return readiness(service); });
+            return answer([&service] { return readiness(service); }, true);
         }
         if (request.path == "/metrics") {
             return answer([&service, &metrics] {

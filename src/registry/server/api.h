@@ -33,7 +33,7 @@ Response image_info(const PublicUrls& urls, const std::string& path, const std::
 // Content of `size` bytes, or the part of it that the request's Range asks for; `etag` with its quotes.
 Response ranged_answer(const Request& request, uint64_t size, const std::string& etag, std::shared_ptr<Content> content);
 
-// An exchange without a body.
-std::unique_ptr<Exchange> answer(std::function<Response()> finish);
+// An exchange without a body; `slow`: `finish` waits for the disk or another machine.
+std::unique_ptr<Exchange> answer(std::function<Response()> finish, bool slow = false);
 
 }  // namespace registry::server

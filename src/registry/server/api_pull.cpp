@@ -55,6 +55,7 @@ Response ranged_answer(const Request& request, uint64_t size, const std::string&
         response.headers.emplace_back("Content-Range", "bytes " + std::to_string(range.first) + "-" +
                                                            std::to_string(range.first + range.length - 1) + "/" + std::to_string(size));
     }
+    content->expect(range.first, range.length);
     response.content = std::move(content);
     response.content_offset = range.first;
     response.content_length = range.length;
@@ -117,11 +118,13 @@ Response download(const Request& request, Service& service, const std::string& i
 
 std::unique_ptr<Exchange> route_pull(const Request& request, Service& service, const PublicUrls& urls) {
     const std::string& path = request.path;
-    if (path.starts_with(kDescriptor)) return answer([id = path.substr(kDescriptor.size()), &service] { return status(id, service); });
+    const bool remote = service.storage().remote();
+    if (path.starts_with(kDescriptor))
+        return answer([id = path.substr(kDescriptor.size()), &service] { return status(id, service); }, remote);
     if (path == "/v1/image/info") return answer([&request, &service, &urls] { return info(request, service, urls); });
     if (path == "/v1/image/download") return answer([&request, &service, &urls] { return redirect(request, service, urls); });
     if (path.starts_with(kDownload))
-        return answer([id = path.substr(kDownload.size()), &request, &service] { return download(request, service, id); });
+        return answer([id = path.substr(kDownload.size()), &request, &service] { return download(request, service, id); }, remote);
     if (path.starts_with(kLinkStart) && path.ends_with(kLinkEnd) && path.size() > kLinkStart.size() + kLinkEnd.size()) {
         const std::string sha3 = path.substr(kLinkStart.size(), path.size() - kLinkStart.size() - kLinkEnd.size());
         return answer([sha3, &request, &service, &urls] { return Response{.body = own_url(request, service.find_by_hash(sha3), urls)}; });

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,10 +11,8 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/fd.h"
-#include "base/hash.h"
 #include "base/hex.h"
-#include "registry/descriptor.h"
-#include "registry/server/errors.h"
+#include "registry/server/chunk_check.h"
 
 namespace registry::server {
 namespace {
@@ -22,7 +21,7 @@ class FileWriter : public ChunkWriter {
 public:
     // An empty `temporary`: the chunk is stored already, and its bytes are only checked.
     FileWriter(std::string sha256, uint64_t length, std::filesystem::path temporary, std::filesystem::path final)
-        : sha256_(std::move(sha256)), length_(length), temporary_(std::move(temporary)), final_(std::move(final)) {
+        : check_(std::move(sha256), length), temporary_(std::move(temporary)), final_(std::move(final)) {
         if (!temporary_.empty()) fd_ = base::open_file(temporary_, O_WRONLY | O_CREAT | O_EXCL);
     }
     FileWriter(const FileWriter&) = delete;
@@ -32,16 +31,13 @@ public:
     }
 
     void write(std::span<const std::byte> data) override {
-        if (data.size() > length_ - written_) throw HttpError(http::kBadRequest, "the chunk is longer than its chunk-len");
-        hasher_.update(data);
+        check_.add(data);
         if (fd_) base::write_all(fd_.get(), data, "a chunk");
-        written_ += data.size();
     }
 
-    void commit() override {
-        if (written_ != length_) throw HttpError(http::kBadRequest, "the chunk is shorter than its chunk-len");
-        if (hasher_.hex() != sha256_) throw HttpError(http::kBadRequest, "the chunk's SHA-256 is not its chunk-sha256");
-        if (!fd_) return;
+    bool commit() override {
+        check_.finish();
+        if (!fd_) return false;
         if (::fdatasync(fd_.get()) < 0) base::throw_errno("cannot write a chunk");
         const std::filesystem::path folder = final_.parent_path();
         if (::mkdir(folder.c_str(), 0777) == 0) {
@@ -52,13 +48,11 @@ public:
         if (::rename(temporary_.c_str(), final_.c_str()) < 0) base::throw_errno("cannot make ", final_);
         temporary_.clear();
         base::sync_folder(folder);
+        return true;
     }
 
 private:
-    std::string sha256_;
-    uint64_t length_;
-    uint64_t written_ = 0;
-    base::Hasher hasher_{base::Hasher::Kind::sha256};
+    ChunkCheck check_;
     std::filesystem::path temporary_;
     std::filesystem::path final_;
     base::UniqueFd fd_;
@@ -67,13 +61,18 @@ private:
 class FileReader : public ChunkReader {
 public:
     explicit FileReader(const std::filesystem::path& path) : name_(path.string()), fd_(base::open_file(path, O_RDONLY)) {}
-    size_t read(uint64_t offset, std::span<std::byte> buffer) const override { return base::pread_full(fd_.get(), buffer, offset, name_); }
-    int fd() const override { return fd_.get(); }
+    size_t read(uint64_t offset, std::span<std::byte> buffer) override { return base::pread_full(fd_.get(), buffer, offset, name_); }
 
 private:
     std::string name_;
     base::UniqueFd fd_;
 };
+
+struct statvfs disk_of(const std::filesystem::path& folder) {
+    struct statvfs status {};
+    if (::statvfs(folder.c_str(), &status) < 0) base::throw_errno("cannot look at ", folder);
+    return status;
+}
 
 }  // namespace
 
@@ -106,7 +105,7 @@ std::unique_ptr<ChunkWriter> FileStorage::begin(const std::string& sha256, uint6
     return std::make_unique<FileWriter>(sha256, length, temporary, path(sha256));
 }
 
-std::unique_ptr<ChunkReader> FileStorage::open(const std::string& sha256) const {
+std::unique_ptr<ChunkReader> FileStorage::open(const std::string& sha256, const Wanted&) const {
     return std::make_unique<FileReader>(path(sha256));
 }
 
@@ -115,31 +114,41 @@ void FileStorage::remove(const std::string& sha256) {
     if (::unlink(file.c_str()) < 0 && errno != ENOENT) base::throw_errno("cannot remove ", file);
 }
 
-void FileStorage::list(const std::function<void(const std::string&, uint64_t)>& each) const {
+void FileStorage::list(const std::function<void(const std::string&, uint64_t)>& each,
+                       const std::function<void(const std::string&)>& other) const {
     for (const auto& folder : std::filesystem::directory_iterator(chunks_)) {
-        if (!folder.is_directory()) continue;
+        if (!folder.is_directory()) {
+            if (other) other(folder.path());
+            continue;
+        }
         for (const auto& file : std::filesystem::directory_iterator(folder)) {
             std::error_code gone;
             const std::string name = file.path().filename();
             const uint64_t size = file.file_size(gone);
-            if (!gone && base::is_hex(name, 64)) each(name, size);
+            if (base::is_hex(name, 64)) {
+                if (!gone) each(name, size);
+            } else if (other) {
+                other(file.path());
+            }
         }
     }
 }
 
-struct statvfs FileStorage::disk() const {
-    struct statvfs status {};
-    if (::statvfs(chunks_.c_str(), &status) < 0) base::throw_errno("cannot look at ", chunks_);
-    return status;
-}
-
 uint64_t FileStorage::free_files() const {
-    const struct statvfs status = disk();
-    return status.f_files == 0 ? UINT64_MAX : status.f_favail;  // 0 on btrfs, for instance
+    return free_files_of(chunks_);
 }
 
 uint64_t FileStorage::free_bytes() const {
-    const struct statvfs status = disk();
+    return free_bytes_of(chunks_);
+}
+
+uint64_t free_files_of(const std::filesystem::path& folder) {
+    const struct statvfs status = disk_of(folder);
+    return status.f_files == 0 ? UINT64_MAX : status.f_favail;  // 0 on btrfs, for instance
+}
+
+uint64_t free_bytes_of(const std::filesystem::path& folder) {
+    const struct statvfs status = disk_of(folder);
     return static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
 }
 

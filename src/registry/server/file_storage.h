@@ -1,7 +1,5 @@
 #pragma once
 
-#include <sys/statvfs.h>
-
 #include <atomic>
 #include <chrono>
 #include <filesystem>
@@ -17,27 +15,30 @@ public:
     // Makes missing folders. Throws base::SystemError.
     explicit FileStorage(const std::filesystem::path& folder);
 
-    // Removes what a killed server left half-written: what nobody has written to for so long; with 0 everything, so that no other server
-    // may run.
-    void clear_incoming(std::chrono::seconds age);
+    void clear_incoming(std::chrono::seconds age) override;
+    void ping() const override { (void)free_bytes(); }
 
-    void ping() const override { (void)disk(); }
     bool has(const std::string& sha256) const override;
     std::unique_ptr<ChunkWriter> begin(const std::string& sha256, uint64_t length) override;
-    std::unique_ptr<ChunkReader> open(const std::string& sha256) const override;
+    using Storage::open;
+    std::unique_ptr<ChunkReader> open(const std::string& sha256, const Wanted& wanted) const override;
     void remove(const std::string& sha256) override;
-    void list(const std::function<void(const std::string&, uint64_t)>& each) const override;
+    void list(const std::function<void(const std::string&, uint64_t)>& each,
+              const std::function<void(const std::string&)>& other = {}) const override;
     uint64_t free_bytes() const override;
     uint64_t free_files() const override;
 
 private:
     std::filesystem::path path(const std::string& sha256) const;
-    struct statvfs disk() const;
 
     std::filesystem::path chunks_;
     std::filesystem::path incoming_;
     std::string prefix_;  // of our files in `incoming`: other servers may have some there
     std::atomic<uint64_t> next_ = 0;
 };
+
+// What the disk of a folder still takes: bytes, and files (UINT64_MAX where its file system has no such limit). Throws base::SystemError.
+uint64_t free_bytes_of(const std::filesystem::path& folder);
+uint64_t free_files_of(const std::filesystem::path& folder);
 
 }  // namespace registry::server

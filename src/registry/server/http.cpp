@@ -23,6 +23,7 @@
 #include "registry/server/cors.h"
 #include "registry/server/errors.h"
 #include "registry/server/listen.h"
+#include "registry/server/sending.h"
 #include "registry/server/watch.h"
 #include "registry/server/workers.h"
 
@@ -37,7 +38,8 @@ constexpr size_t kAnswerBlock = 256 << 10;
 constexpr size_t kCrowdedAnswerBlock = 32 << 10;
 constexpr unsigned kCrowd = 64;              // requests at once, beyond which an answer gets the smaller block
 constexpr uint64_t kMaxDropped = 128 << 20;  // of a refused body: it is read, so that the client gets to read the answer
-constexpr unsigned kSlowWorkers = 4;
+constexpr unsigned kSlowWorkers = 16;
+constexpr unsigned kReaders = 16;
 constexpr unsigned kStoreRetryAfter = 5;  // seconds
 
 // A request with everything that its answer needs; libmicrohttpd's con_cls.
@@ -45,8 +47,9 @@ struct Context {
     Request request;
     std::unique_ptr<Exchange> exchange;
     std::optional<Response> response;
-    uint64_t received = 0;  // bytes of the body
-    uint64_t dropped = 0;   // of these, after the answer was decided
+    std::unique_ptr<Sending> sending;  // the beginning of `response`'s content, where that is slow
+    uint64_t received = 0;             // bytes of the body
+    uint64_t dropped = 0;              // of these, after the answer was decided
 };
 
 Response error_response(unsigned status, const std::string& text) {
@@ -72,27 +75,12 @@ void guarded(Context& context, F f) {
     if (context.response) context.exchange.reset();
 }
 
-struct Sending {
-    std::shared_ptr<Content> content;
-    uint64_t offset;
-};
-
-ssize_t read_content(void* cls, uint64_t position, char* buffer, size_t size) {
-    const auto& sending = *static_cast<Sending*>(cls);
-    try {
-        const size_t n = sending.content->read(sending.offset + position, std::as_writable_bytes(std::span(buffer, size)));
-        return n > 0 ? static_cast<ssize_t>(n) : MHD_CONTENT_READER_END_WITH_ERROR;
-    } catch (const std::exception& e) {
-        spdlog::error("{}", e.what());
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    }
-}
-
-MHD_Result queue(const Request& request, const Response& answer, size_t block) {
+// `begun`: the beginning of slow content; none: it is not slow, or nobody wants its bytes.
+MHD_Result queue(const Request& request, const Response& answer, size_t block, std::unique_ptr<Sending> begun) {
     MHD_Response* response = nullptr;
     if (answer.content) {
-        auto* sending = new Sending{answer.content, answer.content_offset};
-        response = MHD_create_response_from_callback(answer.content_length, block, read_content, sending,
+        auto* sending = begun ? begun.release() : new Sending(answer);
+        response = MHD_create_response_from_callback(answer.content_length, block, Sending::read_next, sending,
                                                      [](void* cls) { delete static_cast<Sending*>(cls); });
         if (!response) delete sending;
     } else {
@@ -169,6 +157,7 @@ struct HttpServer::State {
     MHD_Result begin(MHD_Connection* connection, const char* url, const char* method, void** con_cls);
     MHD_Result take_body(Context& context, std::span<const std::byte> data);
     MHD_Result finish(Context& context);
+    void begin_content(Context& context, const Response& response);
     size_t answer_block();
     void watch_connections();
     void set_certificate(MHD_Connection* connection, void** socket_context);
@@ -180,6 +169,7 @@ struct HttpServer::State {
     std::string tls_priorities = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";  // GnuTLS's
     Watch watch;
     Workers slow{kSlowWorkers};
+    Workers readers{kReaders};  // of slow content
     MHD_Daemon* daemon = nullptr;
 
     std::mutex mutex;
@@ -226,7 +216,8 @@ HttpServer::State::~State() {
     }
     changed.notify_all();
     watcher.join();
-    slow.stop(true);  // before the daemon, which must not end with a suspended connection
+    slow.stop(true);  // both before the daemon, which must not end with a suspended connection
+    readers.stop(true);
     MHD_stop_daemon(daemon);
 }
 
@@ -271,7 +262,7 @@ MHD_Result HttpServer::State::begin(MHD_Connection* connection, const char* url,
     if (length.empty() || std::strtoull(length.c_str(), nullptr, 10) <= max) return MHD_YES;
     // Does not wait for the body; libmicrohttpd closes the connection after the answer.
     if (!context->response) context->response = error_response(http::kTooLarge, "the request's body is too long");
-    return queue(context->request, *context->response, answer_block());
+    return queue(context->request, *context->response, answer_block(), nullptr);
 }
 
 MHD_Result HttpServer::State::take_body(Context& context, std::span<const std::byte> data) {
@@ -291,7 +282,13 @@ MHD_Result HttpServer::State::finish(Context& context) {
     MHD_Connection* connection = context.request.connection;
     if (!context.response) {
         watch.answering(connection);
-        const auto answer = [&context] { guarded(context, [&context] { context.response = context.exchange->finish(); }); };
+        const auto answer = [this, &context] {
+            guarded(context, [this, &context] {
+                Response response = context.exchange->finish();
+                begin_content(context, response);
+                context.response = std::move(response);
+            });
+        };
         if (context.exchange->slow()) {
             MHD_suspend_connection(connection);
             const bool posted = slow.post([answer, connection] {
@@ -306,7 +303,13 @@ MHD_Result HttpServer::State::finish(Context& context) {
         answer();
     }
     watch.answering(connection);
-    return queue(context.request, *context.response, answer_block());
+    return queue(context.request, *context.response, answer_block(), std::move(context.sending));
+}
+
+// Reads the beginning of slow content, so that a store that does not answer becomes an error's answer instead of half an image.
+void HttpServer::State::begin_content(Context& context, const Response& response) {
+    if (!response.content || !response.content->slow() || context.request.method == "HEAD") return;
+    context.sending = std::make_unique<Sending>(response, context.request.connection, readers, answer_block());
 }
 
 size_t HttpServer::State::answer_block() {

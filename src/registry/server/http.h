@@ -31,7 +31,11 @@ struct Request {
 class Content {
 public:
     virtual ~Content() = default;
-    // Fills the buffer from `offset` on; fewer bytes only at the end. Throws base::Error.
+    // Whether `read` may wait for another machine. A separate thread calls it then, one call at a time, the first before the answer begins.
+    virtual bool slow() const { return false; }
+    // Before the first read: `length` bytes from `first` on will be read, in order, and nothing else.
+    virtual void expect(uint64_t /*first*/, uint64_t /*length*/) {}
+    // Bytes from `offset` on; fewer than fit, or none, only at the end of a part of it. Throws base::Error.
     virtual size_t read(uint64_t offset, std::span<std::byte> buffer) = 0;
 };
 
@@ -51,7 +55,7 @@ public:
     virtual ~Exchange() = default;
     virtual uint64_t max_body() const { return 0; }  // bytes
     virtual void body(std::span<const std::byte>) {}
-    // Whether `finish` waits for the disk; a separate thread calls it then.
+    // Whether `finish` waits for the disk or another machine; a separate thread calls it then.
     virtual bool slow() const { return false; }
     virtual Response finish() = 0;
 };

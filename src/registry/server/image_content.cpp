@@ -18,14 +18,22 @@ std::optional<uint64_t> number(std::string_view text) {
 
 }  // namespace
 
+void ImageContent::expect(uint64_t first, uint64_t length) {
+    end_ = first + length;
+}
+
 size_t ImageContent::read(uint64_t offset, std::span<std::byte> buffer) {
     const auto number = static_cast<size_t>(offset / descriptor_.chunk_size);
     if (number >= descriptor_.chunks.size()) return 0;
-    if (!reader_ || number_ != number) {
-        reader_ = storage_.open(descriptor_.chunks[number]);
-        number_ = number;
-    }
     const uint64_t within = offset % descriptor_.chunk_size;
+    if (!reader_ || number_ != number) {
+        const uint64_t start = offset - within;
+        reader_ = storage_.open(
+            descriptor_.chunks[number],
+            {.first = within, .end = std::min(descriptor_.chunk_length(number), end_ - start), .check = true, .soon = !began_});
+        number_ = number;
+        began_ = true;
+    }
     const uint64_t left = descriptor_.chunk_length(number) - within;
     const size_t n = reader_->read(within, buffer.first(std::min<uint64_t>(buffer.size(), left)));
     if (n == 0) throw base::Error("chunk " + descriptor_.chunks[number] + " is cut");

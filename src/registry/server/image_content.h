@@ -12,11 +12,15 @@ namespace registry::server {
 class ImageContent : public Content {
 public:
     ImageContent(const Storage& storage, Descriptor descriptor) : storage_(storage), descriptor_(std::move(descriptor)) {}
+    bool slow() const override { return storage_.remote(); }
+    void expect(uint64_t first, uint64_t length) override;
     size_t read(uint64_t offset, std::span<std::byte> buffer) override;
 
 private:
     const Storage& storage_;
     Descriptor descriptor_;
+    uint64_t end_ = UINT64_MAX;  // of what will be read
+    bool began_ = false;
     std::unique_ptr<ChunkReader> reader_;
     size_t number_ = 0;  // the chunk that `reader_` reads
 };

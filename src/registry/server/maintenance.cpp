@@ -60,7 +60,10 @@ std::optional<std::string> chunk_problem(const Storage& storage, const std::stri
 std::map<std::string, uint64_t> good_chunks(Storage& storage, const CheckOptions& options,
                                             const std::function<void(const std::string&)>& problem) {
     std::map<std::string, uint64_t> chunks;
-    storage.list([&chunks](const std::string& sha256, uint64_t length) { chunks.emplace(sha256, length); });
+    storage.list([&chunks](const std::string& sha256, uint64_t length) { chunks.emplace(sha256, length); },
+                 [&options](const std::string& name) {
+                     if (options.note) options.note(name + " is none of the registry's");
+                 });
     if (!options.read) return chunks;
     for (auto it = chunks.begin(); it != chunks.end();) {
         const std::optional<std::string> reason = chunk_problem(storage, it->first);
@@ -112,6 +115,15 @@ bool wait_for(std::chrono::seconds time, const std::stop_token& stop) {
     return !stop.stop_requested();
 }
 
+void note_unused(Metadata& metadata, const std::map<std::string, uint64_t>& chunks, const std::function<void(const std::string&)>& note) {
+    std::vector<std::string> all;
+    for (const auto& [sha256, length] : chunks)
+        all.push_back(sha256);
+    for_unused_in_batches(metadata, all, {}, [&](const std::string& sha256) {
+        note("chunk " + sha256 + " (" + std::to_string(chunks.at(sha256)) + " bytes) is in no upload; gc removes it");
+    });
+}
+
 }  // namespace
 
 Collected collect_garbage(Metadata& metadata, Storage& storage, Time before, std::chrono::seconds grace, const std::stop_token& stop) {
@@ -142,6 +154,7 @@ void check_registry(Metadata& metadata, Storage& storage, const CheckOptions& op
     // Read before the chunks: an upload that becomes full meanwhile is not examined.
     const std::vector<std::string> full = metadata.uploads(State::full);
     const std::map<std::string, uint64_t> chunks = good_chunks(storage, options, problem);
+    if (options.note) note_unused(metadata, chunks, options.note);
     for (const std::string& id : full) {
         const std::optional<Upload> upload = metadata.find_upload(id);
         if (!upload) continue;

@@ -25,9 +25,11 @@ Collected collect_garbage(Metadata& metadata, Storage& storage, Time before, std
 struct CheckOptions {
     bool read = true;     // read every chunk and image, and not only look whether they exist
     bool repair = false;  // remove broken chunks, so that their images can be uploaded again
+    // Gets what is stored and belongs to no upload, which is no defect: collect_garbage removes the chunks among it.
+    std::function<void(const std::string&)> note = {};
 };
 
-// Calls `problem` for each defect. Chunks without an upload are no defect: collect_garbage removes them.
+// Calls `problem` for each defect.
 void check_registry(Metadata& metadata, Storage& storage, const CheckOptions& options,
                     const std::function<void(const std::string&)>& problem);
 

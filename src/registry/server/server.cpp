@@ -19,7 +19,6 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/size.h"
-#include "registry/server/file_storage.h"
 #include "registry/server/maintenance.h"
 #include "registry/server/metrics.h"
 #include "registry/server/open_metadata.h"
@@ -81,11 +80,12 @@ Time expiry(double keep_anonymous_days) {
 }
 
 void serve(const ServeOptions& options) {
-    FileStorage storage(options.data);
+    const std::filesystem::path& data = options.store.data;
+    const std::unique_ptr<Storage> storage = open_storage(options.store);
     const bool shared = !options.db.empty();
-    const base::UniqueFd lock = lock_folder(options.data, shared);
-    storage.clear_incoming(shared ? kAbandoned : std::chrono::seconds(0));
-    const std::unique_ptr<Metadata> metadata = open_metadata(options.data, options.db);
+    const base::UniqueFd lock = lock_folder(data, shared);
+    storage->clear_incoming(shared ? kAbandoned : std::chrono::seconds(0));
+    const std::unique_ptr<Metadata> metadata = open_metadata(data, options.db);
 
     (void)std::signal(SIGPIPE, SIG_IGN);  // the log's reader may go away
     // Before any thread starts, so that all threads have them blocked.
@@ -96,7 +96,7 @@ void serve(const ServeOptions& options) {
     sigaddset(&signals, SIGHUP);
     if (::pthread_sigmask(SIG_BLOCK, &signals, nullptr) != 0) base::throw_errno("cannot block signals");
 
-    Service service(*metadata, storage, options.limits, std::max(1U, std::thread::hardware_concurrency()));
+    Service service(*metadata, *storage, options.limits, std::max(1U, std::thread::hardware_concurrency()));
     Metrics metrics;
     {
         HttpServer http(

@@ -6,11 +6,12 @@
 #include "registry/server/api.h"
 #include "registry/server/http.h"
 #include "registry/server/service.h"
+#include "registry/server/storage.h"
 
 namespace registry::server {
 
 struct ServeOptions {
-    std::filesystem::path data;
+    StoreOptions store;
     std::string db;  // postgres://…: its metadata are there; empty: in the folder
     HttpOptions http;
     PublicUrls urls;

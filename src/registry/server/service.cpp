@@ -36,7 +36,7 @@ bool equal_in_constant_time(const std::string& a, const std::string& b) {
 }  // namespace
 
 Service::Service(Metadata& metadata, Storage& storage, const Limits& limits, unsigned hashing_threads)
-    : metadata_(metadata), storage_(storage), limits_(limits), verifier_(metadata, storage, hashing_threads) {
+    : metadata_(metadata), storage_(storage), limits_(limits), presence_(storage), verifier_(metadata, storage, hashing_threads) {
     // Verifications that a stopped server had not finished.
     for (const std::string& id : metadata_.uploads(State::partial))
         verifier_.advance(id);
@@ -89,7 +89,8 @@ std::shared_ptr<void> Service::reserve(const Upload& upload, uint64_t bytes) {
         const std::lock_guard lock(mutex_);
         // On a small disk strangers may have half of what users have not taken, so that a user's push still finds room.
         const uint64_t with_this = used + reserved_.anonymous + elsewhere_.anonymous;
-        const uint64_t quota = std::min(limits_.anonymous_quota, (with_this + left) / 2);
+        const uint64_t half = storage_.remote() ? UINT64_MAX : (with_this + left) / 2;
+        const uint64_t quota = std::min(limits_.anonymous_quota, half);
         if (with_this > quota || storage_.free_files() < kMinFreeFilesForStrangers)
             throw HttpError(http::kNoSpace, "uploads without a login have used up what this registry has for them; log in and name a tag");
     }
@@ -120,10 +121,16 @@ bool Service::login(const std::string& user, const std::string& token) {
 
 Status Service::status(const std::string& id) {
     const std::optional<Upload> upload = base::is_hex(id, kSha256Digits) ? metadata_.find_upload(id) : std::nullopt;
+    if (!upload || upload->state == State::full) presence_.forget(id);
     if (!upload) return {};
     Status status{.known = true, .state = upload->state, .chunks = {}};
-    for (const std::string& chunk : upload->descriptor.chunks)
-        status.chunks.push_back(upload->state == State::full || storage_.has(chunk));
+    if (upload->state == State::full) {
+        status.chunks.assign(upload->descriptor.chunks.size(), true);
+    } else if (storage_.remote()) {
+        status.chunks = presence_.look(*upload, Presence::Clock::now());
+    } else {
+        status.chunks = storage_.which(upload->descriptor.chunks);
+    }
     if (upload->state == State::partial) verifier_.advance(id);
     return status;
 }
@@ -174,19 +181,19 @@ Service::Incoming Service::begin_chunk(const ChunkFields& fields) {
     if (number_field(fields.position, "chunk-pos") != number * descriptor.chunk_size)
         throw HttpError(http::kBadRequest, "chunk-pos is not what the descriptor says");
     refuse_blocked(upload->id, descriptor);
-    const bool stored = storage_.has(sha256);
+    // A store on another machine is asked at the end: nothing may wait for it here.
+    const bool stored = !storage_.remote() && storage_.has(sha256);
     std::shared_ptr<void> reservation = stored ? nullptr : reserve(*upload, length);
     return {.id = upload->id,
             .sha256 = sha256,
             .length = length,
-            .stored = stored,
             .reservation = std::move(reservation),
             .writer = storage_.begin(sha256, length)};
 }
 
 void Service::end_chunk(Incoming& chunk) {
-    chunk.writer->commit();
-    if (!chunk.stored) metadata_.add_stored(chunk.id, chunk.length);
+    if (chunk.writer->commit()) metadata_.add_stored(chunk.id, chunk.length);
+    presence_.stored(chunk.id, chunk.sha256);
     chunk.reservation.reset();
     verifier_.advance(chunk.id);
     verifier_.stored(chunk.sha256);

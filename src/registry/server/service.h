@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "registry/server/metadata.h"
+#include "registry/server/presence.h"
 #include "registry/server/storage.h"
 #include "registry/server/verifier.h"
 
@@ -48,7 +49,6 @@ public:
         std::string id;
         std::string sha256;
         uint64_t length = 0;
-        bool stored = false;                // it is there already, and its bytes are only checked
         std::shared_ptr<void> reservation;  // of its whole length, on the disk and in the anonymous quota
         std::unique_ptr<ChunkWriter> writer;
     };
@@ -84,6 +84,7 @@ private:
     Metadata& metadata_;
     Storage& storage_;
     Limits limits_;
+    Presence presence_;
     Verifier verifier_;
     std::mutex mutex_;
     Receiving reserved_;                    // by chunks that are being received here

@@ -149,7 +149,8 @@ bool Verifier::hash_piece(Progress& progress, const Upload& upload) {
     const uint64_t length = descriptor.chunk_length(progress.next);
     const uint64_t piece = std::min(kPiece, length - std::min(length, progress.offset));
     if (!may_hash(progress, upload, piece)) return false;
-    const std::unique_ptr<ChunkReader> reader = storage_.open(chunk);
+    const uint64_t longer = progress.offset + piece == length ? 1 : 0;  // a byte more, to see whether there is one
+    const auto reader = storage_.open(chunk, {.first = progress.offset, .end = progress.offset + piece + longer});
     std::vector<std::byte> block(kBlock);
     const uint64_t end = progress.offset + kPiece;
     size_t n = 1;

@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "base/hash.h"
 #include "fixture.h"
 
 namespace registry::server {
@@ -48,11 +49,21 @@ TEST_P(Maintenance, FindsNothingWhereNothingIsWrong) {
     EXPECT_THAT(problems(), IsEmpty());
 }
 
+TEST_P(Maintenance, NotesWhatBelongsToNoUpload) {
+    add(TestImage("aaaabbbb"), State::full);
+    store("eeee");
+    std::ofstream(folder_ / "chunks" / "strange") << "x";
+    std::vector<std::string> notes;
+    EXPECT_THAT(problems({.read = false, .note = [&notes](const std::string& text) { notes.push_back(text); }}), IsEmpty());
+    EXPECT_THAT(notes, ElementsAre(HasSubstr("chunks/strange is none of the registry's"), HasSubstr("(4 bytes) is in no upload")));
+    EXPECT_TRUE(storage_.has(base::sha256_hex(bytes("eeee"))));
+}
+
 TEST_P(Maintenance, FindsAndRepairsABrokenChunk) {
     const TestImage image("aaaabbbb");
     add(image, State::full);
     std::ofstream(path(image.descriptor.chunks[1])) << "bbbx";
-    EXPECT_THAT(problems({.read = false, .repair = false}), IsEmpty());
+    EXPECT_THAT(problems({.read = false}), IsEmpty());
     EXPECT_THAT(problems({.read = true, .repair = true}),
                 ElementsAre(HasSubstr("it does not have its SHA-256"), HasSubstr("chunk 1 is missing")));
     EXPECT_FALSE(storage_.has(image.descriptor.chunks[1]));
@@ -64,9 +75,9 @@ TEST_P(Maintenance, FindsWrongLengthsMissingChunksAndWrongImages) {
     const TestImage image("aaaabbbb");
     add(image, State::full);
     std::filesystem::resize_file(path(image.descriptor.chunks[1]), 3);
-    EXPECT_THAT(problems({.read = false, .repair = false}), ElementsAre(HasSubstr("chunk 1 has a wrong length")));
+    EXPECT_THAT(problems({.read = false}), ElementsAre(HasSubstr("chunk 1 has a wrong length")));
     std::filesystem::remove(path(image.descriptor.chunks[0]));
-    EXPECT_THAT(problems({.read = false, .repair = false}), ElementsAre(HasSubstr("chunk 0 is missing")));
+    EXPECT_THAT(problems({.read = false}), ElementsAre(HasSubstr("chunk 0 is missing")));
 
     TestImage wrong("ccccdddd");
     wrong.descriptor.sha3 = std::string(56, '0');

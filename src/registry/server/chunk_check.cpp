@@ -1,0 +1,18 @@
+#include "registry/server/chunk_check.h"
+
+#include "registry/server/errors.h"
+
+namespace registry::server {
+
+void ChunkCheck::add(std::span<const std::byte> data) {
+    if (data.size() > length_ - seen_) throw HttpError(http::kBadRequest, "the chunk is longer than its chunk-len");
+    hasher_.update(data);
+    seen_ += data.size();
+}
+
+void ChunkCheck::finish() {
+    if (seen_ != length_) throw HttpError(http::kBadRequest, "the chunk is shorter than its chunk-len");
+    if (hasher_.hex() != sha256_) throw HttpError(http::kBadRequest, "the chunk's SHA-256 is not its chunk-sha256");
+}
+
+}  // namespace registry::server

@@ -1,0 +1,184 @@
+#include "registry/server/s3_storage.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <future>
+#include <optional>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/hash.h"
+#include "base/hex.h"
+#include "base/unnamed_file.h"
+#include "registry/server/chunk_check.h"
+#include "registry/server/errors.h"
+#include "registry/server/file_storage.h"
+#include "s3/reader.h"
+
+namespace registry::server {
+namespace {
+
+constexpr const char* kChunks = "chunks/";
+constexpr size_t kQuestions = 8;  // about chunks at a time, for one caller of `which`
+
+std::string key_of(const std::string& sha256) {
+    return kChunks + sha256.substr(0, 2) + "/" + sha256;
+}
+
+// A file without a name, also where the file system gives each one a name at first.
+base::UniqueFd spool_file(const std::filesystem::path& folder) {
+    base::UniqueFd fd = base::open_unnamed(AT_FDCWD, folder.c_str(), 0600);
+    if (fd) return fd;
+    std::string name = (folder / "chunk.XXXXXX").string();
+    fd.reset(::mkostemp(name.data(), O_CLOEXEC));
+    if (!fd) base::throw_errno("cannot make a file in ", folder);
+    (void)::unlink(name.c_str());
+    return fd;
+}
+
+class S3Writer : public ChunkWriter {
+public:
+    S3Writer(s3::Client& client, const std::string& sha256, uint64_t length, const std::filesystem::path& folder)
+        : client_(client), check_(sha256, length), spool_(spool_file(folder)) {}
+
+    void write(std::span<const std::byte> data) override {
+        check_.add(data);
+        base::write_all(spool_.get(), data, "a chunk");
+    }
+
+    bool commit() override {
+        check_.finish();
+        const std::string key = key_of(check_.sha256());
+        if (client_.size(key) == check_.length()) return false;
+        client_.put(key, spool_.get(), check_.length(), check_.sha256());
+        return true;
+    }
+
+private:
+    s3::Client& client_;
+    ChunkCheck check_;
+    base::UniqueFd spool_;
+};
+
+class S3ChunkReader : public ChunkReader {
+public:
+    S3ChunkReader(s3::Client& client, const std::string& sha256, const Wanted& wanted) : client_(client), sha256_(sha256), wanted_(wanted) {
+        start(wanted.first);
+    }
+
+    size_t read(uint64_t offset, std::span<std::byte> buffer) override {
+        if (offset != reader_->position()) start(offset);
+        const bool first = std::exchange(soon_, false);
+        const size_t n = reader_->read(buffer, first ? s3::Patience::little : s3::Patience::much);
+        if (hasher_) check(buffer.first(n));
+        return n;
+    }
+
+private:
+    void start(uint64_t offset) {
+        reader_.emplace(client_, key_of(sha256_), offset, wanted_.end);
+        hasher_.reset();
+        if (wanted_.check && offset == 0) hasher_.emplace(base::Hasher::Kind::sha256);
+    }
+
+    void check(std::span<const std::byte> data) {
+        hasher_->update(data);
+        if (reader_->position() < reader_->size()) return;
+        const std::string sha256 = hasher_->hex();
+        hasher_.reset();
+        if (sha256 != sha256_) throw base::Error("chunk " + sha256_ + ": the store gives other bytes, whose SHA-256 is " + sha256);
+    }
+
+    s3::Client& client_;
+    std::string sha256_;
+    Wanted wanted_;
+    bool soon_ = wanted_.soon;
+    std::optional<s3::Reader> reader_;
+    std::optional<base::Hasher> hasher_;  // while all bytes from the first on have come in order
+};
+
+}  // namespace
+
+S3Storage::S3Storage(s3::Settings settings, const std::filesystem::path& folder)
+    : client_(std::move(settings)), incoming_(folder / "incoming") {
+    for (const auto& path : {folder, incoming_}) {
+        if (::mkdir(path.c_str(), 0750) < 0 && errno != EEXIST) base::throw_errno("cannot make ", path);
+    }
+    try {
+        client_.check();
+    } catch (const http::TransientError& e) {
+        spdlog::warn("the store {} does not answer: {}", client_.name(), e.what());
+    }
+}
+
+bool S3Storage::has(const std::string& sha256) const {
+    return client_.size(key_of(sha256)).has_value();
+}
+
+std::vector<bool> S3Storage::which(const std::vector<std::string>& chunks) const {
+    std::vector<char> there(chunks.size());  // of which threads may write different ones, unlike vector<bool>
+    std::atomic<size_t> next = 0;
+    const auto ask = [&] {
+        for (size_t i = next++; i < chunks.size(); i = next++)
+            there[i] = has(chunks[i]) ? 1 : 0;
+    };
+    std::vector<std::future<void>> others;
+    for (size_t i = 1; i < std::min(kQuestions, chunks.size()); i++)
+        others.push_back(std::async(std::launch::async, ask));
+    std::exception_ptr failure;
+    try {
+        ask();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    next = chunks.size();
+    for (auto& other : others) {
+        try {
+            other.get();
+        } catch (...) {
+            failure = std::current_exception();
+        }
+    }
+    if (failure) std::rethrow_exception(failure);
+    return {there.begin(), there.end()};
+}
+
+std::unique_ptr<ChunkWriter> S3Storage::begin(const std::string& sha256, uint64_t length) {
+    return std::make_unique<S3Writer>(client_, sha256, length, incoming_);
+}
+
+std::unique_ptr<ChunkReader> S3Storage::open(const std::string& sha256, const Wanted& wanted) const {
+    return std::make_unique<S3ChunkReader>(client_, sha256, wanted);
+}
+
+void S3Storage::remove(const std::string& sha256) {
+    client_.remove(key_of(sha256));
+}
+
+void S3Storage::list(const std::function<void(const std::string&, uint64_t)>& each,
+                     const std::function<void(const std::string&)>& other) const {
+    client_.list(kChunks, [&](const s3::Object& object) {
+        const std::string name = object.key.substr(object.key.rfind('/') + 1);
+        if (base::is_hex(name, 64) && object.key == key_of(name)) {
+            each(name, object.size);
+        } else if (other) {
+            other(client_.name() + object.key);
+        }
+    });
+}
+
+uint64_t S3Storage::free_bytes() const {
+    return free_bytes_of(incoming_);
+}
+
+uint64_t S3Storage::free_files() const {
+    return free_files_of(incoming_);
+}
+
+}  // namespace registry::server
