@@ -23,7 +23,7 @@ for program in gvmkit-build gvmi gvmkit-registry ya-runtime-dbg ya-runtime-vm; d
   strip -o "$program" "$build/bin/$program"
 done
 cp -r "$build"/bin/runtime/{vmlinux,initramfs,self-test.gvmi,mkfs.ext4,qemu} runtime/
-cp "$here/install.sh" "$here/licences.md" "$here/../LICENSE" .
+cp -r "$build/share" "$here/install.sh" "$here/licences.md" "$here/../LICENSE" .
 for descriptor in ya-runtime-vm vm-nvidia; do
   sed "s/@PROJECT_VERSION@/$version/" "$here/$descriptor.json.in" > "$descriptor.json"
 done

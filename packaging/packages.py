@@ -56,6 +56,16 @@ def files_of(folder):
     return {name: (read(path), os.stat(path).st_mode & 0o777) for name, path in sorted(found.items())}
 
 
+def share_of(folder):
+    """The programs' pages and completions, by their names below share/."""
+    found = {}
+    for name in PROGRAMS:
+        for path in (f"man/man1/{name}.1", f"bash-completion/completions/{name}", f"zsh/vendor-completions/_{name}",
+                     f"fish/vendor_completions.d/{name}.fish"):
+            found[path] = read(os.path.join(folder, "share", path)), 0o644
+    return found
+
+
 def read(path):
     with open(path, "rb") as file:
         return file.read()
@@ -66,6 +76,7 @@ def write_wheel(folder, version, when, output):
     functions = "".join(f'def {name.replace("-", "_")}():\n    execute("{name}")\n\n\n' for name in PROGRAMS)
     content = {"gvmkit/__init__.py": ((PYTHON + functions).rstrip("\n").encode() + b"\n", 0o644)}
     content |= {f"gvmkit/bin/{name}": file for name, file in files_of(folder).items()}
+    content |= {f"gvmkit-{version}.data/data/share/{name}": file for name, file in share_of(folder).items()}
     content[info + "/METADATA"] = (f"Metadata-Version: 2.1\nName: gvmkit\nVersion: {version}\nSummary: {SUMMARY}\n"
                                    "License: GPL-3.0-or-later\nRequires-Python: >=3.6\n").encode(), 0o644
     # The programs are static: any libc, and any version of it.
@@ -89,10 +100,12 @@ def write_wheel(folder, version, when, output):
 
 def write_npm(folder, version, when, output):
     package = {"name": "gvmkit", "version": version, "description": SUMMARY, "license": "GPL-3.0-or-later", "os": ["linux"],
-               "cpu": ["x64"], "engines": {"node": ">=12"}, "bin": {name: name + ".js" for name in PROGRAMS}}
+               "cpu": ["x64"], "engines": {"node": ">=12"}, "bin": {name: name + ".js" for name in PROGRAMS},
+               "man": [f"./share/man/man1/{name}.1" for name in PROGRAMS]}
     content = {"package.json": (json.dumps(package, indent=2).encode() + b"\n", 0o644)}
     content |= {name + ".js": ((NODE % name).encode(), 0o755) for name in PROGRAMS}
     content |= {"bin/" + name: file for name, file in files_of(folder).items()}
+    content |= {"share/" + name: file for name, file in share_of(folder).items()}
     for name in ("LICENSE", "licences.md"):
         content[name] = read(os.path.join(folder, name)), 0o644
     packed = io.BytesIO()

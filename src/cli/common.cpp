@@ -5,11 +5,18 @@
 #include <openssl/crypto.h>
 #endif
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <exception>
+#include <filesystem>
+#include <map>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/untrusted_text.h"
+#include "cli/completion.h"
+#include "cli/man_page.h"
 
 namespace cli {
 namespace {
@@ -23,6 +30,15 @@ void use_no_libraries() {
     (void)::__nss_configure_lookup("hosts", "files dns");
     (void)::OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
 #endif
+}
+
+DeclaredCommand declared_program(const CLI::App& app) {
+    return declared(app, std::filesystem::path(app.get_name()).filename());
+}
+
+[[noreturn]] void print_and_end(const std::string& text) {
+    base::write_all(STDOUT_FILENO, text, "standard output");
+    throw CLI::Success();
 }
 
 }  // namespace
@@ -59,6 +75,19 @@ void print_message(const char* kind, std::string_view text) {
 
 void describe(CLI::App& app, const char* example) {
     app.set_version_flag("--version", GVMKIT_VERSION);
+    // While the command line is read, by when all options are declared.
+    const auto print_completion = [&app](const std::string& shell) {
+        const std::map<std::string, std::string (*)(const DeclaredCommand&)> shells{
+            {"bash", bash_completion}, {"zsh", zsh_completion}, {"fish", fish_completion}};
+        const auto found = shells.find(shell);
+        if (found == shells.end()) throw CLI::ValidationError("--completion", "bash, zsh or fish, not " + shell);
+        print_and_end(found->second(declared_program(app)));
+    };
+    app.add_option_function<std::string>("--completion", print_completion, "Print the script by which a shell completes command lines")
+        ->option_text("bash|zsh|fish")
+        ->trigger_on_parse();
+    const auto print_page = [&app](int64_t) { print_and_end(man_page(declared_program(app), GVMKIT_VERSION)); };
+    app.add_flag_function("--man", print_page, "Print the manual page, as man -l - reads it")->trigger_on_parse();
     app.footer(std::string("Example: ") + example);
 }
 

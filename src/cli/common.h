@@ -23,7 +23,7 @@ void print_message(const char* kind, std::string_view text);
 // What the chosen sub-command does; the exit code.
 using Action = std::function<int()>;
 
-// Adds --version and the line with an example under --help.
+// Adds --version, --completion, --man and the line with an example under --help.
 void describe(CLI::App& app, const char* example);
 
 }  // namespace cli

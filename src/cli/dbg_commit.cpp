@@ -138,8 +138,8 @@ int commit(const CommitArguments& arguments) {
 }
 
 void add_commit_options(CLI::App& command, CommitArguments& arguments) {
-    command.add_option("NAME", arguments.name, "The VM")->required();
-    command.add_option("-o,--output", arguments.output, "The .gvmi to write")->required();
+    command.add_option("NAME", arguments.name, "The VM")->required()->type_name("VM");
+    command.add_option("-o,--output", arguments.output, "The .gvmi to write")->required()->type_name("FILE");
     command.add_option("--env", arguments.env, "Set a variable of the new image; repeatable")
         ->take_all()
         ->allow_extra_args(false)

@@ -79,8 +79,10 @@ void add_cp_command(CLI::App& app, Action& chosen) {
         "Examples: ya-runtime-dbg cp box:/etc/hosts .\n"
         "          ya-runtime-dbg cp src box:/work");
     const auto arguments = std::make_shared<CopyArguments>();
-    command->add_option("SOURCE", arguments->source, "NAME:PATH, a path of this machine, or - for a tar on standard input")->required();
-    command->add_option("TARGET", arguments->target, "The other side; - for a tar on standard output")->required();
+    command->add_option("SOURCE", arguments->source, "NAME:PATH, a path of this machine, or - for a tar on standard input")
+        ->required()
+        ->type_name("VM|FILE");
+    command->add_option("TARGET", arguments->target, "The other side; - for a tar on standard output")->required()->type_name("VM|FILE");
     command->add_flag("-a,--archive", arguments->options.owners,
                       "Keep owners; otherwise files become root's in the VM, and yours on this machine");
     command->add_flag("-L,--follow-link", arguments->options.follow, "Where SOURCE is a symbolic link, copy what it leads to");

@@ -43,7 +43,7 @@ void add_diff_command(CLI::App& app, Action& chosen) {
     CLI::App* command =
         app.add_subcommand("diff", "Lists what differs in a VM's root from its image: A added, C changed, D deleted; not volumes");
     const auto name = std::make_shared<std::string>();
-    command->add_option("NAME", *name, "The VM")->required();
+    command->add_option("NAME", *name, "The VM")->required()->type_name("VM");
     command->callback([&chosen, name] { chosen = [name] { return show_changes(*name); }; });
 }
 

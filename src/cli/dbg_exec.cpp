@@ -96,7 +96,7 @@ void add_exec_command(CLI::App& app, Action& chosen) {
     command->footer("Example: ya-runtime-dbg exec python sh");
     const auto name = std::make_shared<std::string>();
     const auto options = std::make_shared<dbg::Options>();
-    command->add_option("NAME", *name, "The VM")->required();
+    command->add_option("NAME", *name, "The VM")->required()->type_name("VM");
     add_program_options(*command, *options);
     command->prefix_command();  // what follows NAME is the program's, whatever it looks like
     command->callback([&chosen, name, options, command] {

@@ -46,7 +46,7 @@ void add_logs_command(CLI::App& app, Action& chosen) {
     CLI::App* command = app.add_subcommand("logs", "Shows the log of a VM's runtime, with what its guest told");
     const auto name = std::make_shared<std::string>();
     const auto follow = std::make_shared<bool>(false);
-    command->add_option("NAME", *name, "The VM")->required();
+    command->add_option("NAME", *name, "The VM")->required()->type_name("VM");
     command->add_flag("-f,--follow", *follow, "Go on until the VM ends");
     command->callback([&chosen, name, follow] { chosen = [name, follow] { return show(*name, *follow); }; });
 }

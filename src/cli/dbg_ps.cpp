@@ -36,6 +36,12 @@ int print_json(const std::vector<dbg::Vm>& vms) {
     return 0;
 }
 
+int print_names(const std::vector<dbg::Vm>& vms) {
+    for (const dbg::Vm& vm : vms)
+        std::cout << vm.name << "\n";
+    return 0;
+}
+
 int print_table(const std::vector<dbg::Vm>& vms) {
     constexpr size_t kGap = 3;
     constexpr int kStatusWidth = 16;  // "Up 59 minutes" and the gap
@@ -63,9 +69,12 @@ void add_ps_command(CLI::App& app, Action& chosen) {
     command->add_option("--format", *format, "table, or json: an object per line")
         ->check(CLI::IsMember({"table", "json"}))
         ->option_text("table|json");
-    command->callback([&chosen, format] {
-        chosen = [format] {
+    const auto quiet = std::make_shared<bool>(false);
+    command->add_flag("-q,--quiet", *quiet, "The names alone")->excludes("--format");
+    command->callback([&chosen, format, quiet] {
+        chosen = [format, quiet] {
             const std::vector<dbg::Vm> vms = dbg::running_vms(dbg::vms_folder());
+            if (*quiet) return print_names(vms);
             return *format == "json" ? print_json(vms) : print_table(vms);
         };
     });

@@ -81,7 +81,7 @@ void add_stats_command(CLI::App& app, Action& chosen) {
     CLI::App* command = app.add_subcommand("stats", "Shows each second what a VM uses, until it ends");
     const auto name = std::make_shared<std::string>();
     const auto once = std::make_shared<bool>(false);
-    command->add_option("NAME", *name, "The VM")->required();
+    command->add_option("NAME", *name, "The VM")->required()->type_name("VM");
     command->add_flag("--no-stream", *once, "Show it once");
     command->callback([&chosen, name, once] { chosen = [name, once] { return show(*name, *once); }; });
 }

@@ -52,7 +52,7 @@ int stop(const std::vector<std::string>& names) {
 void add_stop_command(CLI::App& app, Action& chosen) {
     CLI::App* command = app.add_subcommand("stop", "Ends VMs in order, as a provider does, and waits for their end");
     const auto names = std::make_shared<std::vector<std::string>>();
-    command->add_option("NAME", *names, "The VMs")->required();
+    command->add_option("NAME", *names, "The VMs")->required()->type_name("VM");
     command->callback([&chosen, names] { chosen = [names] { return stop(*names); }; });
 }
 

@@ -71,8 +71,8 @@ void add_diff_command(CLI::App& app, Action& chosen) {
         app.add_subcommand("diff", "Prints the differences between two images: + added in B, - removed in B, * changed, and how");
     command->footer("Example: gvmi diff python-3.11.gvmi python-3.12.gvmi");
     const auto arguments = std::make_shared<Arguments>();
-    command->add_option("A", arguments->a, "A .gvmi file")->required();
-    command->add_option("B", arguments->b, "Another")->required();
+    command->add_option("A", arguments->a, "A .gvmi file")->required()->type_name("FILE");
+    command->add_option("B", arguments->b, "Another")->required()->type_name("FILE");
     command->add_flag("--json", arguments->json, "A JSON object per line");
     command->callback([&chosen, arguments] { chosen = [arguments] { return compare(*arguments); }; });
 }

@@ -54,7 +54,7 @@ void add_extract_command(CLI::App& app, Action& chosen) {
     const auto arguments = std::make_shared<Arguments>();
     command->add_option("FILE", arguments->file, "The .gvmi file")->required();
     command->add_option("PATH", arguments->path, "A folder or file in it")->capture_default_str();
-    command->add_option("-o,--output", arguments->output, "The folder to unpack into: a new or an empty one")->required();
+    command->add_option("-o,--output", arguments->output, "The folder to unpack into: a new or an empty one")->required()->type_name("DIR");
     command->add_option("--limit-gib", arguments->limit_gib, "Stop at more data than this")
         ->check(CLI::Range(1, 1 << 20))
         ->capture_default_str();

@@ -139,8 +139,8 @@ CLI::App* add(CLI::App* command, const char* name, const char* help, Action& cho
 
 void add_create(CLI::App* command, Action& chosen, const Shared& arguments) {
     CLI::App* sub = add(command, "create", "Writes a manifest for an image", chosen, arguments, create);
-    sub->add_option("IMAGE", arguments->image, "USER/REPOSITORY:TAG, a hash, a URL, or hash:sha3:HEX:URL")->required();
-    sub->add_option("-o,--output", arguments->file, "The file to write")->capture_default_str();
+    sub->add_option("IMAGE", arguments->image, "USER/REPOSITORY:TAG, a hash, a URL, or hash:sha3:HEX:URL")->required()->type_name("NAME");
+    sub->add_option("-o,--output", arguments->file, "The file to write")->type_name("FILE")->capture_default_str();
     sub->add_option("--hash", arguments->hash, "The image's SHA3-224; needed with a URL");
     sub->add_option("--name", arguments->metadata.name, "The application's name; by default the image's");
     sub->add_option("--description", arguments->metadata.description, "What it is");
@@ -161,21 +161,23 @@ void add_manifest_command(CLI::App& app, Action& chosen) {
 
     CLI::App* outbound = add(command, "add-outbound", "Lets commands reach URLs", chosen, arguments, add_outbound);
     outbound->add_option("URL", arguments->urls, "http, https, tcp or udp")->required();
-    outbound->add_option("-m,--manifest", arguments->file, "The manifest")->capture_default_str();
+    outbound->add_option("-m,--manifest", arguments->file, "The manifest")->type_name("FILE")->capture_default_str();
 
     CLI::App* signing = add(command, "sign", "Signs a manifest: MANIFEST.base64, .sig and .cert beside it", chosen, arguments, sign);
-    signing->add_option("-k,--key", arguments->key, "The private key, PEM")->required();
+    signing->add_option("-k,--key", arguments->key, "The private key, PEM")->type_name("FILE")->required();
     signing->add_option("-c,--certificates", arguments->certificates, "The key's certificate and its issuers', PEM, in any order")
+        ->type_name("FILE")
         ->required();
-    signing->add_option("--passphrase-file", arguments->passphrase_file,
-                        "The file with the key's passphrase; by default you are asked for it");
+    signing
+        ->add_option("--passphrase-file", arguments->passphrase_file, "The file with the key's passphrase; by default you are asked for it")
+        ->type_name("FILE");
 
     CLI::App* verifying = add(command, "verify", "Checks a manifest and its signature as a provider does", chosen, arguments, verify);
-    verifying->add_option("-a,--authorities", arguments->authorities, "Trusted certificates, PEM");
+    verifying->add_option("-a,--authorities", arguments->authorities, "Trusted certificates, PEM")->type_name("FILE");
     verifying->add_flag("--unsigned", arguments->is_unsigned, "Check the manifest alone");
 
     for (CLI::App* sub : {signing, verifying}) {
-        sub->add_option("-m,--manifest", arguments->file, "The manifest")->capture_default_str();
+        sub->add_option("-m,--manifest", arguments->file, "The manifest")->type_name("FILE")->capture_default_str();
         sub->add_option("--algorithm", arguments->algorithm, "The digest")->capture_default_str();
     }
 }

@@ -63,8 +63,11 @@ void add_pull_command(CLI::App& app, Action& chosen) {
     CLI::App* command = app.add_subcommand("pull", "Downloads an image and checks its hash; resumes an interrupted pull");
     command->footer("Example: gvmi pull golem/alpine:latest\nThe registry is REGISTRY_URL's, else the public one.");
     const auto arguments = std::make_shared<Arguments>();
-    command->add_option("IMAGE", arguments->what, "USER/REPOSITORY:TAG, a hash, a URL, or hash:sha3:HEX:URL, as in SDKs")->required();
-    command->add_option("-o,--output", arguments->output, "The file to write; by default named after IMAGE, in the current folder");
+    command->add_option("IMAGE", arguments->what, "USER/REPOSITORY:TAG, a hash, a URL, or hash:sha3:HEX:URL, as in SDKs")
+        ->required()
+        ->type_name("NAME");
+    command->add_option("-o,--output", arguments->output, "The file to write; by default named after IMAGE, in the current folder")
+        ->type_name("FILE");
     command->add_flag("--hide-progress", arguments->hide_progress, "No progress on the terminal");
     command->callback([&chosen, arguments] { chosen = [arguments] { return pull(*arguments); }; });
 }

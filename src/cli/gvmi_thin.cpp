@@ -14,7 +14,7 @@ void add_thin_command(CLI::App& app, Action& chosen) {
     command->add_option("FILE", *file, "The .gvmi file")->required();
     add_thin_options(*command, *arguments, "--url");
     command->get_option("--url")->required();
-    command->add_option("-o,--output", arguments->output, "The file to write; by default NAME.thin.gvmi beside FILE");
+    command->add_option("-o,--output", arguments->output, "The file to write; by default NAME.thin.gvmi beside FILE")->type_name("FILE");
     command->callback([&chosen, file, arguments] {
         chosen = [file, arguments] {
             (void)make_thin_image(*file, *arguments, true);

@@ -26,7 +26,8 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
         ->check(CLI::IsMember({"docker", "podman", "buildah"}));
     app.add_option("--platform", arguments.platform, "The platform to take from a multi-platform image; VMs run linux/amd64")
         ->capture_default_str();
-    app.add_option("-o,--output", arguments.output, "The file to write; by default NAME-TAG-ID.gvmi in the current folder");
+    app.add_option("-o,--output", arguments.output, "The file to write; by default NAME-TAG-ID.gvmi in the current folder")
+        ->type_name("FILE");
     app.add_flag("-f,--force", arguments.force,
                  "Write the file even if it is up to date; a new compression level alone does not make it outdated");
     app.add_option("--compression-method", arguments.method,

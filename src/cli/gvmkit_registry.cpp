@@ -76,7 +76,9 @@ void add_serve(CLI::App& app, Action& action) {
     const auto arguments = std::make_shared<ServeArguments>();
     auto& options = arguments->options;
     CLI::App* serve = app.add_subcommand("serve", "Answer clients until SIGTERM or SIGINT");
-    serve->add_option("--data", options.store.data, "The folder for all of the registry's data; made if it is missing")->required();
+    serve->add_option("--data", options.store.data, "The folder for all of the registry's data; made if it is missing")
+        ->required()
+        ->type_name("DIR");
     add_db(*serve, options.db);
     add_store_options(*serve, options.store.s3);
     serve->add_option("--listen", options.http.listen, "HOST:PORT or [IPV6]:PORT; port 0 is a free one")->capture_default_str();

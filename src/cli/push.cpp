@@ -90,7 +90,9 @@ void add_push_options(CLI::App& app, PushArguments& arguments) {
         ->group(group);
     app.add_option("--push-to", arguments.push_to, "Push the image as USER/REPOSITORY:TAG")->group(group);
     app.add_flag("--nologin", arguments.nologin, "Push anonymously; such an image has no tag and may expire")->group(group);
-    app.add_option("-d,--direct-file-upload", arguments.direct_file, "Push this .gvmi without converting anything")->group(group);
+    app.add_option("-d,--direct-file-upload", arguments.direct_file, "Push this .gvmi without converting anything")
+        ->type_name("FILE")
+        ->group(group);
     app.add_flag("--login", arguments.login.login, "Ask for user and access token, check them, and store them in a file of mode 0600")
         ->group(group);
     app.add_flag("--login-check", arguments.login.check, "Check the stored login")->group(group);
@@ -105,7 +107,9 @@ void add_push_options(CLI::App& app, PushArguments& arguments) {
         ->check(CLI::Range(1, 64))
         ->capture_default_str()
         ->group(group);
-    app.add_option("--extra-json-info-path", arguments.info_path, "Write names and hashes to this file, as JSON")->group(group);
+    app.add_option("--extra-json-info-path", arguments.info_path, "Write names and hashes to this file, as JSON")
+        ->type_name("FILE")
+        ->group(group);
 }
 
 void check_push_usage(const PushArguments& arguments, const std::string& image) {

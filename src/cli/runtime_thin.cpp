@@ -47,7 +47,8 @@ void add_thin_options(CLI::App& app, runtime::Options& options, ThinLine& line) 
         ->check(CLI::Range(0.001, 1e6))
         ->capture_default_str();
     app.add_option("--record-reads", options.record_reads,
-                   "With run: write to this file which blocks the VM read of its image, for gvmi thin --first-reads");
+                   "With run: write to this file the numbers of the blocks that the VM read of its image")
+        ->type_name("FILE");
 }
 
 void finish_thin_options(const ThinLine& line, runtime::Options& options) {

@@ -34,8 +34,9 @@ CLI::Option* add_parsed(CLI::App& app, const std::string& name, std::vector<T>& 
 }
 
 void add_vm_options(CLI::App& app, dbg::Options& options) {
-    app.add_option("-r,--runtime", options.runtime, "The runtime to start [ya-runtime-vm beside this program]");
-    app.add_option("-w,--workdir", options.workdir, "Folder for the VM's files, made if missing [a temporary one, removed at the end]");
+    app.add_option("-r,--runtime", options.runtime, "The runtime to start [ya-runtime-vm beside this program]")->type_name("FILE");
+    app.add_option("-w,--workdir", options.workdir, "Folder for the VM's files, made if missing [a temporary one, removed at the end]")
+        ->type_name("DIR");
     app.add_option("-t,--task-package", options.task_package,
                    "The image to deploy: a .gvmi, or whatever gvmkit-build takes, also a folder with a Dockerfile")
         ->option_text("IMAGE");
@@ -55,6 +56,7 @@ void add_command_options(CLI::App& app, dbg::Options& options) {
         ->transform(CLI::CheckedTransformer(modes, CLI::ignore_case))
         ->option_text("shell|exec");
     app.add_option("--script", options.script, "Run an exe script as requestors send it, and print each result as a line of JSON")
+        ->type_name("FILE")
         ->excludes("--exec")
         ->excludes("--no-deploy");
 }
@@ -81,7 +83,8 @@ void add_network_options(CLI::App& app, dbg::Options& options) {
     app.add_option("--outbound", options.outbound,
                    "Give the VM a network card: with everything behind it, or what a payload manifest allows")
         ->option_text("all|MANIFEST");
-    app.add_option("--record", options.record, "With --outbound all: write the URLs that were reached, as a manifest has them");
+    app.add_option("--record", options.record, "With --outbound all: write the URLs that were reached, as a manifest has them")
+        ->type_name("FILE");
 }
 
 int run(dbg::Options& options, bool lint) {

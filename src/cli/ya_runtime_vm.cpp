@@ -75,8 +75,10 @@ std::string check_limit_gib(const std::string& text) {
 
 void add_options(CLI::App& app, CommandLine& line) {
     Options& options = line.options;
-    app.add_option("-w,--workdir", options.workdir, "The activity's folder")->default_str("the current one");
-    app.add_option("-t,--task-package", options.images, "A .gvmi image; several are stacked, the first on top")->expected(1, -1);
+    app.add_option("-w,--workdir", options.workdir, "The activity's folder")->type_name("DIR")->default_str("the current one");
+    app.add_option("-t,--task-package", options.images, "A .gvmi image; several are stacked, the first on top")
+        ->type_name("FILE")
+        ->expected(1, -1);
     app.add_option("--cpu-cores", options.cores, "Cores of the VM")->check(CLI::Range(1, 255))->capture_default_str();
     app.add_option("--mem-gib", line.memory_gib, "Memory of the VM in GiB")->check(check_gib)->capture_default_str();
     app.add_option("--storage-gib", line.storage_gib, "Space in GiB for the VM's writes to its root and storage volumes")
@@ -117,9 +119,11 @@ void add_options(CLI::App& app, CommandLine& line) {
         ->envname("YA_RUNTIME_VM_STATES");
     app.add_flag("--timings", line.timings, "Log where the time of the start went, after the first command");
     app.add_option("--qemu", options.qemu, "The QEMU to run VMs with, 7.2 or newer: a path, or a name in PATH")
+        ->type_name("FILE")
         ->envname("YA_RUNTIME_VM_QEMU")
         ->default_str("the runtime's own");
     app.add_option("--cache-dir", options.cache_dir, "The folder for templates and for what was learned about this machine")
+        ->type_name("DIR")
         ->default_str("$XDG_CACHE_HOME/gvmkit or $HOME/.cache/gvmkit");
 }
 
@@ -327,22 +331,23 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     add_options(app, line);
     cli::add_thin_options(app, line.options, line.thin);
     add_test_options(app, line);
-    const auto add_command = [&app, &line](const char* name, const char* description, const char* arguments) {
+    const auto add_command = [&app, &line](const char* name, const char* description, const char* arguments, const char* words = "") {
         CLI::App* command = app.add_subcommand(name, description)->fallthrough();
-        command->add_option("arguments", line.arguments, arguments)->type_name("");
+        command->add_option("arguments", line.arguments, arguments)->type_name(words);
         return command;
     };
     const CLI::App* deploy_command = add_command("deploy", "Checks the image and makes its volumes", "Ignored");
     CLI::App* start_command = add_command("start", "Starts the VM and serves a supervisor on standard input and output",
-                                          "start-entrypoint runs the image's entrypoint");
+                                          "Whether to run the image's entrypoint", "start-entrypoint");
     start_command->add_option("--debug-socket", line.options.debug_socket,
                               "Offer a debug channel at this Unix socket, never on a provider");
-    const CLI::App* run_command =
-        add_command("run", "Starts a VM for one command and prints its output", "The command; the image's entrypoint where there is none");
+    const CLI::App* run_command = add_command("run", "Starts a VM for one command, prints its output and returns its exit code",
+                                              "The command; the image's entrypoint where there is none");
     const CLI::App* offer_command = add_command("offer-template", "Prints what a provider can offer, as JSON", "Ignored");
     const CLI::App* test_command = add_command("test", "Boots a VM and reports whether a provider could run VMs here", "Ignored");
-    const CLI::App* template_command = add_command("template", "Makes the template for VMs with the given cores and memory", "warm");
-    const CLI::App* cache_command = add_command("cache", "The blocks of thin images that this host keeps", "ls, prune or verify");
+    const CLI::App* template_command =
+        add_command("template", "Makes the template for VMs with the given cores and memory", "What to do", "warm");
+    const CLI::App* cache_command = add_command("cache", "The blocks of thin images that this host keeps", "What to do", "ls|prune|verify");
     return cli::run(app, argc, argv, [&] {
         const bool workdir_given = !line.options.workdir.empty();
         // No other process of this user's looks into ours, and no core file holds what a supervisor and a guest said.

@@ -102,7 +102,9 @@ class Deb(unittest.TestCase):
         self.assertEqual(names_in(recommended), ["skopeo", "buildah"])
         for program in ["gvmkit-build", "gvmi", "gvmkit-registry", "ya-runtime-dbg", "ya-runtime-vm"]:
             self.assertRegex(self.expect(program, "--version"), r"^\d+\.\d+\.\d+\n$")
-            self.assertTrue(os.path.exists(self.debian.path(f"/usr/share/man/man1/{program}.1.gz")), program)
+            for name in (f"man/man1/{program}.1.gz", f"bash-completion/completions/{program}", f"zsh/vendor-completions/_{program}",
+                         f"fish/vendor_completions.d/{program}.fish"):
+                self.assertTrue(os.path.exists(self.debian.path("/usr/share/" + name)), name)
 
     def test_descriptor(self):
         descriptor = self.descriptor()

@@ -117,6 +117,11 @@ class Archive(unittest.TestCase):
 class Packages(unittest.TestCase):
     """As their package managers install them: each converts and runs an image."""
 
+    def check_share(self, folder):
+        for name in ("man/man1/gvmi.1", "bash-completion/completions/gvmi", "zsh/vendor-completions/_gvmi", "fish/vendor_completions.d/gvmi.fish"):
+            with open(f"{folder}/share/{name}", encoding="ascii") as file, open(f"{WORK}/gvmkit/share/{name}", encoding="ascii") as packed:
+                self.assertEqual(file.read(), packed.read())
+
     def convert_and_run(self, folder, programs):
         docker_archive.save(folder + "/image.tar", docker_archive.tree([]), {})
         environment = {**os.environ, "XDG_CACHE_HOME": folder + "/cache"}
@@ -132,11 +137,13 @@ class Packages(unittest.TestCase):
         subprocess.check_call([sys.executable, "-m", "venv", folder + "/venv"])
         subprocess.check_call([folder + "/venv/bin/pip", "install", "--quiet", "--no-index", *glob.glob(WORK + "/dist/*.whl")])
         self.convert_and_run(folder, folder + "/venv/bin/")
+        self.check_share(folder + "/venv")
 
     def test_npm_package(self):
         folder = tempfile.mkdtemp(prefix="npm-", dir=WORK)
         subprocess.check_call(["npm", "install", "--silent", "--offline", "--no-audit", "--prefix", folder, *glob.glob(WORK + "/dist/*.tgz")], cwd=folder)
         self.convert_and_run(folder, folder + "/node_modules/.bin/")
+        self.check_share(folder + "/node_modules/gvmkit")
 
 
 class Images(unittest.TestCase):
