@@ -7,6 +7,7 @@
 #include <chrono>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "canned_server.h"
@@ -74,6 +75,19 @@ TEST(Retry, EndsWhereTheServerAsksForTooLong) {
     const auto send = [&] { http::retry(three_tries(), [&] { (void)session.send({.url = server.url()}); }); };
     EXPECT_THROW(send(), http::TransientError);
     EXPECT_EQ(count, 1);
+}
+
+TEST(Retry, BeginsNoTryAfterTheLastOnesTime) {
+    Options options = three_tries();
+    options.last_try = 20ms;
+    int tries = 0;
+    const auto slow = [&tries] {
+        tries++;
+        std::this_thread::sleep_for(30ms);
+        throw http::TransientError("slow");
+    };
+    EXPECT_THROW(http::retry(options, slow), http::TransientError);
+    EXPECT_EQ(tries, 1);
 }
 
 TEST(Retry, PausesDifferButStayBetweenHalfAndTheWhole) {

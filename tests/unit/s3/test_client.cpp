@@ -19,7 +19,8 @@ using testing::StartsWith;
 using testing::ThrowsMessage;
 
 Settings settings_of(const CannedServer& server) {
-    return {.name = "s3://images/p/", .bucket = server.url() + "/images", .prefix = "p/", .keys = {.key = "K", .secret = "S", .region = "r"}};
+    return {
+        .name = "s3://images/p/", .bucket = server.url() + "/images", .prefix = "p/", .keys = {.key = "K", .secret = "S", .region = "r"}};
 }
 
 TEST(ClientTest, TriesAgainWhatMayPass) {

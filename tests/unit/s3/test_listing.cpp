@@ -24,9 +24,10 @@ TEST(ListingTest, TakesKeysSizesAndTheToken) {
 }
 
 TEST(ListingTest, RefusesWhatIsNoListing) {
-    for (const char* text : {"", "x", "<Error/>", "<ListBucketResult>", "<ListBucketResult><Contents><Size>x</Size></Contents></ListBucketResult>",
-                             "<ListBucketResult><Contents><Size>-1</Size></Contents></ListBucketResult>",
-                             "<!DOCTYPE a [<!ENTITY b SYSTEM \"file:///etc/passwd\">]><ListBucketResult>&b;</Other>"})
+    for (const char* text :
+         {"", "x", "<Error/>", "<ListBucketResult>", "<ListBucketResult><Contents><Size>x</Size></Contents></ListBucketResult>",
+          "<ListBucketResult><Contents><Size>-1</Size></Contents></ListBucketResult>",
+          "<!DOCTYPE a [<!ENTITY b SYSTEM \"file:///etc/passwd\">]><ListBucketResult>&b;</Other>"})
         EXPECT_THROW(parse_listing(text), base::Error) << text;
 }
 

@@ -19,7 +19,9 @@ constexpr size_t kSize = 200'000;
 // An object of kSize bytes, whose answers are cut after `cut` bytes.
 class ReaderTest : public testing::Test {
 protected:
-    ReaderTest() : server_([this](const std::string& head, int fd) { serve(head, fd); }), client_({.name = "s3://b/", .bucket = server_.url() + "/b", .prefix = "", .keys = {.key = "K", .secret = "S", .region = "r"}}) {
+    ReaderTest()
+        : server_([this](const std::string& head, int fd) { serve(head, fd); }),
+          client_({.name = "s3://b/", .bucket = server_.url() + "/b", .prefix = "", .keys = {.key = "K", .secret = "S", .region = "r"}}) {
         for (size_t i = 0; i < kSize; i++)
             object_ += static_cast<char>('a' + i * 7 % 26);
     }
@@ -30,7 +32,8 @@ protected:
         const std::string last_text = head.substr(head.find('-', at) + 1, head.find('\r', at) - head.find('-', at) - 1);
         if (first >= kSize) return put(fd, answer("", "", "416 Range Not Satisfiable"));
         const uint64_t last = last_text.empty() ? kSize - 1 : std::min<uint64_t>(std::stoull(last_text), kSize - 1);
-        const std::string range = "Content-Range: bytes " + std::to_string(first + shift_) + "-" + std::to_string(last) + "/" + std::to_string(kSize) + "\r\n";
+        const std::string range =
+            "Content-Range: bytes " + std::to_string(first + shift_) + "-" + std::to_string(last) + "/" + std::to_string(kSize) + "\r\n";
         const std::string whole = answer(object_.substr(first, last - first + 1), range, "206 Partial Content");
         put(fd, whole.substr(0, whole.find("\r\n\r\n") + 4 + cut_));
     }
@@ -50,7 +53,8 @@ protected:
 };
 
 TEST_F(ReaderTest, ReadsAPartOrAll) {
-    for (const auto& [first, end] : {std::pair<uint64_t, uint64_t>{0, UINT64_MAX}, {0, 10}, {5, kSize}, {kSize - 1, UINT64_MAX}, {100, 99'000}}) {
+    for (const auto& [first, end] :
+         {std::pair<uint64_t, uint64_t>{0, UINT64_MAX}, {0, 10}, {5, kSize}, {kSize - 1, UINT64_MAX}, {100, 99'000}}) {
         Reader reader(client_, "key", first, end);
         EXPECT_EQ(read_all(reader, 30'000), object_.substr(first, std::min<uint64_t>(end, kSize) - first));
         EXPECT_EQ(reader.size(), kSize);

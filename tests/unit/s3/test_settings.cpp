@@ -36,8 +36,8 @@ TEST(SettingsTest, WhereTheBucketIs) {
 }
 
 TEST(SettingsTest, WhatIsNoPlace) {
-    for (const char* url : {"images", "http://images", "s3://", "s3://Images", "s3://im", "s3://images/../x", "s3://images//x", "s3://images/a b",
-                            "s3://images/%2e", "s3://images/a?x"})
+    for (const char* url : {"images", "http://images", "s3://", "s3://Images", "s3://im", "s3://images/../x", "s3://images//x",
+                            "s3://images/a b", "s3://images/%2e", "s3://images/a?x"})
         EXPECT_THAT([&] { settings({.url = url}, kKeys); }, ThrowsMessage<base::Error>(HasSubstr("bad store"))) << url;
     for (const char* endpoint : {"ftp://a", "https://u:p@a", "https://a/path", "https://a?x"})
         EXPECT_THAT([&] { settings({.url = "s3://images", .endpoint = endpoint}, kKeys); },
@@ -54,12 +54,16 @@ TEST(SettingsTest, KeysFromTheEnvironmentOrElseTheFile) {
     EXPECT_EQ(found.keys.key, "one");
     EXPECT_EQ(found.keys.secret, "two=");
     EXPECT_EQ(found.keys.session_token, "");
-    found = settings({.url = "s3://images"}, environment_of({{"AWS_SHARED_CREDENTIALS_FILE", file}, {"AWS_PROFILE", "work"}, {"AWS_REGION", "r"}}));
+    found = settings({.url = "s3://images"},
+                     environment_of({{"AWS_SHARED_CREDENTIALS_FILE", file}, {"AWS_PROFILE", "work"}, {"AWS_REGION", "r"}}));
     EXPECT_EQ(found.keys.key, "three");
     EXPECT_EQ(found.keys.session_token, "five");
     EXPECT_EQ(found.keys.region, "r");
-    EXPECT_THAT([&] { settings({.url = "s3://images"}, environment_of({{"AWS_SHARED_CREDENTIALS_FILE", file}, {"AWS_PROFILE", "no"}})); },
-                ThrowsMessage<base::Error>(HasSubstr("no keys for the S3 store")));
+    EXPECT_THAT(
+        [&] {
+            settings({.url = "s3://images"}, environment_of({{"AWS_SHARED_CREDENTIALS_FILE", file}, {"AWS_PROFILE", "no"}}));
+        },
+        ThrowsMessage<base::Error>(HasSubstr("no keys for the S3 store")));
     found = settings({.url = "s3://images"}, environment_of({{"AWS_SHARED_CREDENTIALS_FILE", file},
                                                              {"AWS_ACCESS_KEY_ID", "six"},
                                                              {"AWS_SECRET_ACCESS_KEY", "seven"},
