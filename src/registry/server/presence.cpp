@@ -45,6 +45,7 @@ std::vector<bool> Presence::look(const Upload& upload, Clock::time_point now) {
         seen->looked = now;
     }
     std::vector<bool> result;
+    result.reserve(upload.descriptor.chunks.size());
     for (const std::string& chunk : upload.descriptor.chunks)
         result.push_back(seen->chunks[chunk]);
     return result;

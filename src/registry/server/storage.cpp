@@ -7,6 +7,7 @@ namespace registry::server {
 
 std::vector<bool> Storage::which(const std::vector<std::string>& chunks) const {
     std::vector<bool> there;
+    there.reserve(chunks.size());
     for (const std::string& chunk : chunks)
         there.push_back(has(chunk));
     return there;
