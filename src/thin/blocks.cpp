@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <deque>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -13,6 +11,7 @@
 #include "http/client.h"
 #include "thin/download.h"
 #include "thin/fetch_queue.h"
+#include "thin/recent_blocks.h"
 
 namespace thin {
 namespace {
@@ -20,7 +19,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-constexpr size_t kMostKept = 64;  // blocks in memory
 constexpr auto kFirstPause = 500ms;
 constexpr auto kLongestPause = 15s;
 constexpr auto kOthersTurn = 20ms;  // before we look again for a block that another process fetches
@@ -28,27 +26,6 @@ constexpr auto kOthersTurn = 20ms;  // before we look again for a block that ano
 // Ends a request for blocks that nobody waits for, since somebody waits for another.
 struct Preempted : base::Error {
     Preempted() : base::Error("preempted") {}
-};
-
-// The content of the last few blocks; the oldest goes.
-class RecentBlocks {
-public:
-    const std::vector<std::byte>* find(uint64_t block) const {
-        const auto found = blocks_.find(block);
-        return found == blocks_.end() ? nullptr : &found->second;
-    }
-    void put(uint64_t block, std::vector<std::byte> data) {
-        if (!blocks_.contains(block)) order_.push_back(block);
-        if (order_.size() > kMostKept) {
-            blocks_.erase(order_.front());
-            order_.pop_front();
-        }
-        blocks_[block] = std::move(data);
-    }
-
-private:
-    std::map<uint64_t, std::vector<std::byte>> blocks_;
-    std::deque<uint64_t> order_;
 };
 
 struct Server {
