@@ -13,8 +13,11 @@ sources=$here/debian.sources
 . "$here/debian_source.sh"
 # shellcheck disable=SC1091
 . "$here/show_progress.sh"
+# shellcheck disable=SC2034  # cached() reads all three by their names
 names=(fmtlib spdlog curl libarchive gnutls28 libmicrohttpd e2fsprogs)
+# shellcheck disable=SC2034
 libraries=(libssl-dev zlib1g-dev libbz2-dev liblzma-dev libzstd-dev liblz4-dev nettle-dev libgmp-dev libtasn1-6-dev libc6-dev)
+# shellcheck disable=SC2034
 postgresql_libraries=(libssl-dev libc6-dev)
 
 by_cmake() {
