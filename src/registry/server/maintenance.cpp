@@ -117,6 +117,7 @@ bool wait_for(std::chrono::seconds time, const std::stop_token& stop) {
 
 void note_unused(Metadata& metadata, const std::map<std::string, uint64_t>& chunks, const std::function<void(const std::string&)>& note) {
     std::vector<std::string> all;
+    all.reserve(chunks.size());
     for (const auto& [sha256, length] : chunks)
         all.push_back(sha256);
     for_unused_in_batches(metadata, all, {}, [&](const std::string& sha256) {
