@@ -71,8 +71,10 @@ std::string bash_values(const DeclaredCommand& command, const std::string& path,
     };
     for (const DeclaredOption& option : usable_options(command)) {
         std::vector<std::string> patterns;
+        patterns.reserve(option.names.size());
+        const std::string prefix = path + ":";
         for (const std::string& name : option.names)
-            patterns.push_back(single_quoted(path + ":" + name));
+            patterns.push_back(single_quoted(prefix + name));
         add(join(patterns, " | "), option.offers);
     }
     for (size_t i = 0; i < command.arguments.size(); i++) {
@@ -97,6 +99,7 @@ std::string bash_completion(const DeclaredCommand& program) {
             options.insert(options.end(), option.names.begin(), option.names.end());
             if (!option.value.empty()) valued.insert(valued.end(), option.names.begin(), option.names.end());
         }
+        subs.reserve(command->commands.size());
         for (const DeclaredCommand& sub : command->commands)
             subs.push_back(sub.name);
         commands += "    " + single_quoted(path) + ")\n      options=" + single_quoted(join(options, " ")) +

@@ -33,13 +33,13 @@ std::string place_function(const DeclaredCommand& program, const std::string& fu
     std::vector<std::string> commands;
     std::vector<std::string> valued;
     for (const DeclaredCommand* command : all_commands(program)) {
-        const std::string path = path_below(program, *command);
+        const std::string prefix = path_below(program, *command) + ":";
         for (const DeclaredCommand& sub : command->commands)
-            commands.push_back(single_quoted(path + ":" + sub.name));
+            commands.push_back(single_quoted(prefix + sub.name));
         for (const DeclaredOption& option : usable_options(*command)) {
             if (option.value.empty()) continue;
             for (const std::string& name : option.names)
-                valued.push_back(single_quoted(path + ":" + name));
+                valued.push_back(single_quoted(prefix + name));
         }
     }
     std::string text = "function " + function +
