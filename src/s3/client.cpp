@@ -138,4 +138,24 @@ void Client::give_back(std::unique_ptr<http::Stream> stream) {
     if (streams_.size() < kMaxIdle) streams_.push_back(std::move(stream));
 }
 
+uint64_t Client::park(std::unique_ptr<http::Stream> stream) {
+    std::unique_ptr<http::Stream> gone;  // ends without the lock
+    const std::lock_guard lock(mutex_);
+    parked_.emplace(++last_parked_, std::move(stream));
+    if (parked_.size() > kMaxParked) {
+        gone = std::move(parked_.begin()->second);
+        parked_.erase(parked_.begin());
+    }
+    return last_parked_;
+}
+
+std::unique_ptr<http::Stream> Client::take_parked(uint64_t number) {
+    const std::lock_guard lock(mutex_);
+    const auto found = parked_.find(number);
+    if (found == parked_.end()) return nullptr;
+    std::unique_ptr<http::Stream> stream = std::move(found->second);
+    parked_.erase(found);
+    return stream;
+}
+
 }  // namespace s3

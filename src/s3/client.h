@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -26,6 +27,8 @@ enum class Patience { little, some, much };
 // end. Any other refusal throws base::Error. Keys are without the prefix, of letters, digits and -_./ alone.
 class Client {
 public:
+    static constexpr size_t kMaxParked = 64;  // some 400 KB each
+
     explicit Client(Settings settings);
 
     const std::string& name() const { return settings_.name; }
@@ -49,6 +52,10 @@ private:
     Listing list_page(const std::string& prefix, const std::string& token, unsigned limit, Patience patience);
     std::unique_ptr<http::Stream> take_stream();
     void give_back(std::unique_ptr<http::Stream> stream);
+    // Keeps a stream that is in the middle of an answer for whoever began it, under a number above 0. Of more than kMaxParked the one that
+    // was parked first goes.
+    uint64_t park(std::unique_ptr<http::Stream> stream);
+    std::unique_ptr<http::Stream> take_parked(uint64_t number);  // null where it went
 
     using Clock = std::chrono::steady_clock;
     Settings settings_;
@@ -57,6 +64,8 @@ private:
     std::mutex mutex_;
     std::vector<std::unique_ptr<http::Session>> sessions_;  // that nobody uses
     std::vector<std::unique_ptr<http::Stream>> streams_;
+    std::map<uint64_t, std::unique_ptr<http::Stream>> parked_;
+    uint64_t last_parked_ = 0;
 };
 
 }  // namespace s3

@@ -25,7 +25,8 @@ Reader::Reader(Client& client, std::string key, uint64_t first, uint64_t end)
     : client_(client), key_(std::move(key)), position_(first), end_(end) {}
 
 Reader::~Reader() {
-    if (stream_ && stream_->ended()) client_.give_back(std::move(stream_));
+    std::unique_ptr<http::Stream> stream = client_.take_parked(parked_);
+    if (stream && stream->ended()) client_.give_back(std::move(stream));
 }
 
 void Reader::open() {
@@ -49,6 +50,7 @@ void Reader::open() {
 
 size_t Reader::read(std::span<std::byte> buffer, Patience patience) {
     size_t got = 0;
+    stream_ = client_.take_parked(parked_);
     const auto next = [&] {
         if (!stream_ && position_ < end_) open();
         const std::span<std::byte> wanted = buffer.first(std::min<uint64_t>(buffer.size(), end_ - position_));
@@ -63,6 +65,7 @@ size_t Reader::read(std::span<std::byte> buffer, Patience patience) {
     };
     client_.retry(patience, next);
     position_ += got;
+    if (stream_) parked_ = client_.park(std::move(stream_));
     return got;
 }
 

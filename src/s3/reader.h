@@ -9,7 +9,8 @@
 
 namespace s3 {
 
-// Reads a part of an object, in order, by one request; where that breaks, by another for the rest. The first read asks for it.
+// Reads a part of an object, in order, by one request; where that breaks, by another for the rest. The first read asks for it. Between two
+// reads the answer is parked with the client, so that readers whom nobody asks hold no memory.
 class Reader {
 public:
     // From `first` to before `end`, or to the object's end. `client` must outlive it.
@@ -31,7 +32,8 @@ private:
     Client& client_;
     std::string key_;
     uint64_t position_, end_, size_ = 0;
-    std::unique_ptr<http::Stream> stream_;
+    std::unique_ptr<http::Stream> stream_;  // during a read
+    uint64_t parked_ = 0;                   // its number, otherwise
 };
 
 }  // namespace s3

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "canned_server.h"
 
 namespace s3 {
@@ -66,6 +70,21 @@ TEST_F(ReaderTest, GoesOnWhereAnAnswerIsCut) {
     Reader reader(client_, "key", 1, UINT64_MAX);
     EXPECT_EQ(read_all(reader, 50'000), object_.substr(1));
     EXPECT_GE(server_.requests().size(), 3u);
+}
+
+TEST_F(ReaderTest, MoreReadersThanAreParkedGoOn) {
+    constexpr size_t kPiece = 1'000;
+    std::vector<std::unique_ptr<Reader>> readers;
+    for (size_t i = 0; i < Client::kMaxParked + 10; i++)
+        readers.push_back(std::make_unique<Reader>(client_, "key", i, UINT64_MAX));
+    std::string piece(kPiece, '.');
+    for (size_t round = 0; round < 3; round++) {
+        for (size_t i = 0; i < readers.size(); i++) {
+            ASSERT_EQ(readers[i]->read(std::as_writable_bytes(std::span(piece)), Patience::much), kPiece);
+            ASSERT_EQ(piece, object_.substr(i + round * kPiece, kPiece));
+        }
+    }
+    EXPECT_GT(server_.requests().size(), readers.size());
 }
 
 TEST_F(ReaderTest, BeyondTheEndIsNothing) {
