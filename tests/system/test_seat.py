@@ -174,6 +174,7 @@ class Seat(unittest.TestCase):
         window.type("bash -c 'echo up $((6*7)); exec sleep 1000'", "Enter")
         window.see("^up 42$")
         window.keys("C-c")
+        window.prompt()
         window.run("echo code $?", "^code 130$")
 
         window.type("vi /root/page", "Enter")
@@ -181,6 +182,7 @@ class Seat(unittest.TestCase):
         window.type("iwritten in the VM")
         window.keys("Escape")
         window.type(":wq", "Enter")
+        window.prompt()  # vi drops what is typed while it ends
         window.run("cat /root/page", "^written in the VM$")
 
         window.run("(cd /root && exec python3 -m http.server --bind 127.0.0.1 8000 > /dev/null 2>&1) &", r"\[1\]")
