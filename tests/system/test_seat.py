@@ -85,8 +85,8 @@ class Window:
         return found
 
     def exit_code(self):
-        until(lambda: self.tmux("display", "-p", "#{pane_dead}").strip() == "1", lambda: f"it goes on:\n{self.screen()}")
-        return int(self.tmux("display", "-p", "#{pane_dead_status}"))
+        """Or the signal that ended it. tmux tells it some time after the terminal's end."""
+        return int(until(lambda: self.tmux("display", "-p", "#{pane_dead_status}#{pane_dead_signal}").strip(), lambda: f"it goes on:\n{self.screen()}"))
 
     def close(self):
         subprocess.run([*self.tmux_argv, "kill-server"], check=False, env=self.env, stderr=subprocess.DEVNULL)
