@@ -47,12 +47,14 @@ class Window:
     """A command at a terminal of tmux's, whose recording is in a file."""
 
     def __init__(self, folder, command, env):
-        self.tmux_argv = ["tmux", "-S", folder + "/tmux", "-f", "/dev/null"]
-        self.env, self.recording = env, folder + "/recording"
+        own = tempfile.mkdtemp(dir=folder, prefix="w")  # a server that ends may still hold an older window's socket
+        self.tmux_argv = ["tmux", "-S", own + "/tmux", "-f", "/dev/null"]
+        self.env, self.recording = env, own + "/recording"
         self.tmux("new-session", "-d", "-x", "80", "-y", "24", "exec /bin/sleep 1000", ";", "set", "-g", "status", "off", ";",
                   "set", "-g", "remain-on-exit", "on", ";", "set", "-g", "default-terminal", "screen")
         self.tmux("pipe-pane", "-o", f"exec /bin/cat > {shlex.quote(self.recording)}")
-        self.tmux("respawn-pane", "-k", "exec " + shlex.join(command))
+        # tmux itself may tell of the command's end minutes later.
+        self.tmux("respawn-pane", "-k", shlex.join(command) + "; echo ended with $?; exec /bin/sleep 1000")
 
     def tmux(self, *arguments):
         return subprocess.run([*self.tmux_argv, *arguments], check=True, stdout=subprocess.PIPE, text=True, env=self.env).stdout
@@ -85,8 +87,7 @@ class Window:
         return found
 
     def exit_code(self):
-        """Or the signal that ended it. tmux tells it some time after the terminal's end."""
-        return int(until(lambda: self.tmux("display", "-p", "#{pane_dead_status}#{pane_dead_signal}").strip(), lambda: f"it goes on:\n{self.screen()}"))
+        return int(self.see(r"^ended with (\d+)$")[1])
 
     def close(self):
         subprocess.run([*self.tmux_argv, "kill-server"], check=False, env=self.env, stderr=subprocess.DEVNULL)
@@ -128,7 +129,7 @@ class Seat(unittest.TestCase):
         return done.stdout
 
     def processes(self):
-        """Those whose environment names our folder, and which are not tmux's."""
+        """Those whose environment names our folder, and which are not the window's."""
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
@@ -136,7 +137,7 @@ class Seat(unittest.TestCase):
                     ours = self.folder.encode() in file.read()
                 with open(f"/proc/{pid}/cmdline", "rb") as file:
                     command = file.read()
-                if ours and b"tmux" not in command and not command.startswith(b"/bin/cat"):
+                if ours and b"tmux" not in command and not command.startswith((b"/bin/cat", b"/bin/sleep")):
                     found.append(command)
         return found
 
