@@ -19,6 +19,8 @@ namespace {
 // A terminal holds at most 64 KiB of output and a line discipline's 4 KiB. What background processes write on must not delay the end.
 constexpr int kTerminalRest = 128 << 10;
 
+constexpr uint64_t kToldAtOnce = 64 << 10;  // bytes of input
+
 }  // namespace
 
 void Processes::watch(int fd, uint64_t token, uint32_t events) {
@@ -95,7 +97,7 @@ void Processes::take(const agent::Input& input) {
     if (process == processes_.end() || process->second.input == 0) return;
     const uint64_t token = process->second.input;
     Input& to = inputs_.at(token);
-    if (to.end || input.data().size() > agent::kMaxInputBytes || to.pending.size() + input.data().size() > agent::kInputWindow) return;
+    if (to.end || input.data().size() > agent::kMaxInputBytes || to.untold + input.data().size() > agent::kInputWindow) return;
     to.pending += input.data();
     to.untold += input.data().size();
     to.end = input.end();
@@ -106,12 +108,11 @@ void Processes::take(const agent::Input& input) {
 void Processes::feed(uint64_t token) {
     Input& input = inputs_.at(token);
     if (processes_.at(input.process).launch) return;  // the host may not hear of a process before its Exec's reply
-    size_t written = 0;
     bool open = true;
-    while (written < input.pending.size()) {
-        const ssize_t n = ::write(input.fd.get(), input.pending.data() + written, input.pending.size() - written);
+    while (input.fed < input.pending.size()) {
+        const ssize_t n = ::write(input.fd.get(), input.pending.data() + input.fed, input.pending.size() - input.fed);
         if (n > 0) {
-            written += static_cast<size_t>(n);
+            input.fed += static_cast<size_t>(n);
         } else if (n == 0 || errno == EAGAIN) {
             break;
         } else if (errno != EINTR) {
@@ -119,9 +120,14 @@ void Processes::feed(uint64_t token) {
             break;
         }
     }
-    input.pending.erase(0, written);
-    const uint64_t told = std::min<uint64_t>(written, input.untold);
-    if (told > 0) {
+    if (2 * input.fed >= input.pending.size()) {
+        input.pending.erase(0, input.fed);
+        input.fed = 0;
+    }
+    // A program that reads little at a time makes no message for each read.
+    const uint64_t left = input.pending.size() - input.fed;
+    const uint64_t told = input.untold - std::min(input.untold, left);
+    if (told >= kToldAtOnce || (told > 0 && left == 0)) {
         input.untold -= told;
         agent::Message message;
         message.mutable_input_taken()->set_process(input.process);

@@ -50,7 +50,8 @@ private:
         uint64_t process = 0;
         base::UniqueFd fd;
         std::string pending;
-        uint64_t untold = 0;  // bytes in `pending`, the end's Ctrl-D not counted, that InputTaken has not told of
+        size_t fed = 0;       // bytes of `pending` that the program has; removed seldom, since that moves the others
+        uint64_t untold = 0;  // bytes of Input that InputTaken has not told of; the end's Ctrl-D does not count
         bool terminal = false;
         bool end = false;
     };
