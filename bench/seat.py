@@ -121,7 +121,7 @@ class Bench:
 
     def debugger(self, *options, image=None):
         return [self.bin + "/ya-runtime-dbg", "-t", image or self.image, "--no-lint", *options, "--", "--accel", self.options.accel,
-                "--storage-gib", "8"]
+                "--storage-gib", "8", "--mem-gib", "3"]
 
     def tell(self, what, unit, values, note=""):
         print(f"{what}: {figures.shown(unit, statistics.median(values))}{note}", flush=True)
