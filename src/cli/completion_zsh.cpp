@@ -16,9 +16,9 @@ std::string escaped(const std::string& text, const std::string& characters) {
 
 // What _arguments calls an action. Nothing is "()": the action " " shows a message, and for that _message takes back what else was found.
 std::string zsh_action(const Offers& offers, const DeclaredCommand& program) {
-    const std::string words = std::string("(") + join(offers.words, " ") + ")";
+    std::string words = std::string("(") + join(offers.words, " ") + ")";
     const std::string files = offers.folders ? "_files -/" : "_files";
-    const std::string vms = function_name(program.path) + "_vms";
+    std::string vms = function_name(program.path) + "_vms";
     if (offers.vms) return offers.files ? std::string("{_alternative \"vms\\:VM\\:") + vms + "\" \"files\\:file\\:_files\"}" : vms;
     if (!offers.files && !offers.folders) return words;
     return offers.words.empty() ? files : "{_alternative \"words\\:value\\:" + words + "\" \"files\\:file\\:" + files + "\"}";
