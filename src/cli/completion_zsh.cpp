@@ -16,7 +16,9 @@ std::string escaped(const std::string& text, const std::string& characters) {
 
 // What _arguments calls an action. Nothing is "()": the action " " shows a message, and for that _message takes back what else was found.
 std::string zsh_action(const Offers& offers, const DeclaredCommand& program) {
-    std::string words = std::string("(") + join(offers.words, " ") + ")";
+    std::string words = "(";
+    words += join(offers.words, " ");
+    words += ')';
     const std::string files = offers.folders ? "_files -/" : "_files";
     std::string vms = function_name(program.path) + "_vms";
     if (offers.vms) return offers.files ? std::string("{_alternative \"vms\\:VM\\:") + vms + "\" \"files\\:file\\:_files\"}" : vms;
