@@ -13,14 +13,14 @@
 #include "init/status.h"
 #include "init/tar_create.h"
 #include "init/tar_extract.h"
+#include "init/write_all.h"
 
 namespace init {
 namespace {
 
 int report(const Status& status) {
     if (status.ok()) return 0;
-    const std::string line = cat({status.text, "\n"});
-    (void)!::write(STDERR_FILENO, line.data(), line.size());
+    tell(STDERR_FILENO, {status.text});
     return 1;
 }
 

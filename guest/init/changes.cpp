@@ -10,6 +10,7 @@
 #include "init/difference.h"
 #include "init/root.h"
 #include "init/tar_writer.h"
+#include "init/write_all.h"
 
 namespace init {
 namespace {
@@ -62,11 +63,7 @@ public:
         return text_.size() < kListPiece ? Status{} : flush();
     }
     Status flush() {
-        for (size_t done = 0; done < text_.size();) {
-            const ssize_t n = ::write(out_, text_.data() + done, text_.size() - done);
-            if (n < 0 && errno != EINTR) return failure(errno, {"cannot write the list"});
-            if (n > 0) done += static_cast<size_t>(n);
-        }
+        if (!write_all(out_, text_)) return failure(errno, {"cannot write the list"});
         text_.clear();
         return {};
     }
@@ -83,8 +80,7 @@ Status tell_layer(TarWriter& writer, int messages, char kind, int folder, const 
         return failure({"/", path, ": no layer can have this name, which marks what is deleted"});
     const auto st = look(folder, name);
     if (st && S_ISSOCK(st->st_mode)) {
-        const std::string line = cat({"/", path, ": a socket is left out\n"});
-        (void)!::write(messages, line.data(), line.size());
+        tell(messages, {"/", path, ": a socket is left out"});
         return {};
     }
     return writer.add(folder, name, path);

@@ -9,10 +9,9 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <string>
 
 #include "base/fd.h"
-#include "init/status.h"
+#include "init/write_all.h"
 
 namespace init {
 namespace {
@@ -22,12 +21,7 @@ bool copy_some(int from, int to) {
     static char buffer[32 << 10];
     const ssize_t size = ::read(from, buffer, sizeof buffer);
     if (size < 0 && errno == EINTR) return true;
-    for (ssize_t done = 0; done < size;) {
-        const ssize_t n = ::write(to, buffer + done, static_cast<size_t>(size - done));
-        if (n < 0 && errno != EINTR) return false;
-        if (n > 0) done += n;
-    }
-    return size > 0;
+    return size > 0 && write_all(to, {buffer, static_cast<size_t>(size)});
 }
 
 base::UniqueFd connected(const sockaddr* address, socklen_t size) {
@@ -60,8 +54,7 @@ int connect_to(const char* port) {
     (void)::signal(SIGPIPE, SIG_IGN);
     const base::UniqueFd socket = connected_to_loopback(static_cast<uint16_t>(std::strtoul(port, nullptr, 10)));
     if (!socket) {
-        const std::string text = cat({"cannot connect to port ", port, ": ", ::strerrordesc_np(errno), "\n"});
-        (void)!::write(STDERR_FILENO, text.data(), text.size());
+        tell(STDERR_FILENO, {"cannot connect to port ", port, ": ", ::strerrordesc_np(errno)});
         return 1;
     }
     const pid_t writer = ::fork();

@@ -14,7 +14,6 @@
 namespace init {
 namespace {
 
-constexpr unsigned kDeepestPlace = 2048;
 constexpr int kOpenPlace = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 constexpr const char* kGoneMark = ".wh..wh..opq";
 
@@ -141,7 +140,7 @@ Result<char> Difference::kind_of(const Place& place, const Lists& lists, const c
 }
 
 Result<bool> Difference::any_below(const Place& place, unsigned depth) {
-    if (depth > kDeepestPlace) return failure({"more than 2048 folders are in one another"});
+    if (depth > kMostNested) return failure({"more than 2048 folders are in one another"});
     Lists lists;
     if (Status status = list(place, false, lists); !status.ok()) return status;
     for (size_t i = 0; i < lists.all.size(); i++) {
@@ -169,7 +168,7 @@ Result<Place> Difference::below(const Place& place, const char* name) {
 }
 
 Status Difference::tell_below(const Place& place, unsigned depth) {
-    if (depth > kDeepestPlace) return failure({"more than 2048 folders are in one another"});
+    if (depth > kMostNested) return failure({"more than 2048 folders are in one another"});
     Lists lists;
     if (Status status = list(place, gone_, lists); !status.ok()) return status;
     if (lists.gone) {

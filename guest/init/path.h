@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,6 +9,8 @@
 #include "init/status.h"
 
 namespace init {
+
+inline constexpr size_t kMostNested = 2048;  // folders in one another; the kernel takes no longer path
 
 // What `path` means inside the directory `root`: relative to it, without symbolic links, "." and "..", none of which leads out of it; "."
 // is the root itself. Missing components stay unchanged.

@@ -13,12 +13,12 @@
 
 #include "base/fd.h"
 #include "init/names.h"
+#include "init/path.h"
 #include "init/tar_writer.h"
+#include "init/write_all.h"
 
 namespace init {
 namespace {
-
-constexpr unsigned kDeepest = 2048;  // folders; the kernel takes no longer path
 
 // Their files are views of the kernel: endless, without a size, or with an effect when they are read.
 constexpr const char* kKernelTypes[] = {"autofs", "binfmt_misc", "bpf",        "cgroup",    "cgroup2", "configfs", "debugfs",
@@ -67,8 +67,7 @@ Status Creation::add(int folder, const char* name, const std::string& tar_name, 
     struct stat st {};
     if (::fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? Status{} : failure(errno, {tar_name});
     if (S_ISSOCK(st.st_mode)) {
-        const std::string line = cat({tar_name, ": a socket is left out\n"});
-        (void)!::write(messages_, line.data(), line.size());
+        tell(messages_, {tar_name, ": a socket is left out"});
         return {};
     }
     if (Status status = writer_.add(folder, name, tar_name); !status.ok()) return status;
@@ -76,7 +75,7 @@ Status Creation::add(int folder, const char* name, const std::string& tar_name, 
 }
 
 Status Creation::add_content(int folder, const char* name, const std::string& tar_name, unsigned depth) {
-    if (depth == kDeepest) return failure({tar_name, ": there are more than 2048 folders in one another"});
+    if (depth == kMostNested) return failure({tar_name, ": there are more than 2048 folders in one another"});
     const base::UniqueFd fd(::openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) return errno == ENOENT || errno == ELOOP || errno == ENOTDIR ? Status{} : failure(errno, {tar_name});
     Names names;

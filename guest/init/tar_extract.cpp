@@ -15,6 +15,7 @@
 #include <memory>
 
 #include "init/target_folder.h"
+#include "init/write_all.h"
 
 namespace init {
 namespace {
@@ -264,8 +265,7 @@ Status Extraction::set_extended(archive_entry* entry, const std::string& path) {
         if (::setxattr(path.c_str(), key, value, size, 0) == 0) continue;
         if (errno != ENOTSUP && errno != EPERM) return failure(errno, {"cannot get its attribute ", key});
         if (!told_unsupported_) {
-            const std::string line = cat({archive_entry_pathname(entry), ": the file system keeps no attribute ", key, "\n"});
-            (void)!::write(messages_, line.data(), line.size());
+            tell(messages_, {archive_entry_pathname(entry), ": the file system keeps no attribute ", key});
         }
         told_unsupported_ = true;
     }

@@ -8,10 +8,11 @@
 
 #include <cerrno>
 
+#include "init/path.h"
+
 namespace init {
 namespace {
 
-constexpr size_t kDeepestTarget = 2048;
 constexpr int kOpenFolder = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 
 void set_mtime(int fd, const std::optional<timespec>& mtime) {
@@ -64,7 +65,7 @@ std::string TargetFolder::path_to(const std::string& name) const {
 }
 
 Result<int> TargetFolder::go(const std::vector<std::string>& names, bool make) {
-    if (names.size() > kDeepestTarget) return failure({"more than 2048 folders are in one another"});
+    if (names.size() > kMostNested) return failure({"more than 2048 folders are in one another"});
     size_t common = 0;
     while (common < way_.size() && common < names.size() && way_[common].name == names[common])
         common++;
