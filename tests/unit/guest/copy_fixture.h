@@ -45,6 +45,19 @@ protected:
         fs::remove_all(work_);
     }
 
+    // A folder with files of every name, a hard link and a symbolic one that leads out.
+    fs::path make_tree() const {
+        fs::path tree = work_ / "tree";
+        const std::string deep = std::string(200, 'd') + "/" + std::string(200, 'e');
+        fs::create_directories(tree / deep);
+        for (const std::string& name :
+             {std::string("\xc3\xa9"), std::string("\xff\xfe"), std::string(255, 'n'), std::string("new\nline"), deep + "/f"})
+            std::ofstream(tree / name) << "in " << name;
+        fs::create_symlink("../../../outside", tree / "out");
+        fs::create_hard_link(tree / "\xff\xfe", tree / "hard");
+        return tree;
+    }
+
     // The tar; where there is none, why.
     std::string create(const std::string& path) {
         const base::UniqueFd out(::open((work_ / "out.tar").c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600));

@@ -64,15 +64,8 @@ TEST_F(Copy, WhatCannotBeCopiedGivesNoTar) {
 
 // GNU tar unpacks what we have packed, and finds no more in it.
 TEST_F(Copy, AnotherTarUnpacksFilesOfEveryKind) {
-    const fs::path tree = work_ / "tree";
-    const std::string deep = std::string(200, 'd') + "/" + std::string(200, 'e');
-    fs::create_directories(tree / deep);
-    for (const std::string& name :
-         {std::string("\xc3\xa9"), std::string("\xff\xfe"), std::string(255, 'n'), std::string("new\nline"), deep + "/f"})
-        std::ofstream(tree / name) << "in " << name;
-    fs::create_symlink("../../../outside", tree / "out");
+    const fs::path tree = make_tree();
     fs::create_symlink(std::string(300, 't'), tree / "far");
-    fs::create_hard_link(tree / "\xff\xfe", tree / "hard");
     fs::create_hard_link(tree / "out", tree / "zz-link");
     ASSERT_EQ(::mkfifo((tree / "fifo").c_str(), 0621), 0);
     fs::permissions(tree / "hard", fs::perms(04755));

@@ -213,14 +213,7 @@ TEST_F(Copy, ADamagedTarIsAnErrorAndLeavesNoPartOfAFile) {
 }
 
 TEST_F(Copy, WhatComesOutIsWhatWentIn) {
-    const fs::path tree = work_ / "tree";
-    const std::string deep = std::string(200, 'd') + "/" + std::string(200, 'e');
-    fs::create_directories(tree / deep);
-    for (const std::string& name :
-         {std::string("\xc3\xa9"), std::string("\xff\xfe"), std::string(255, 'n'), std::string("new\nline"), deep + "/f"})
-        std::ofstream(tree / name) << "in " << name;
-    fs::create_symlink("../../../outside", tree / "out");
-    fs::create_hard_link(tree / "\xff\xfe", tree / "hard");
+    const fs::path tree = make_tree();
     EXPECT_EQ(extract(create(tree), work_ / "to", "tree"), "");
     const auto compared = base::run({"diff", "-r", "--no-dereference", tree, work_ / "to/tree"});
     EXPECT_EQ(compared.code, 0) << compared.output;
