@@ -3,9 +3,13 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <string>
+#include <utility>
+
+#include "base/error.h"
 
 namespace base {
 namespace {
@@ -30,6 +34,22 @@ const dirent* next_entry(DIR* folder) {
         const dirent* entry = ::readdir(folder);
         if (entry == nullptr || (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0)) return entry;
     }
+}
+
+std::vector<std::string> names_in(int folder) {
+    UniqueFd copy(::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!copy) throw_errno("cannot read it");
+    const Folder dir = read_folder(std::move(copy));
+    if (!dir) throw_errno("cannot read it");
+    std::vector<std::string> names;
+    errno = 0;
+    while (const dirent* entry = next_entry(dir.get())) {
+        names.emplace_back(static_cast<const char*>(entry->d_name));
+        errno = 0;
+    }
+    if (errno != 0) throw_errno("cannot read it");
+    std::sort(names.begin(), names.end());
+    return names;
 }
 
 UniqueFd give_to_owner(int parent, const char* name, mode_t kept) {

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "base/fd.h"
 
@@ -21,6 +23,9 @@ Folder read_folder(UniqueFd fd);
 
 // The next entry of a folder that is neither "." nor ".."; nullptr at its end.
 const dirent* next_entry(DIR* folder);
+
+// The names in an open folder, sorted. The descriptor stays where it is. Throws SystemError.
+std::vector<std::string> names_in(int folder);
 
 // Gives the owner of a folder all rights to it (u+rwx), of the other bits it leaves those in `kept`, and returns it (O_PATH). None, with
 // errno, where the name is no folder. It works by the descriptor, since whoever owns the folder above may put a symbolic link in its place

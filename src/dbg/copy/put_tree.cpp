@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -38,16 +37,6 @@ base::UniqueFd enter(const Entry& entry) {
     return fd;
 }
 
-std::vector<std::string> names_of(const base::UniqueFd& fd, const std::string& shown) {
-    base::UniqueFd copy(::openat(fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    const base::Folder folder = base::read_folder(std::move(copy));
-    if (!folder) base::throw_errno("cannot read ", shown);
-    std::vector<std::string> names;
-    while (const dirent* entry = base::next_entry(folder.get()))
-        names.emplace_back(static_cast<const char*>(entry->d_name));
-    return names;
-}
-
 // Calls visit(made, target) for every pair that is to be moved. Recursive where both are folders; PATH_MAX bounds the depth.
 template <typename F>
 void pairs(const Entry& made, const Entry& target, const F& visit) {
@@ -62,7 +51,7 @@ void pairs(const Entry& made, const Entry& target, const F& visit) {
     if (!base::give_to_owner(made.folder, made.name.c_str(), 0)) base::throw_errno("cannot open ", made.shown);
     const base::UniqueFd from = enter(made);
     const base::UniqueFd to = enter(target);
-    for (const std::string& name : names_of(from, made.shown))
+    for (const std::string& name : base::with_context(made.shown, [&] { return base::names_in(from.get()); }))
         pairs(Entry{from.get(), name, made.shown + "/" + name}, Entry{to.get(), name, target.shown + "/" + name}, visit);
 }
 

@@ -10,7 +10,9 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "base/error.h"
 #include "base/fd.h"
 #include "base/temporary_folder.h"
 
@@ -87,6 +89,17 @@ TEST(NextEntry, LeavesOutTheFolderItselfAndItsParent) {
     ASSERT_NE(entry, nullptr);
     EXPECT_STREQ(entry->d_name, "..hidden");
     EXPECT_EQ(base::next_entry(opened.get()), nullptr);
+}
+
+TEST(NamesIn, AreSortedAndTheFolderStaysAtItsBeginning) {
+    const base::TemporaryFolder folder;
+    for (const char* name : {"b", ".a", "c"})
+        std::ofstream(folder.path() / name) << "";
+    const base::UniqueFd fd = base::open_file(folder.path(), O_RDONLY | O_DIRECTORY);
+    for (int round = 0; round < 2; round++)
+        EXPECT_EQ(base::names_in(fd.get()), (std::vector<std::string>{".a", "b", "c"}));
+    const base::UniqueFd file = base::open_file(folder.path() / "b", O_RDONLY);
+    EXPECT_THROW((void)base::names_in(file.get()), base::SystemError);
 }
 
 }  // namespace
