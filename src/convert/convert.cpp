@@ -103,13 +103,9 @@ void plan_directory(Node& directory, Plan& plan) {
 }
 
 void copy_data(oci::Entries& reader, const Node& node, gvmi::SquashfsWriter& writer) {
-    uint64_t position = 0;
-    while (const auto data = reader.read()) {
-        writer.append_zeros(data->offset - position);
-        writer.append(data->bytes);
-        position = data->offset + data->bytes.size();
-    }
-    writer.append_zeros(node.size - position);
+    oci::copy_data(
+        reader, node.size, [&](uint64_t count) { writer.append_zeros(count); },
+        [&](std::span<const std::byte> bytes) { writer.append(bytes); });
 }
 
 void write_layer(const oci::Layer& layer, const std::map<uint64_t, Node*>& files, gvmi::SquashfsWriter& writer) {

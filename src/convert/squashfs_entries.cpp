@@ -1,7 +1,5 @@
 #include "convert/squashfs_entries.h"
 
-#include <sys/stat.h>
-
 #include <map>
 #include <optional>
 #include <string>
@@ -15,25 +13,6 @@
 
 namespace convert {
 namespace {
-
-oci::TarEntry::Type entry_type(mode_t mode) {
-    switch (mode & S_IFMT) {
-        case S_IFDIR:
-            return oci::TarEntry::Type::directory;
-        case S_IFLNK:
-            return oci::TarEntry::Type::symlink;
-        case S_IFCHR:
-            return oci::TarEntry::Type::character_device;
-        case S_IFBLK:
-            return oci::TarEntry::Type::block_device;
-        case S_IFIFO:
-            return oci::TarEntry::Type::fifo;
-        case S_IFSOCK:
-            return oci::TarEntry::Type::socket;
-        default:
-            return oci::TarEntry::Type::file;
-    }
-}
 
 class SquashfsEntries : public oci::Entries {
 public:
@@ -80,7 +59,7 @@ private:
         account_.visit(path.empty() ? "/" : path, file);
         entry = {};
         entry.path = path.empty() ? "." : path.substr(1);
-        entry.type = entry_type(file.mode);
+        entry.type = oci::entry_type(file.mode);
         const bool folder = entry.type == oci::TarEntry::Type::directory;
         if (!folder && file.links > 1) {
             const auto [first, is_new] = links_.emplace(file.number, entry.path);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -28,6 +30,9 @@ struct TarEntry {
     bool has_acl = false;
 };
 
+// Of a file's mode.
+TarEntry::Type entry_type(mode_t mode);
+
 // Data of a file; the gaps between blocks, and after the last one, are zeros.
 struct TarData {
     uint64_t offset = 0;
@@ -51,5 +56,17 @@ public:
     // Reads to the end, so that the checks there take place.
     virtual void drain() = 0;
 };
+
+// Gives the `size` bytes of the current file, in order: zeros(count) and bytes(span).
+template <typename Zeros, typename Bytes>
+void copy_data(Entries& entries, uint64_t size, const Zeros& zeros, const Bytes& bytes) {
+    uint64_t position = 0;
+    while (const auto data = entries.read()) {
+        zeros(data->offset - position);
+        bytes(data->bytes);
+        position = data->offset + data->bytes.size();
+    }
+    zeros(size - position);
+}
 
 }  // namespace oci

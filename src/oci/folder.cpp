@@ -28,41 +28,6 @@ struct Directory {
     size_t next = 0;
 };
 
-std::vector<std::string> names_in(int fd) {
-    base::UniqueFd copy(::openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!copy) base::throw_errno("cannot read it");
-    const base::Folder dir = base::read_folder(std::move(copy));
-    if (!dir) base::throw_errno("cannot read it");
-    std::vector<std::string> names;
-    errno = 0;
-    while (const dirent* entry = base::next_entry(dir.get())) {
-        names.emplace_back(static_cast<const char*>(entry->d_name));
-        errno = 0;
-    }
-    if (errno != 0) base::throw_errno("cannot read it");
-    std::sort(names.begin(), names.end());
-    return names;
-}
-
-Type type_of(mode_t mode) {
-    switch (mode & S_IFMT) {
-        case S_IFREG:
-            return Type::file;
-        case S_IFDIR:
-            return Type::directory;
-        case S_IFLNK:
-            return Type::symlink;
-        case S_IFCHR:
-            return Type::character_device;
-        case S_IFBLK:
-            return Type::block_device;
-        case S_IFIFO:
-            return Type::fifo;
-        default:
-            return Type::socket;
-    }
-}
-
 std::string read_link(int folder, const std::string& name) {
     std::string target(PATH_MAX, '\0');
     const ssize_t n = ::readlinkat(folder, name.c_str(), target.data(), target.size());
@@ -165,7 +130,7 @@ private:
     }
 
     void enter(base::UniqueFd fd, const std::string& path) {
-        std::vector<std::string> names = names_in(fd.get());
+        std::vector<std::string> names = base::names_in(fd.get());
         way_.push_back({std::move(fd), path, std::move(names)});
     }
 
@@ -173,7 +138,7 @@ private:
         struct stat status {};
         if (::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) base::throw_errno("cannot examine it");
         entry = {};
-        entry.type = type_of(status.st_mode);
+        entry.type = entry_type(status.st_mode);
         entry.path = path;
         if (entry.type != Type::directory && status.st_nlink > 1) {
             const auto [first, is_new] = links_.emplace(std::pair(status.st_dev, status.st_ino), path);

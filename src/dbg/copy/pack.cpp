@@ -54,14 +54,10 @@ Packed pack(const std::filesystem::path& source, const std::string& name, bool f
         if (!owners) entry.uid = entry.gid = 0;
         keep_portable_attributes(entry, owners);
         tar.add(entry);
-        uint64_t position = 0;
-        while (const auto data = entries->read()) {
-            tar.write_zeros(data->offset - position);
-            tar.write(data->bytes);
-            position = data->offset + data->bytes.size();
-        }
         if (entry.type != oci::TarEntry::Type::file) continue;
-        tar.write_zeros(entry.size - position);
+        oci::copy_data(
+            *entries, entry.size, [&](uint64_t count) { tar.write_zeros(count); },
+            [&](std::span<const std::byte> bytes) { tar.write(bytes); });
         packed.bytes += entry.size;
     }
     tar.finish();
