@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/rotated_file.h"
+#include "base/trimmed.h"
 
 namespace base {
 namespace {
@@ -61,11 +62,7 @@ std::optional<Level> level_of(std::string_view name) {
     return std::nullopt;
 }
 
-std::string_view trimmed(std::string_view text) {
-    const size_t begin = text.find_first_not_of(" \t");
-    if (begin == std::string_view::npos) return {};
-    return text.substr(begin, text.find_last_not_of(" \t") + 1 - begin);
-}
+constexpr std::string_view kBlanks = " \t";
 
 std::string with_underscores(std::string_view name) {
     std::string text(name);
@@ -104,11 +101,12 @@ spdlog::level::level_enum log_level(std::string_view directives, std::string_vie
     size_t longest = 0;
     while (!directives.empty()) {
         const size_t end = std::min(directives.find(','), directives.size());
-        const std::string_view directive = trimmed(directives.substr(0, end));
+        const std::string_view directive = trimmed(directives.substr(0, end), kBlanks);
         directives.remove_prefix(std::min(end + 1, directives.size()));
         const size_t equals = directive.find('=');
-        std::optional<Level> given = level_of(equals == std::string_view::npos ? directive : trimmed(directive.substr(equals + 1)));
-        std::string name = with_underscores(trimmed(directive.substr(0, equals)));
+        std::optional<Level> given =
+            level_of(equals == std::string_view::npos ? directive : trimmed(directive.substr(equals + 1), kBlanks));
+        std::string name = with_underscores(trimmed(directive.substr(0, equals), kBlanks));
         if (equals == std::string_view::npos) {
             if (given)
                 name.clear();

@@ -1,7 +1,8 @@
 #include "base/untrusted_text.h"
 
 #include <algorithm>
-#include <cstdint>
+
+#include "base/utf8.h"
 
 namespace base {
 namespace {
@@ -10,24 +11,13 @@ unsigned char byte_at(std::string_view bytes, size_t i) {
     return static_cast<unsigned char>(bytes[i]);
 }
 
-// The length of the UTF-8 character at the start; 0 where there is none, or one that may not be shown: a control character, a surrogate, an
-// overlong encoding.
+// The length of the UTF-8 character at the start; 0 where there is none, or a control character, which may not be shown.
 size_t character(std::string_view bytes) {
-    const unsigned char first = byte_at(bytes, 0);
-    if (first < 0x80) return first >= 0x20 && first < 0x7f ? 1 : 0;
-    const size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || bytes.size() < length) return 0;
-    uint32_t code = first & (0xffU >> (length + 1));
-    for (size_t i = 1; i < length; i++) {
-        if ((byte_at(bytes, i) & 0xc0) != 0x80) return 0;
-        code = code << 6 | (byte_at(bytes, i) & 0x3fU);
-    }
-    constexpr uint32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    const bool control = code < 0xa0;
-    const bool surrogate = code >= 0xd800 && code < 0xe000;
+    const auto [length, code] = first_character(bytes);
+    const bool control = code < 0x20 || (code >= 0x7f && code < 0xa0);
     // Characters that change the direction of text can disguise a name.
     const bool direction = (code >= 0x200e && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
-    return code < kSmallest[length] || code > 0x10ffff || control || surrogate || direction ? 0 : length;
+    return control || direction ? 0 : length;
 }
 
 }  // namespace

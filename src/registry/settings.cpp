@@ -18,25 +18,19 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/trimmed.h"
 
 namespace registry {
 namespace {
 
 constexpr size_t kMaxSettings = 64 << 10;
 
-std::string_view trimmed(std::string_view text) {
-    constexpr std::string_view kBlanks = " \t\r";
-    const size_t start = text.find_first_not_of(kBlanks);
-    if (start == std::string_view::npos) return {};
-    return text.substr(start, text.find_last_not_of(kBlanks) - start + 1);
-}
-
 std::string value_of(std::string_view text) {
     if (!text.empty() && (text[0] == '"' || text[0] == '\'')) {
         const size_t end = text.find(text[0], 1);
         if (end != std::string_view::npos) return std::string(text.substr(1, end - 1));
     }
-    return std::string(trimmed(text.substr(0, text.find(" #"))));
+    return std::string(base::trimmed(text.substr(0, text.find(" #"))));
 }
 
 using Variables = std::map<std::string, std::string>;
@@ -47,11 +41,11 @@ Variables parse_env_file(const std::string& content) {
     Variables values;
     std::stringstream lines(content);
     for (std::string line; std::getline(lines, line);) {
-        std::string_view text = trimmed(line);
-        if (text.starts_with("export ")) text = trimmed(text.substr(7));
+        std::string_view text = base::trimmed(line);
+        if (text.starts_with("export ")) text = base::trimmed(text.substr(7));
         const size_t equals = text.find('=');
         if (text.starts_with('#') || equals == std::string_view::npos) continue;
-        values.try_emplace(std::string(trimmed(text.substr(0, equals))), value_of(trimmed(text.substr(equals + 1))));
+        values.try_emplace(std::string(base::trimmed(text.substr(0, equals))), value_of(base::trimmed(text.substr(equals + 1))));
     }
     return values;
 }

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/trimmed.h"
 #include "base/untrusted_text.h"
 #include "http/url.h"
 
@@ -54,23 +55,18 @@ std::string bucket_url(std::string endpoint, const std::string& bucket, bool pat
     return path_style ? endpoint + "/" + bucket : endpoint.insert(host, bucket + ".");
 }
 
-std::string trimmed(std::string_view text) {
-    const size_t first = text.find_first_not_of(" \t\r");
-    return first == std::string_view::npos ? "" : std::string(text.substr(first, text.find_last_not_of(" \t\r") - first + 1));
-}
-
 // One section of an INI file.
 std::map<std::string, std::string> section(const std::string& content, const std::string& name) {
     std::map<std::string, std::string> values;
     std::istringstream lines(content);
     bool inside = false;
-    for (std::string line; std::getline(lines, line);) {
-        line = trimmed(line);
+    for (std::string whole; std::getline(lines, whole);) {
+        const std::string_view line = base::trimmed(whole);
         const size_t equals = line.find('=');
         if (line.starts_with('[')) {
             inside = line == "[" + name + "]";
         } else if (inside && equals != std::string::npos && !line.starts_with('#') && !line.starts_with(';')) {
-            values[trimmed(line.substr(0, equals))] = trimmed(line.substr(equals + 1));
+            values[std::string(base::trimmed(line.substr(0, equals)))] = base::trimmed(line.substr(equals + 1));
         }
     }
     return values;
