@@ -2,6 +2,8 @@
 
 #include <sys/types.h>
 
+#include <string>
+
 #include "base/fd.h"
 
 namespace base {
@@ -12,6 +14,9 @@ namespace base {
 // A new file without a name (O_TMPFILE), open for reading and writing, close-on-exec; `mode` is subject to the umask. Returns none, with
 // errno set, where the file system has no such files or it fails otherwise.
 UniqueFd open_unnamed(int folder, const char* path, mode_t mode);
+
+// The same where the file system has no such files, too: then it has a name for a moment. Throws SystemError.
+UniqueFd temporary_file(const std::string& folder);
 
 // Gives the file a name that is not taken. Returns false, with errno set (EEXIST), where that fails.
 bool link_unnamed(const UniqueFd& file, int folder, const char* name);

@@ -29,29 +29,33 @@ CLI::App* with_place(CLI::App* command, Arguments& arguments) {
     return command;
 }
 
-// gc and fsck look at the chunks, wherever the metadata are.
-void require_data(const Arguments& arguments) {
+struct Registry {
+    std::unique_ptr<registry::server::Metadata> metadata;
+    std::unique_ptr<registry::server::Storage> storage;
+};
+
+// For gc and fsck, which look at the chunks, wherever the metadata are.
+Registry open_registry(const Arguments& arguments) {
     if (arguments.place.data.empty()) throw base::Error("--data is missing");
+    return {.metadata = open_metadata(arguments.place),
+            .storage = registry::server::open_storage({.data = arguments.place.data, .s3 = arguments.store})};
 }
 
 int collect(const Arguments& arguments) {
-    require_data(arguments);
-    const std::unique_ptr<registry::server::Metadata> metadata = open_metadata(arguments.place);
-    const auto storage = registry::server::open_storage({.data = arguments.place.data, .s3 = arguments.store});
-    const auto collected = registry::server::collect_garbage(*metadata, *storage, registry::server::expiry(arguments.keep_days),
-                                                             std::chrono::seconds(arguments.grace));
+    const Registry opened = open_registry(arguments);
+    const auto collected = registry::server::collect_garbage(
+        *opened.metadata, *opened.storage, registry::server::expiry(arguments.keep_days), std::chrono::seconds(arguments.grace));
     std::cout << "removed " << collected.uploads << " uploads without a tag, and " << collected.chunks << " chunks of "
               << base::format_size(collected.bytes) << "\n";
     return 0;
 }
 
 int check(const Arguments& arguments) {
-    require_data(arguments);
-    const std::unique_ptr<registry::server::Metadata> metadata = open_metadata(arguments.place);
-    const auto storage = registry::server::open_storage({.data = arguments.place.data, .s3 = arguments.store});
+    const Registry opened = open_registry(arguments);
     uint64_t problems = 0;
     const auto note = [](const std::string& text) { std::cout << text << "\n"; };
-    registry::server::check_registry(*metadata, *storage, {.read = !arguments.quick, .repair = arguments.repair, .note = note},
+    registry::server::check_registry(*opened.metadata, *opened.storage,
+                                     {.read = !arguments.quick, .repair = arguments.repair, .note = note},
                                      [&problems](const std::string& text) {
                                          problems++;
                                          std::cout << text << "\n";

@@ -283,15 +283,7 @@ std::string read_all(Stream& stream, size_t limit) {
 }
 
 base::UniqueFd unnamed_file() {
-    const std::string folder = std::filesystem::temp_directory_path().string();
-    base::UniqueFd fd = base::open_unnamed(AT_FDCWD, folder.c_str(), 0600);
-    if (fd) return fd;
-    // Some file systems have no O_TMPFILE.
-    std::string name = folder + "/gvmkit.XXXXXX";
-    fd = base::UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
-    if (!fd) base::throw_errno("cannot create a temporary file in ", folder);
-    ::unlink(name.c_str());
-    return fd;
+    return base::temporary_file(std::filesystem::temp_directory_path());
 }
 
 }  // namespace oci

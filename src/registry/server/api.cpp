@@ -35,7 +35,7 @@ Response readiness(Service& service) {
     };
     ask("data base", [&service] { service.metadata().ping(); });
     ask("store", [&service] { service.storage().ping(); });
-    if (response.status != http::kOk) response.headers.emplace_back("Retry-After", "5");
+    if (response.status != http::kOk) response.headers.emplace_back("Retry-After", std::to_string(kRetryAfterSeconds));
     return response;
 }
 

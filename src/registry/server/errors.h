@@ -7,6 +7,9 @@
 
 namespace registry::server {
 
+// After which a client may try again where store or data base do not answer.
+inline constexpr unsigned kRetryAfterSeconds = 5;
+
 // A request that is answered with an error; the message is the answer's text.
 class HttpError : public base::Error {
 public:

@@ -79,9 +79,7 @@ struct statvfs disk_of(const std::filesystem::path& folder) {
 FileStorage::FileStorage(const std::filesystem::path& folder) : chunks_(folder / "chunks"), incoming_(folder / "incoming") {
     std::random_device random;
     prefix_ = std::to_string(random()) + "-" + std::to_string(random()) + ".";
-    for (const auto& path : {folder, chunks_, incoming_}) {
-        if (::mkdir(path.c_str(), 0750) < 0 && errno != EEXIST) base::throw_errno("cannot make ", path);
-    }
+    make_folders({folder, chunks_, incoming_});
 }
 
 void FileStorage::clear_incoming(std::chrono::seconds age) {
@@ -140,6 +138,12 @@ uint64_t FileStorage::free_files() const {
 
 uint64_t FileStorage::free_bytes() const {
     return free_bytes_of(chunks_);
+}
+
+void make_folders(const std::vector<std::filesystem::path>& folders) {
+    for (const std::filesystem::path& folder : folders) {
+        if (::mkdir(folder.c_str(), 0750) < 0 && errno != EEXIST) base::throw_errno("cannot make ", folder);
+    }
 }
 
 uint64_t free_files_of(const std::filesystem::path& folder) {

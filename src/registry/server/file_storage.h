@@ -37,6 +37,9 @@ private:
     std::atomic<uint64_t> next_ = 0;
 };
 
+// Makes those that are missing, each after the one that it is in. Throws base::SystemError.
+void make_folders(const std::vector<std::filesystem::path>& folders);
+
 // What the disk of a folder still takes: bytes, and files (UINT64_MAX where its file system has no such limit). Throws base::SystemError.
 uint64_t free_bytes_of(const std::filesystem::path& folder);
 uint64_t free_files_of(const std::filesystem::path& folder);

@@ -40,7 +40,6 @@ constexpr unsigned kCrowd = 64;              // requests at once, beyond which a
 constexpr uint64_t kMaxDropped = 128 << 20;  // of a refused body: it is read, so that the client gets to read the answer
 constexpr unsigned kSlowWorkers = 16;
 constexpr unsigned kReaders = 16;
-constexpr unsigned kStoreRetryAfter = 5;  // seconds
 
 // A request with everything that its answer needs; libmicrohttpd's con_cls.
 struct Context {
@@ -67,7 +66,7 @@ void guarded(Context& context, F f) {
     } catch (const http::TransientError& e) {
         spdlog::error("{} {}: {}", context.request.method, context.request.path, e.what());
         context.response = error_response(http::kUnavailable, "what this registry depends on does not answer; try again later");
-        context.response->headers.emplace_back("Retry-After", std::to_string(kStoreRetryAfter));
+        context.response->headers.emplace_back("Retry-After", std::to_string(kRetryAfterSeconds));
     } catch (const std::exception& e) {
         spdlog::error("{} {}: {}", context.request.method, context.request.path, e.what());
         context.response = error_response(http::kServerError, "the registry has a problem; its log says which");

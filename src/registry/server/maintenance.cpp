@@ -106,7 +106,22 @@ void for_unused_in_batches(Metadata& metadata, const std::vector<std::string>& c
     }
 }
 
-// Returns false where it was stopped.
+std::vector<std::string> names_of(const std::map<std::string, uint64_t>& chunks) {
+    std::vector<std::string> names;
+    names.reserve(chunks.size());
+    for (const auto& [sha256, length] : chunks)
+        names.push_back(sha256);
+    return names;
+}
+
+void note_unused(Metadata& metadata, const std::map<std::string, uint64_t>& chunks, const std::function<void(const std::string&)>& note) {
+    for_unused_in_batches(metadata, names_of(chunks), {}, [&](const std::string& sha256) {
+        note("chunk " + sha256 + " (" + std::to_string(chunks.at(sha256)) + " bytes) is in no upload; gc removes it");
+    });
+}
+
+}  // namespace
+
 bool wait_for(std::chrono::seconds time, const std::stop_token& stop) {
     std::mutex mutex;
     std::condition_variable_any changed;
@@ -114,18 +129,6 @@ bool wait_for(std::chrono::seconds time, const std::stop_token& stop) {
     (void)changed.wait_for(lock, stop, time, [] { return false; });
     return !stop.stop_requested();
 }
-
-void note_unused(Metadata& metadata, const std::map<std::string, uint64_t>& chunks, const std::function<void(const std::string&)>& note) {
-    std::vector<std::string> all;
-    all.reserve(chunks.size());
-    for (const auto& [sha256, length] : chunks)
-        all.push_back(sha256);
-    for_unused_in_batches(metadata, all, {}, [&](const std::string& sha256) {
-        note("chunk " + sha256 + " (" + std::to_string(chunks.at(sha256)) + " bytes) is in no upload; gc removes it");
-    });
-}
-
-}  // namespace
 
 Collected collect_garbage(Metadata& metadata, Storage& storage, Time before, std::chrono::seconds grace, const std::stop_token& stop) {
     Collected collected;
@@ -135,10 +138,8 @@ Collected collect_garbage(Metadata& metadata, Storage& storage, Time before, std
     }
     std::map<std::string, uint64_t> lengths;
     storage.list([&lengths](const std::string& sha256, uint64_t length) { lengths.emplace(sha256, length); });
-    std::vector<std::string> all, unused;
-    for (const auto& [sha256, length] : lengths)
-        all.push_back(sha256);
-    for_unused_in_batches(metadata, all, stop, [&unused](const std::string& sha256) { unused.push_back(sha256); });
+    std::vector<std::string> unused;
+    for_unused_in_batches(metadata, names_of(lengths), stop, [&unused](const std::string& sha256) { unused.push_back(sha256); });
     if (unused.empty() || !wait_for(grace, stop)) return collected;
     for_unused_in_batches(metadata, unused, stop, [&](const std::string& sha256) {
         storage.remove(sha256);

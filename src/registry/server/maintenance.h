@@ -22,6 +22,9 @@ struct Collected {
 Collected collect_garbage(Metadata& metadata, Storage& storage, Time before, std::chrono::seconds grace = {},
                           const std::stop_token& stop = {});
 
+// Waits; returns false where `stop` has ended it.
+bool wait_for(std::chrono::seconds time, const std::stop_token& stop);
+
 struct CheckOptions {
     bool read = true;     // read every chunk and image, and not only look whether they exist
     bool repair = false;  // remove broken chunks, so that their images can be uploaded again

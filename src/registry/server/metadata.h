@@ -80,4 +80,7 @@ public:
     virtual std::string check() = 0;
 };
 
+// Throws HttpError 403 where `used` bytes, those of the image to be tagged among them, are above a user's quota.
+void refuse_above_quota(const std::string& user, uint64_t used, uint64_t quota);
+
 }  // namespace registry::server

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/hex.h"
+#include "base/utf8.h"
 #include "http/client.h"
 
 namespace registry::server::postgres {
@@ -35,21 +36,6 @@ bool is_passing(std::string_view state) {
            std::any_of(kClasses.begin(), kClasses.end(), [state](std::string_view prefix) { return state.starts_with(prefix); });
 }
 
-// The length of the UTF-8 sequence that `text` begins with; 0 where it is none. (RFC 3629: no overlong form, no surrogate.)
-size_t sequence_length(std::string_view text) {
-    const auto byte = [text](size_t i) { return static_cast<unsigned char>(i < text.size() ? text[i] : 0); };
-    const unsigned first = byte(0);
-    if (first < 0x80) return first == 0 ? 0 : 1;
-    const size_t length = first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
-    for (size_t i = 1; i < length; i++) {
-        if ((byte(i) & 0xC0) != 0x80) return 0;
-    }
-    const unsigned second = byte(1);
-    const bool wrong = (first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) || (first == 0xF0 && second < 0x90) ||
-                       (first == 0xF4 && second > 0x8F);
-    return wrong ? 0 : length;
-}
-
 }  // namespace
 
 std::string Rows::text(int row, int column) const {
@@ -70,11 +56,24 @@ uint64_t Rows::changed() const {
     return std::strtoull(PQcmdTuples(result_.get()), nullptr, 10);
 }
 
+std::vector<std::string> texts(const Rows& rows) {
+    std::vector<std::string> all;
+    all.reserve(static_cast<size_t>(rows.count()));
+    for (int row = 0; row < rows.count(); row++)
+        all.push_back(rows.text(row, 0));
+    return all;
+}
+
+std::optional<std::string> first_text(const Rows& rows) {
+    if (rows.count() == 0) return std::nullopt;
+    return rows.text(0, 0);
+}
+
 Value value(const std::string& text) {
     std::string valid;
     valid.reserve(text.size());
     for (size_t i = 0; i < text.size();) {
-        const size_t length = sequence_length(std::string_view(text).substr(i));
+        const size_t length = text[i] == 0 ? 0 : base::first_character(std::string_view(text).substr(i)).length;
         valid += length > 0 ? text.substr(i, length) : "\xEF\xBF\xBD";
         i += std::max<size_t>(1, length);
     }

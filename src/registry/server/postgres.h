@@ -38,6 +38,10 @@ private:
     std::unique_ptr<PGresult, decltype(&PQclear)> result_;
 };
 
+// The first column of all rows, and of the first one.
+std::vector<std::string> texts(const Rows& rows);
+std::optional<std::string> first_text(const Rows& rows);
+
 // A value as PostgreSQL reads it; none is NULL.
 using Value = std::optional<std::string>;
 

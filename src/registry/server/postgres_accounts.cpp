@@ -11,12 +11,10 @@ using postgres::Rows;
 }  // namespace
 
 std::optional<std::string> PostgresMetadata::find_tag(const Name& name) {
-    const Rows rows =
+    return postgres::first_text(
         ask("SELECT upload FROM tags JOIN repositories ON repositories.id = repository WHERE user_name = $1 AND repositories.name = $2 AND "
             "tags.name = $3",
-            name.user, name.repository, name.tag);
-    if (rows.count() == 0) return std::nullopt;
-    return rows.text(0, 0);
+            name.user, name.repository, name.tag));
 }
 
 void PostgresMetadata::set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check) {
@@ -32,10 +30,7 @@ void PostgresMetadata::set_tag(const Name& name, const std::string& id, uint64_t
                                       "JOIN repositories ON repositories.id = repository WHERE user_name = $2)",
                                       id, name.user)
                                   .unsigned_number(0, 0);
-        if (used > quota) {
-            throw HttpError(http::kForbidden, "with this image there would be " + std::to_string(used) + " bytes in " + name.user +
-                                                  "'s repositories, more than the quota of " + std::to_string(quota));
-        }
+        refuse_above_quota(name.user, used, quota);
         if (only_check) return;
         if (connection.query("SELECT 1 FROM uploads WHERE id = $1", id).count() == 0)
             throw HttpError(http::kNotFound, "there is no such descriptor");
@@ -147,9 +142,8 @@ std::optional<std::string> PostgresMetadata::find_blocked(const std::vector<std:
     return pool_.use([&](Connection& connection) -> std::optional<std::string> {
         // Asked with each request, for up to 1,000 chunks; mostly nothing is blocked.
         if (connection.execute("SELECT 1 FROM blocked LIMIT 1").count() == 0) return std::nullopt;
-        const Rows rows = connection.query("SELECT hash FROM blocked WHERE hash = ANY($1::TEXT[]) LIMIT 1", postgres::hashes_value(hashes));
-        if (rows.count() == 0) return std::nullopt;
-        return rows.text(0, 0);
+        return postgres::first_text(
+            connection.query("SELECT hash FROM blocked WHERE hash = ANY($1::TEXT[]) LIMIT 1", postgres::hashes_value(hashes)));
     });
 }
 

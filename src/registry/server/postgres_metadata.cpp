@@ -20,19 +20,6 @@ std::string new_server_name() {
     return fmt::format("{:08x}{:08x}", random(), random());
 }
 
-std::vector<std::string> all_texts(const Rows& rows) {
-    std::vector<std::string> all;
-    all.reserve(static_cast<size_t>(rows.count()));
-    for (int row = 0; row < rows.count(); row++)
-        all.push_back(rows.text(row, 0));
-    return all;
-}
-
-std::optional<std::string> one_text(const Rows& rows) {
-    if (rows.count() == 0) return std::nullopt;
-    return rows.text(0, 0);
-}
-
 int64_t number_of(State state) {
     return static_cast<int64_t>(state);
 }
@@ -108,12 +95,12 @@ void PostgresMetadata::add_uses(const std::string& id, uint64_t uses) {
 }
 
 std::vector<std::string> PostgresMetadata::uploads(State state) {
-    return all_texts(ask("SELECT id FROM uploads WHERE state = $1", number_of(state)));
+    return postgres::texts(ask("SELECT id FROM uploads WHERE state = $1", number_of(state)));
 }
 
 // As SqliteMetadata has it: a known user's upload counts first, and before that one that is served.
 std::optional<std::string> PostgresMetadata::find_image(const std::string& sha3) {
-    return one_text(
+    return postgres::first_text(
         ask("SELECT id FROM uploads WHERE sha3 = $1 AND state = $2 ORDER BY CASE WHEN EXISTS (SELECT 1 FROM blocked) THEN id IN (SELECT "
             "hash FROM blocked) OR EXISTS (SELECT 1 FROM upload_chunks JOIN chunks ON chunks.id = chunk WHERE upload = number AND "
             "encode(sha256, 'hex') IN (SELECT hash FROM blocked)) ELSE false END, NOT EXISTS (SELECT 1 FROM tags WHERE upload = "
@@ -137,10 +124,10 @@ uint64_t PostgresMetadata::expire(Time before, uint64_t limit) {
 void PostgresMetadata::for_unused(const std::vector<std::string>& chunks, const std::function<void(const std::string&)>& remove) {
     pool_.transact([&](Connection& connection) {
         lock_for_removing(connection);
-        const std::vector<std::string> unused =
-            all_texts(connection.query("SELECT hash FROM unnest($1::TEXT[]) AS hash WHERE NOT EXISTS (SELECT 1 FROM chunks WHERE sha256 = "
-                                       "decode(hash, 'hex'))",
-                                       postgres::hashes_value(chunks)));
+        const std::vector<std::string> unused = postgres::texts(
+            connection.query("SELECT hash FROM unnest($1::TEXT[]) AS hash WHERE NOT EXISTS (SELECT 1 FROM chunks WHERE sha256 = "
+                             "decode(hash, 'hex'))",
+                             postgres::hashes_value(chunks)));
         for (const std::string& chunk : unused) {
             connection.execute("SELECT 1");  // with the connection the lock would be gone
             remove(chunk);
@@ -164,7 +151,7 @@ void PostgresMetadata::wake(const std::string& sha256) {
 }
 
 std::vector<std::string> PostgresMetadata::woken() {
-    return all_texts(
+    return postgres::texts(
         ask("UPDATE uploads SET woken = false WHERE woken AND (claimed_by = $1 OR claimed_until < now()) RETURNING id", server_));
 }
 

@@ -31,21 +31,10 @@ std::string key_of(const std::string& sha256) {
     return kChunks + sha256.substr(0, 2) + "/" + sha256;
 }
 
-// A file without a name, also where the file system gives each one a name at first.
-base::UniqueFd spool_file(const std::filesystem::path& folder) {
-    base::UniqueFd fd = base::open_unnamed(AT_FDCWD, folder.c_str(), 0600);
-    if (fd) return fd;
-    std::string name = (folder / "chunk.XXXXXX").string();
-    fd.reset(::mkostemp(name.data(), O_CLOEXEC));
-    if (!fd) base::throw_errno("cannot make a file in ", folder);
-    (void)::unlink(name.c_str());
-    return fd;
-}
-
 class S3Writer : public ChunkWriter {
 public:
     S3Writer(s3::Client& client, const std::string& sha256, uint64_t length, const std::filesystem::path& folder)
-        : client_(client), check_(sha256, length), spool_(spool_file(folder)) {}
+        : client_(client), check_(sha256, length), spool_(base::temporary_file(folder)) {}
 
     void write(std::span<const std::byte> data) override {
         check_.add(data);
@@ -107,9 +96,7 @@ private:
 
 S3Storage::S3Storage(s3::Settings settings, const std::filesystem::path& folder)
     : client_(std::move(settings)), incoming_(folder / "incoming") {
-    for (const auto& path : {folder, incoming_}) {
-        if (::mkdir(path.c_str(), 0750) < 0 && errno != EEXIST) base::throw_errno("cannot make ", path);
-    }
+    make_folders({folder, incoming_});
     try {
         client_.check();
     } catch (const http::TransientError& e) {

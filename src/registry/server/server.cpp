@@ -7,12 +7,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <condition_variable>
 #include <csignal>
 #include <cstdio>
 #include <ctime>
 #include <memory>
-#include <mutex>
 #include <stop_token>
 #include <thread>
 
@@ -53,8 +51,6 @@ void run_maintenance(const sigset_t& signals, Service& service, HttpServer& http
 // Once an hour, and a minute after a failure.
 void collect_regularly(Service& service, double keep_anonymous_days, const std::stop_token& stop) {
     constexpr std::chrono::seconds kGrace{60};
-    std::mutex mutex;
-    std::condition_variable_any changed;
     while (!stop.stop_requested()) {
         std::chrono::minutes pause{60};
         try {
@@ -67,8 +63,7 @@ void collect_regularly(Service& service, double keep_anonymous_days, const std::
             spdlog::error("cannot remove what is not used: {}", e.what());
             pause = std::chrono::minutes(1);
         }
-        std::unique_lock lock(mutex);
-        (void)changed.wait_for(lock, stop, pause, [] { return false; });
+        (void)wait_for(pause, stop);
     }
 }
 

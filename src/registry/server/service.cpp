@@ -119,8 +119,12 @@ bool Service::login(const std::string& user, const std::string& token) {
     return good;
 }
 
+std::optional<Upload> Service::find_any(const std::string& id) {
+    return base::is_hex(id, kSha256Digits) ? metadata_.find_upload(id) : std::nullopt;
+}
+
 Status Service::status(const std::string& id) {
-    const std::optional<Upload> upload = base::is_hex(id, kSha256Digits) ? metadata_.find_upload(id) : std::nullopt;
+    const std::optional<Upload> upload = find_any(id);
     if (!upload || upload->state == State::full) presence_.forget(id);
     if (!upload) return {};
     Status status{.known = true, .state = upload->state, .chunks = {}};
@@ -165,8 +169,7 @@ std::string Service::add_descriptor(std::span<const std::byte> bytes, const std:
 }
 
 Service::Incoming Service::begin_chunk(const ChunkFields& fields) {
-    const std::optional<Upload> upload =
-        base::is_hex(fields.descriptor, kSha256Digits) ? metadata_.find_upload(fields.descriptor) : std::nullopt;
+    const std::optional<Upload> upload = find_any(fields.descriptor);
     if (!upload) throw HttpError(http::kBadRequest, "descr-sha256 names no descriptor that was pushed here");
     if (upload->state == State::bad) throw HttpError(http::kBadRequest, "the SHA3-224 of these chunks is not what the descriptor says");
     const Descriptor& descriptor = upload->descriptor;
@@ -205,7 +208,7 @@ void Service::attach(const std::string& id, const Name& name, const std::string&
     check_name(name.tag, "tag");
     if (!login(login_name, token)) throw HttpError(http::kUnauthorized, "wrong user name or token");
     if (login_name != name.user) throw HttpError(http::kForbidden, login_name + " may not write to the repositories of " + name.user);
-    const std::optional<Upload> upload = base::is_hex(id, kSha256Digits) ? metadata_.find_upload(id) : std::nullopt;
+    const std::optional<Upload> upload = find_any(id);
     if (!upload) throw HttpError(http::kNotFound, "there is no such descriptor");
     refuse_blocked(id, upload->descriptor);
     if (upload->state == State::bad) throw HttpError(http::kConflict, "the image's SHA3-224 is not what its descriptor says");
@@ -230,7 +233,7 @@ Upload Service::find_by_hash(const std::string& sha3) {
 }
 
 Upload Service::find(const std::string& id) {
-    std::optional<Upload> upload = base::is_hex(id, kSha256Digits) ? metadata_.find_upload(id) : std::nullopt;
+    std::optional<Upload> upload = find_any(id);
     if (!upload || upload->state != State::full) throw HttpError(http::kNotFound, "there is no such image");
     refuse_blocked(id, upload->descriptor);
     return *std::move(upload);

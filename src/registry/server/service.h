@@ -72,6 +72,8 @@ public:
     void stop();  // after the last request
 
 private:
+    // An upload in any state; none also where `id` is no descriptor hash.
+    std::optional<Upload> find_any(const std::string& id);
     // Throws HttpError 451 where any part of an upload is blocked.
     void refuse_blocked(const std::string& id, const Descriptor& descriptor);
     // The bytes that the disk can still take. Throws HttpError 507 where it is below its limits.

@@ -195,10 +195,7 @@ void SqliteMetadata::set_tag(const Name& name, const std::string& id, uint64_t d
         const uint64_t quota = user.getColumn(0).isNull() ? default_quota : unsigned_at(user, 0);
         user.reset();
         const uint64_t used = used_with(db_, name.user, id);
-        if (used > quota) {
-            throw HttpError(http::kForbidden, "with this image there would be " + std::to_string(used) + " bytes in " + name.user +
-                                                  "'s repositories, more than the quota of " + std::to_string(quota));
-        }
+        refuse_above_quota(name.user, used, quota);
         if (only_check) return;
         change(db_, "INSERT OR IGNORE INTO repositories (user, name) VALUES (?, ?)", name.user, name.repository);
         change(db_,

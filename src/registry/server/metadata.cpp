@@ -1,0 +1,13 @@
+#include "registry/server/metadata.h"
+
+#include "registry/server/errors.h"
+
+namespace registry::server {
+
+void refuse_above_quota(const std::string& user, uint64_t used, uint64_t quota) {
+    if (used <= quota) return;
+    throw HttpError(http::kForbidden, "with this image there would be " + std::to_string(used) + " bytes in " + user +
+                                          "'s repositories, more than the quota of " + std::to_string(quota));
+}
+
+}  // namespace registry::server
