@@ -149,7 +149,7 @@ void add_commit_options(CLI::App& command, CommitArguments& arguments) {
     command.add_option("--user", arguments.user, "Whom its programs run as");
     command.add_option("--workdir", arguments.working_dir, "Their folder");
     command.add_option("--compression-method", arguments.method, "How it is compressed")
-        ->check(CLI::IsMember({"gzip", "lzo", "lz4", "xz", "zstd"}))
+        ->check(CLI::IsMember(gvmi::method_names()))
         ->capture_default_str();
     command.add_option("--limit-gib", arguments.limit_gib, "Stop at more data than this")
         ->check(CLI::Range(1, 1 << 20))

@@ -32,7 +32,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
                  "Write the file even if it is up to date; a new compression level alone does not make it outdated");
     app.add_option("--compression-method", arguments.method,
                    "gzip, lzo, lz4 or xz, which every provider reads, or zstd, which only this project's runtime reads")
-        ->check(CLI::IsMember({"gzip", "lzo", "lz4", "xz", "zstd"}))
+        ->check(CLI::IsMember(gvmi::method_names()))
         ->capture_default_str();
     app.add_option("--compression-level", arguments.level,
                    "1 (fast) to 9 (small) for gzip (default 3) and lzo (default 8), up to 22 for zstd (default 3); lz4 and xz have none");

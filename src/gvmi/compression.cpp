@@ -26,8 +26,8 @@ struct MethodName {
 
 // The standard levels are chosen by the table of bench/images.py; lzo's is mksquashfs's.
 constexpr std::array kNames = {
-    MethodName{Method::gzip, "gzip", {3, 9}}, MethodName{Method::lzo, "lzo", {8, 9}},    MethodName{Method::xz, "xz", {0, 0}},
-    MethodName{Method::lz4, "lz4", {0, 0}},   MethodName{Method::zstd, "zstd", {3, 22}},
+    MethodName{Method::gzip, "gzip", {3, 9}}, MethodName{Method::lzo, "lzo", {8, 9}},    MethodName{Method::lz4, "lz4", {0, 0}},
+    MethodName{Method::xz, "xz", {0, 0}},     MethodName{Method::zstd, "zstd", {3, 22}},
 };
 
 const MethodName& entry(Method method) {
@@ -232,6 +232,14 @@ std::optional<Method> method_by_number(unsigned number) {
 
 const char* name_of(Method method) {
     return entry(method).name;
+}
+
+std::vector<std::string> method_names() {
+    std::vector<std::string> names;
+    names.reserve(kNames.size());
+    for (const MethodName& known : kNames)
+        names.emplace_back(known.name);
+    return names;
 }
 
 Levels levels_of(Method method) {

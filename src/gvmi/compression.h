@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace gvmi {
 
@@ -16,6 +17,7 @@ enum class Method : uint16_t { gzip = 1, lzo = 3, xz = 4, lz4 = 5, zstd = 6 };
 std::optional<Method> method_by_name(std::string_view name);
 std::optional<Method> method_by_number(unsigned number);
 const char* name_of(Method method);
+std::vector<std::string> method_names();
 
 // The levels of a method: 1 (fast) to `highest` (small). A method without levels has 0 for both.
 struct Levels {
