@@ -130,7 +130,7 @@ TEST_F(Unpack, Refuses) {
 }
 
 TEST_F(Unpack, KeepsOwnersForRoot) {
-    if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file to another user";
     (void)unpack({{.path = "d", .content = "x", .mode = 04755, .uid = 12345, .gid = 7}}, "d", {.owners = true});
     struct stat status {};
     ASSERT_EQ(::stat((inside / "made").c_str(), &status), 0);
