@@ -64,7 +64,8 @@ function(gvmkit_test NAME)
   set_target_properties(test_${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   target_link_libraries(test_${NAME} PRIVATE ${ARG_DEPENDS} GTest::gmock GTest::gtest_main)
   add_test(NAME unit.${NAME} COMMAND test_${NAME})
-  set_tests_properties(unit.${NAME} PROPERTIES LABELS unit TIMEOUT 300)
+  # A test that fails prints what failed, not what passed beside it: CI shows the first and last lines alone.
+  set_tests_properties(unit.${NAME} PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT GTEST_BRIEF=1)
 endfunction()
 
 # gvmkit_refuse_shared_libraries(): with GVMKIT_STATIC_LIBRARIES, fails where one of this directory's imported libraries is a shared one. A

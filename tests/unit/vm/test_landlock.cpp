@@ -127,12 +127,20 @@ int tcp_connect(int port) {
     return ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0 ? errno : 0;
 }
 
-int abstract_connect(int length) {
-    sockaddr_un address{};
+// An abstract name that no other run of this test has; in a child it is still its parent's.
+socklen_t abstract_name(sockaddr_un& address) {
+    static const std::string name = "gvmkit-test-" + std::to_string(::getpid());
+    address = {};
     address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path + 1, "gvmkit-test", 11);
+    std::memcpy(address.sun_path + 1, name.data(), name.size());
+    return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+}
+
+int abstract_connect(int) {
+    sockaddr_un address{};
+    const socklen_t length = abstract_name(address);
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    return ::connect(fd, reinterpret_cast<sockaddr*>(&address), static_cast<socklen_t>(length)) < 0 ? errno : 0;
+    return ::connect(fd, reinterpret_cast<sockaddr*>(&address), length) < 0 ? errno : 0;
 }
 
 TEST_F(Landlock, ConnectsToNothing) {
@@ -146,15 +154,13 @@ TEST_F(Landlock, ConnectsToNothing) {
     }
 
     sockaddr_un name{};
-    name.sun_family = AF_UNIX;
-    std::memcpy(name.sun_path + 1, "gvmkit-test", 11);
+    const socklen_t length = abstract_name(name);
     const base::UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const int length = offsetof(sockaddr_un, sun_path) + 12;
     ASSERT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&name), length), 0);
     ASSERT_EQ(::listen(socket.get(), 4), 0);
-    ASSERT_EQ(abstract_connect(length), 0);
+    ASSERT_EQ(abstract_connect(0), 0);
     if (landlock_version() >= 6) {
-        EXPECT_EQ(attempt(everything, abstract_connect, length), EPERM);
+        EXPECT_EQ(attempt(everything, abstract_connect, 0), EPERM);
     }
 }
 
