@@ -24,6 +24,8 @@ for program in gvmkit-build gvmi gvmkit-registry ya-runtime-dbg ya-runtime-vm; d
 done
 cp -r "$build"/bin/runtime/{vmlinux,initramfs,self-test.gvmi,mkfs.ext4,qemu} runtime/
 cp -r "$build/share" "$here/install.sh" "$here/licences.md" "$here/../LICENSE" .
+mkdir -p share/doc/gvmkit
+cp -r "$build/docs" share/doc/gvmkit/html
 for descriptor in ya-runtime-vm vm-nvidia; do
   sed "s/@PROJECT_VERSION@/$version/" "$here/$descriptor.json.in" > "$descriptor.json"
 done

@@ -29,6 +29,8 @@ mkdir -p "$work/tools/usr/local/bin" "$work/tools/tmp" "$work/registry/usr/local
 chmod 1777 "$work/tools/tmp"
 cp -r "$folder"/{gvmkit-build,gvmi,ya-runtime-dbg,ya-runtime-vm,runtime,licences.md} "$work/tools/usr/local/bin"
 cp "$folder"/{gvmkit-registry,licences.md} "$work/registry/usr/local/bin"
+mkdir -p "$work/registry/usr/local/share"
+cp -r "$folder/share/doc/gvmkit/html" "$work/registry/usr/local/share/docs"
 make gvmkit-tools "$work/tools" --env PATH=/usr/local/bin --env TMPDIR=/tmp --env HOME=/tmp --workingdir /work --cmd '["/usr/local/bin/gvmkit-build", "--help"]'
 make gvmkit-registry "$work/registry" --env PATH=/usr/local/bin --port 8080 --volume /data \
-  --entrypoint '["/usr/local/bin/gvmkit-registry"]' --cmd 'serve --data /data --listen 0.0.0.0:8080'
+  --entrypoint '["/usr/local/bin/gvmkit-registry"]' --cmd 'serve --data /data --listen 0.0.0.0:8080 --docs /usr/local/share/docs'

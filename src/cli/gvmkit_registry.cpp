@@ -113,6 +113,9 @@ void add_serve(CLI::App& app, Action& action) {
     serve->add_option("--keep-anonymous", options.keep_anonymous_days, "Days after which an upload without a tag is removed")
         ->check(CLI::Range(0.0, 1e6))
         ->capture_default_str();
+    serve->add_option("--docs", options.docs, "A folder of pages to offer below /docs/, such as ./dev docs makes")
+        ->check(CLI::ExistingDirectory)
+        ->type_name("DIR");
     serve->callback([arguments, &action] {
         action = [arguments] {
             registry::server::ServeOptions options = arguments->options;

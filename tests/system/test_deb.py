@@ -147,6 +147,10 @@ class Deb(unittest.TestCase):
         self.assertIn("listening on http://127.0.0.1:8080", said)
         with open(self.debian.path("/lib/systemd/system/gvmkit-registry.service"), encoding="utf-8") as file:
             unit = file.read()
+        with open(self.debian.path("/etc/default/gvmkit-registry"), encoding="utf-8") as file:
+            pages = re.search(r"--docs (\S+)", file.read())[1]
+        self.assertTrue(os.path.exists(self.debian.path(pages + "/index.html")))
+        self.assertTrue(os.path.exists(self.debian.path("/usr/share/doc/gvmkit/html/index.html")))
         for name in re.findall(r"^(?:ExecStart=|EnvironmentFile=-)(\S+)", unit, re.MULTILINE):
             self.assertTrue(os.path.exists(self.debian.path(name)), name)
 

@@ -11,12 +11,14 @@
 #include <cstdio>
 #include <ctime>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <thread>
 
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/size.h"
+#include "registry/server/documents.h"
 #include "registry/server/maintenance.h"
 #include "registry/server/metrics.h"
 #include "registry/server/open_metadata.h"
@@ -76,6 +78,8 @@ Time expiry(double keep_anonymous_days) {
 
 void serve(const ServeOptions& options) {
     const std::filesystem::path& data = options.store.data;
+    std::optional<Documents> documents;
+    if (!options.docs.empty()) documents.emplace(options.docs);
     const std::unique_ptr<Storage> storage = open_storage(options.store);
     const bool shared = !options.db.empty();
     const base::UniqueFd lock = lock_folder(data, shared);
@@ -95,7 +99,11 @@ void serve(const ServeOptions& options) {
     Metrics metrics;
     {
         HttpServer http(
-            options.http, [&](const Request& request) { return route(request, service, options.urls, metrics); },
+            options.http,
+            [&](const Request& request) {
+                std::unique_ptr<Exchange> page = documents ? documents->route(request) : nullptr;
+                return page ? std::move(page) : route(request, service, options.urls, metrics);
+            },
             [&metrics](const Request& request, unsigned status, uint64_t bytes_in) { metrics.answered(request.method, status, bytes_in); });
         const std::jthread collector([&](const std::stop_token& stop) { collect_regularly(service, options.keep_anonymous_days, stop); });
         std::printf("listening on %s\n", http.url().c_str());
