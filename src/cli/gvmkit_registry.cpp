@@ -17,7 +17,7 @@ namespace {
 
 struct ServeArguments {
     registry::server::ServeOptions options;
-    std::vector<std::string> public_urls;
+    std::vector<std::string> public_urls, proxies;
     std::string user_quota, max_image, min_free, anonymous_quota, min_chunk;
 };
 
@@ -100,8 +100,14 @@ void add_serve(CLI::App& app, Action& action) {
                       "The most that uploads may take in all for which nobody has logged in (50GiB)");
     serve->add_option("--min-chunk", arguments->min_chunk, "The smallest chunk of an image that has several (64KiB)");
     serve
+        ->add_option("--proxy", arguments->proxies,
+                     "ADDRESS or ADDRESS/BITS of a proxy: what its X-Forwarded-For names last is the client. This machine itself always "
+                     "counts as one")
+        ->expected(1)
+        ->take_all();
+    serve
         ->add_option("--hourly-pushes", options.limits.hourly_pushes,
-                     "Images that one address may push in an hour; this machine itself, which may be a proxy, is not limited")
+                     "Images that one address may push in an hour; this machine itself is not limited")
         ->check(CLI::Range(1, 1'000'000))
         ->capture_default_str();
     serve
@@ -120,6 +126,8 @@ void add_serve(CLI::App& app, Action& action) {
         action = [arguments] {
             registry::server::ServeOptions options = arguments->options;
             set_public_urls(options.urls, arguments->public_urls);
+            for (const std::string& network : arguments->proxies)
+                options.http.proxies.push_back(registry::server::parse_network(network));
             options.urls.tls = !options.http.certificate.empty();
             set_size(options.limits.user_quota, arguments->user_quota);
             set_size(options.limits.image_size, arguments->max_image);

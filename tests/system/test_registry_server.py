@@ -20,6 +20,24 @@ import registry_server as registry
 sha3, Case, WORK = registry.sha3, registry.Case, registry.WORK
 
 
+class Addresses(Case):
+    options = ("--hourly-pushes", "2", "--proxy", "10.0.0.0/8")
+
+    def push(self, *forwarded):
+        descriptor = self.image(10).descriptor
+        headers = {"Content-Type": f"multipart/form-data; boundary={registry.BOUNDARY}", "Transfer-Encoding": "chunked"}
+        for name, value in zip(("X-Forwarded-For", "x-forwarded-for"), forwarded):
+            headers[name] = value
+        return self.client.request("POST", "/v1/image/push/descr", registry.form({}, descriptor), headers)[0]
+
+    def test_the_proxy_on_this_machine_says_who_pushes(self):
+        for forwarded, codes in ((["203.0.113.1"], [200, 200, 429]), (["203.0.113.2"], [200, 200, 429]),
+                                 (["198.51.100.7, 203.0.113.3, 10.1.2.3"], [200, 200, 429]),
+                                 (["198.51.100.8", "203.0.113.3"], [429]),  # the first is what the client has made up
+                                 ([], [200] * 5)):
+            self.assertEqual([self.push(*forwarded) for _ in codes], codes, forwarded)
+
+
 class Interface(Case):
     def test_an_upload_from_the_first_question_to_the_download(self):
         image = self.image()

@@ -1,15 +1,15 @@
 #include "registry/server/http.h"
 
-#include <arpa/inet.h>
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <spdlog/spdlog.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/ip/tcp.hpp>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
@@ -129,19 +129,20 @@ std::string Request::header(const char* name) const {
 std::string Request::address() const {
     const MHD_ConnectionInfo* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     if (!info || !info->client_addr) return {};
-    if (info->client_addr->sa_family == AF_INET) {
-        const auto& address = *reinterpret_cast<const sockaddr_in*>(info->client_addr);
-        if (ntohl(address.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET) return {};
-        char text[INET_ADDRSTRLEN];
-        return ::inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
-    }
-    if (info->client_addr->sa_family != AF_INET6) return {};
-    in6_addr address = reinterpret_cast<const sockaddr_in6*>(info->client_addr)->sin6_addr;
-    if (IN6_IS_ADDR_LOOPBACK(&address)) return {};
-    // A network of 64 bits is one client's. (An IPv4 address in IPv6's form has all of its bits in the second half.)
-    if (!IN6_IS_ADDR_V4MAPPED(&address)) std::fill(address.s6_addr + 8, address.s6_addr + 16, uint8_t{0});
-    char text[INET6_ADDRSTRLEN];
-    return ::inet_ntop(AF_INET6, &address, text, sizeof text);
+    // A proxy may add a header of its own behind the client's.
+    std::string forwarded;
+    MHD_get_connection_values(
+        connection, MHD_HEADER_KIND,
+        [](void* cls, MHD_ValueKind, const char* name, const char* value) {
+            auto& all = *static_cast<std::string*>(cls);
+            if (value && ::strcasecmp(name, "X-Forwarded-For") == 0) all.append(all.empty() ? "" : ",").append(value);
+            return MHD_YES;
+        },
+        &forwarded);
+    boost::asio::ip::tcp::endpoint peer;
+    const size_t size = info->client_addr->sa_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+    std::memcpy(peer.data(), info->client_addr, size);
+    return client_address(peer.address(), forwarded, *proxies);
 }
 
 struct HttpServer::State {
@@ -163,6 +164,7 @@ struct HttpServer::State {
 
     Route route;
     Answered answered;
+    std::vector<Network> proxies;
     std::string url;
     std::optional<Certificate> certificate;
     std::string tls_priorities = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";  // GnuTLS's
@@ -180,7 +182,7 @@ struct HttpServer::State {
 };
 
 HttpServer::State::State(const HttpOptions& options, Route route_, Answered answered_)
-    : route(std::move(route_)), answered(std::move(answered_)), watch(std::chrono::seconds(options.timeout)) {
+    : route(std::move(route_)), answered(std::move(answered_)), proxies(options.proxies), watch(std::chrono::seconds(options.timeout)) {
     base::UniqueFd socket = listen_on(options.listen);
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO;
     std::vector<MHD_OptionItem> items;
@@ -249,7 +251,7 @@ MHD_Result HttpServer::State::handle(void* cls, MHD_Connection* connection, cons
 MHD_Result HttpServer::State::begin(MHD_Connection* connection, const char* url, const char* method, void** con_cls) {
     auto* context = new Context;  // deleted by completed
     *con_cls = context;
-    context->request = {.connection = connection, .method = method, .path = url};
+    context->request = {.connection = connection, .method = method, .path = url, .proxies = &proxies};
     {
         const std::lock_guard lock(mutex);
         requests++;

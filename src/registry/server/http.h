@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "registry/server/client_address.h"
+
 struct MHD_Connection;
 
 namespace registry::server {
@@ -20,11 +22,11 @@ struct Request {
     MHD_Connection* connection = nullptr;
     std::string method;
     std::string path;  // percent-decoded
+    const std::vector<Network>* proxies = nullptr;
 
     std::optional<std::string> query(const char* name) const;
     std::string header(const char* name) const;  // empty where it is missing
-    // The client's IPv4 address or IPv6 network of 64 bits; empty for this machine itself, which may be a proxy.
-    std::string address() const;
+    std::string address() const;                 // the client's: client_address
 };
 
 // The body of an answer, not held in memory.
@@ -70,6 +72,7 @@ struct HttpOptions {
     unsigned timeout =
         60;  // seconds: the longest silence, the longest wait for a request's head, and the age from which a body must keep a rate
     std::string certificate, key;  // PEM files; empty: no TLS
+    std::vector<Network> proxies;  // that tell in X-Forwarded-For for whom they ask
 };
 
 // The HTTP server: libmicrohttpd with one thread per core, and limits on everything that a client can make long or slow.
