@@ -18,6 +18,7 @@ import time
 import unittest
 import urllib.parse
 
+import nginx
 import postgres
 import s3_server
 
@@ -143,11 +144,18 @@ class Client:
         return missing
 
 
+def new_db():
+    """The URL of an empty data base, or None: SQLite in the server's folder."""
+    return Server.cluster.url(Server.cluster.new_schema()) if Server.cluster else None
+
+
 class Server:
     """`db`: the URL of a PostgreSQL data base; None: SQLite in the folder. Where `store` is an S3Server, the chunks are there, under a prefix of
     the server's own."""
 
-    store = None  # of all; set by main
+    # Of all; set by take_parameters.
+    store = None
+    cluster = None  # a PostgreSQL, for new_db
 
     def __init__(self, program, *options, data=None, db=None):
         self.program, self.options = program, options
@@ -221,6 +229,74 @@ class Server:
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
             return next(int(line.split()[1]) << 10 for line in file if line.startswith("VmHWM:"))
 
+    def metrics(self):
+        return self.client().get("/metrics")[2].decode()
+
+
+class Processes:
+    """Several as one, for who waits for a server or ends it; the first gets signals first."""
+
+    def __init__(self, processes):
+        self.all = processes
+
+    def poll(self):
+        """The first exit code: they run only together."""
+        return next((code for code in (process.poll() for process in self.all) if code is not None), None)
+
+    def send_signal(self, number):
+        for process in self.all:
+            process.send_signal(number)
+
+    def wait(self, seconds):
+        return max(abs(process.wait(seconds)) for process in self.all)
+
+
+class Pair(Server):
+    """Two servers on one PostgreSQL and one store, with folders of their own, behind nginx, which gives each the next request."""
+
+    def __init__(self, program, *options, data=None, db=None):
+        super().__init__(program, *options, data=data, db=db or new_db())
+        self.both = [Server(program, data=folder, db=self.db) for folder in (self.data, self.data + ".2")]
+        for server in self.both:
+            server.store_options = self.store_options
+        self.proxy = None
+
+    def start(self, stderr=None):
+        for server in self.both:
+            server.options, server.port = self.options, 0
+            server.start(stderr)
+        self.proxy = nginx.Nginx(self.both, self.port, dict(zip(self.options[::2], self.options[1::2]))).start()
+        self.port, self.url = self.proxy.port, self.proxy.url
+        self.process = Processes([self.proxy, *(server.process for server in self.both)])
+        return self
+
+    def kill(self):
+        self.proxy.kill()
+        for server in self.both:
+            server.kill()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(30)
+        for server in self.both:
+            server.process.stdout.close()
+        return code
+
+    def remove(self):
+        if self.proxy:
+            self.proxy.kill()
+        for server in self.both:
+            server.remove()
+
+    def cpu_seconds(self):
+        return sum(server.cpu_seconds() for server in self.both)
+
+    def memory(self):
+        return max(server.memory() for server in self.both)
+
+    def metrics(self):
+        return "".join(server.metrics() for server in self.both)
+
 
 def sha3(data):
     return hashlib.sha3_224(data).hexdigest()
@@ -234,15 +310,10 @@ class Case(unittest.TestCase):
     """A test with a server of its own, on an empty folder."""
 
     program = None  # set by main
-    cluster = None  # a PostgreSQL, or None: SQLite; set by main
     options = ()
 
-    def new_db(self):
-        """Of a server with an empty data base."""
-        return self.cluster.url(self.cluster.new_schema()) if self.cluster else None
-
     def setUp(self):
-        self.server = Server(self.program, *self.options, db=self.new_db())
+        self.server = server(self.program, *self.options)
         self.addCleanup(self.server.remove)
         self.server.start()
         self.client = self.server.client()
@@ -271,19 +342,35 @@ class Case(unittest.TestCase):
         return self.client.get(path)[0]
 
 
-def main():
-    """Of a test's program: its first argument is the folder of ours. With --postgres next the metadata are in PostgreSQL, with --s3 after that
-    the chunks are in a real S3 server."""
-    Case.program = os.path.abspath(sys.argv.pop(1)) + "/gvmkit-registry"
-    if sys.argv[1:2] == ["--postgres"]:
-        sys.argv.pop(1)
-        Case.cluster = postgres.Cluster()
-        atexit.register(Case.cluster.remove)
-    if sys.argv[1:2] == ["--s3"]:
-        sys.argv.pop(1)
+pair = False  # set by take_parameters
+
+
+def server(program, *options):
+    """A new one, not yet started, or a pair of them, with an empty data base and store."""
+    return Pair(program, *options) if pair else Server(program, *options, db=new_db())
+
+
+def take_parameters():
+    """Of a test's program, behind its first argument. With --postgres the metadata are in PostgreSQL, with --s3 the chunks are in a real S3
+    server, and with --pair both holds for two servers behind nginx."""
+    global pair  # noqa: PLW0603
+    given = set()
+    while sys.argv[2:] and sys.argv[2] in ("--postgres", "--s3", "--pair"):
+        given.add(sys.argv.pop(2))
+    pair = "--pair" in given
+    if given & {"--postgres", "--pair"}:
+        Server.cluster = postgres.Cluster()
+        atexit.register(Server.cluster.remove)
+    if given & {"--s3", "--pair"}:
         Server.store = s3_server.S3Server()
         atexit.register(Server.store.remove)
         Server.store.start()
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+
+def main():
+    """Of a test's program: its first argument is the folder of ours."""
+    take_parameters()
+    Case.program = os.path.abspath(sys.argv.pop(1)) + "/gvmkit-registry"
     unittest.main(verbosity=2, warnings="ignore")

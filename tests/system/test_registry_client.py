@@ -48,7 +48,7 @@ class Client(unittest.TestCase):
     def setUp(self):
         self.work = tempfile.mkdtemp(prefix="gvmkit-client.")
         self.addCleanup(shutil.rmtree, self.work, ignore_errors=True)
-        self.server = registry_server.Server(BIN + "/gvmkit-registry")
+        self.server = registry_server.server(BIN + "/gvmkit-registry")
         self.addCleanup(self.server.remove)
         self.server.start()
         self.token = self.server.user("alice")
@@ -202,7 +202,7 @@ class Client(unittest.TestCase):
         key, certificate = self.work + "/key.pem", self.work + "/certificate.pem"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2",
                         "-subj", "/CN=registry", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True, timeout=60)
-        server = registry_server.Server(BIN + "/gvmkit-registry", "--tls-certificate", certificate, "--tls-key", key)
+        server = registry_server.server(BIN + "/gvmkit-registry", "--tls-certificate", certificate, "--tls-key", key)
         self.addCleanup(server.remove)
         server.start()
         self.assertTrue(server.url.startswith("https://"))
@@ -323,7 +323,7 @@ class Client(unittest.TestCase):
         self.assertGreater(size, 40_000_000)
         for program, name in [(BIN + "/gvmkit-build", "ours"), (other_clients.uploader_0_3(), "gvmkit-build 0.3")]:
             # A registry that has seen neither.
-            server = registry_server.Server(BIN + "/gvmkit-registry")
+            server = registry_server.server(BIN + "/gvmkit-registry")
             self.addCleanup(server.remove)
             proxy = counting_proxy.Proxy(server.start().url)
             self.addCleanup(proxy.close)
@@ -400,5 +400,6 @@ def save_layers(path, layers):
 
 
 if __name__ == "__main__":
+    registry_server.take_parameters()
     BIN = os.path.abspath(sys.argv[1])
     unittest.main(argv=sys.argv[:1], verbosity=2)

@@ -40,7 +40,7 @@ class Sdk(unittest.TestCase):
     def setUpClass(cls):
         cls.work = tempfile.mkdtemp(prefix="gvmkit-sdk.")
         cls.addClassCleanup(shutil.rmtree, cls.work, ignore_errors=True)
-        cls.server = registry_server.Server(BIN + "/gvmkit-registry")
+        cls.server = registry_server.server(BIN + "/gvmkit-registry")
         cls.addClassCleanup(cls.server.remove)
         cls.server.start()
         cls.token = cls.server.user("alice")
@@ -160,5 +160,6 @@ class Sdk(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    registry_server.take_parameters()
     BIN = os.path.abspath(sys.argv[1])
     unittest.main(argv=sys.argv[:1], verbosity=2)

@@ -198,7 +198,7 @@ class Interface(Case):
         self.assertEqual(self.code("/image/alice/other"), 404)
         self.assertEqual(self.code("/style.css"), 200)
         self.assertEqual(self.client.get("/healthz")[2], b"ok\n")
-        metrics = self.client.get("/metrics")[2].decode()
+        metrics = self.server.metrics()
         for line in ('gvmkit_registry_uploads{state="full"} 1', f"gvmkit_registry_image_bytes {image.size}", "gvmkit_registry_tags 1",
                      'gvmkit_registry_requests_total{method="GET",code="404"} 1'):
             self.assertIn(line + "\n", metrics)

@@ -105,7 +105,9 @@ class Attacks(registry.Case):
                     if path + text.decode("latin-1") != "/download/":
                         self.refused(self.client.get(path + quoted), 400, 404)
                 self.refused(self.client.get(f"/image.{quoted}.link"), 400, 404)
-                self.assertEqual(self.client.status(quoted)["descriptor"], "missing")
+                code, _, body = self.client.get("/v1/image/descr/" + quoted)
+                if (code, registry.pair) != (400, True):  # nginx refuses some of them itself
+                    self.assertEqual(json.loads(body)["descriptor"], "missing")
                 code, headers, body = self.client.get("/?q=" + quoted)
                 self.assertEqual((code, headers["Content-Type"]), (200, "text/html; charset=utf-8"))
                 self.assertIn("default-src 'none'", headers["Content-Security-Policy"])
@@ -230,7 +232,7 @@ class Attacks(registry.Case):
             with socket.create_connection(("127.0.0.1", self.server.port), timeout=20) as connection:
                 with self.assertRaises(OSError):
                     connection.sendall(endless)
-                    for _ in range(10_000):
+                    for _ in range(100_000):
                         connection.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
             self.assertLess(self.server.memory() - before, 16 << 20)
         # A chunk longer than its descriptor says is not kept, however long it is.
@@ -322,7 +324,7 @@ class Costly(registry.Case):
     def test_a_chunk_longer_than_the_disk(self):
         """Nothing of it is taken: its whole length is reserved before the first byte."""
         size = 1 << 45
-        server = registry.Server(self.program, "--max-image", "64TiB", "--anonymous-quota", "64TiB")
+        server = registry.server(self.program, "--max-image", "64TiB", "--anonymous-quota", "64TiB")
         self.addCleanup(server.remove)
         client = server.start().client()
         descriptor = registry.describe(size, size, "0" * 56, ["ab" * 32])

@@ -83,7 +83,7 @@ class Killed(Case):
             self.assertLessEqual(count, 1 + lost[number], f"chunk {number} was sent again although it was acknowledged")
         self.assertEqual(self.server.run("fsck"), "no errors found\n")
         self.assertEqual(sha3(client.get("/download/" + image.id)[2]), image.sha3)
-        if not self.cluster:  # with which others may use the folder, so a start leaves what may be theirs
+        if not self.server.cluster:  # with which others may use the folder, so a start leaves what may be theirs
             self.assertEqual(os.listdir(self.server.data + "/incoming"), [])
         print(f"{self.KILLS} kills, {sum(lost)} chunks in flight, {sum(sent)} sent for {len(sent)}")
 

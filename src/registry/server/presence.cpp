@@ -1,6 +1,7 @@
 #include "registry/server/presence.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace registry::server {
 namespace {
@@ -35,7 +36,9 @@ std::vector<bool> Presence::look(const Upload& upload, Clock::time_point now) {
             seen->chunks[chunk] = false;
         seen->since = now;
     }
-    if (!trusted || now - seen->looked >= kBetweenLooks) {
+    // Of another server's pushes only the bytes that they have stored are known.
+    const bool changed = std::exchange(seen->stored, upload.stored) != upload.stored;
+    if (!trusted || changed || now - seen->looked >= kBetweenLooks) {
         std::vector<std::string> missing;
         for (const auto& [chunk, there] : seen->chunks)
             if (!there) missing.push_back(chunk);
@@ -51,11 +54,12 @@ std::vector<bool> Presence::look(const Upload& upload, Clock::time_point now) {
     return result;
 }
 
-void Presence::stored(const std::string& upload, const std::string& sha256) {
+void Presence::stored(const std::string& upload, const std::string& sha256, uint64_t bytes) {
     const std::shared_ptr<Seen> seen = entry(upload, false);
     if (!seen) return;
     const std::lock_guard lock(seen->mutex);
     if (!seen->chunks.empty()) seen->chunks[sha256] = true;
+    seen->stored += bytes;
 }
 
 void Presence::forget(const std::string& upload) {

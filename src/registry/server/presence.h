@@ -22,10 +22,11 @@ public:
 
     explicit Presence(const Storage& storage) : storage_(storage) {}
 
-    // For each chunk of the upload, in order. What another server has stored in the last second may be missing.
+    // For each chunk of the upload, in order. `upload` was read just now. A chunk that the pushes of another upload have stored in the last
+    // second may be missing.
     std::vector<bool> look(const Upload& upload, Clock::time_point now);
-    // This server has stored a chunk.
-    void stored(const std::string& upload, const std::string& sha256);
+    // This server has a chunk of the upload; `bytes`: so many are new in the store.
+    void stored(const std::string& upload, const std::string& sha256, uint64_t bytes);
     // The upload is full, or gone.
     void forget(const std::string& upload);
 
@@ -34,6 +35,7 @@ private:
         std::mutex mutex;  // held while the store is asked, so that it is asked once
         Clock::time_point since, looked;
         std::map<std::string, bool> chunks;
+        uint64_t stored = 0;  // Upload::stored as it was at the last look
         uint64_t used = 0;  // guarded by Presence::mutex_
     };
     std::shared_ptr<Seen> entry(const std::string& upload, bool make);

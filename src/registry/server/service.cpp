@@ -195,8 +195,9 @@ Service::Incoming Service::begin_chunk(const ChunkFields& fields) {
 }
 
 void Service::end_chunk(Incoming& chunk) {
-    if (chunk.writer->commit()) metadata_.add_stored(chunk.id, chunk.length);
-    presence_.stored(chunk.id, chunk.sha256);
+    const bool is_new = chunk.writer->commit();
+    if (is_new) metadata_.add_stored(chunk.id, chunk.length);
+    presence_.stored(chunk.id, chunk.sha256, is_new ? chunk.length : 0);
     chunk.reservation.reset();
     verifier_.advance(chunk.id);
     verifier_.stored(chunk.sha256);

@@ -25,7 +25,7 @@ protected:
     Counted counted_{folder_};
     Presence presence_{counted_};
     const TestImage image_{"aaaabbbbaaaa"};
-    const Upload upload_{.id = image_.id, .descriptor = image_.descriptor};
+    Upload upload_{.id = image_.id, .descriptor = image_.descriptor};
     const Presence::Clock::time_point now_ = Presence::Clock::now();
 };
 
@@ -41,10 +41,21 @@ TEST_F(PresenceTest, AsksForWhatIsMissingOnceASecond) {
 }
 
 TEST_F(PresenceTest, WhatWeHaveStoredIsThere) {
-    presence_.stored(image_.id, image_.descriptor.chunks[1]);  // nobody has asked yet
+    presence_.stored(image_.id, image_.descriptor.chunks[1], 4);  // nobody has asked yet
     EXPECT_THAT(presence_.look(upload_, now_), ElementsAre(false, false, false));
-    presence_.stored(image_.id, image_.descriptor.chunks[1]);
+    presence_.stored(image_.id, image_.descriptor.chunks[1], 4);
+    upload_.stored = 4;
     EXPECT_THAT(presence_.look(upload_, now_), ElementsAre(false, true, false));
+    EXPECT_EQ(counted_.asked, 2u);  // chunks that are different
+}
+
+TEST_F(PresenceTest, WhatAnotherServerHasStoredIsThereAtOnce) {
+    EXPECT_THAT(presence_.look(upload_, now_), ElementsAre(false, false, false));
+    store("bbbb");
+    upload_.stored = 4;
+    EXPECT_THAT(presence_.look(upload_, now_), ElementsAre(false, true, false));
+    EXPECT_THAT(presence_.look(upload_, now_), ElementsAre(false, true, false));
+    EXPECT_EQ(counted_.asked, 4u);
 }
 
 TEST_F(PresenceTest, NothingIsTrustedForLongOrBeyondAnUploadsEnd) {
