@@ -38,12 +38,13 @@ def started(command, log, **options):
 
 
 @contextlib.contextmanager
-def docker(folder):
-    """Yields the socket of a dockerd that has no network and no part in the machine's."""
+def docker(folder, own_network=False):
+    """Yields the socket of a dockerd. It has no network and no part in the machine's; or all that it wants, where this process is in a network of its
+    own."""
     os.makedirs(folder)
     path = folder + "/docker.sock"
     command = ["dockerd", "--data-root", folder + "/data", "--exec-root", folder + "/exec", "--pidfile", folder + "/pid",
-               "--host", "unix://" + path, "--bridge=none", "--iptables=false", "--ip6tables=false"]
+               "--host", "unix://" + path, *([] if own_network else ["--bridge=none", "--iptables=false", "--ip6tables=false"])]
     with started(command, folder + "/log"):
         environment = dict(os.environ, DOCKER_HOST="unix://" + path)
 

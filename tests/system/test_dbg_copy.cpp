@@ -34,7 +34,8 @@ protected:
         fs::create_directory(here);
     }
     void TearDown() override {
-        reader = {};  // before its program is ended
+        if (reader.joinable()) (void)::kill(flooder, SIGKILL);  // the test has failed
+        reader = {};
         first.reset();
         DbgTest::TearDown();
     }
@@ -44,14 +45,13 @@ protected:
         first =
             std::make_unique<AtTerminal>(dbg({"--name", "box", "--user", "root", "--cwd", "/", "--exec", "while :; do echo flood; done"}));
         first->until("flood");
-        reader = std::jthread([this](const std::stop_token& stop) {
-            while (!stop.stop_requested())
-                first->until("flood");
-        });
+        flooder = first->pid();
+        reader = std::jthread([this] { (void)first->exit_code(); });
     }
     void stop_flooding() {
-        reader = {};
+        // A terminal that nobody reads would hold its debugger back.
         EXPECT_EQ(window({"stop", "box"}).code, 0);
+        reader = {};
         first.reset();
     }
 
@@ -87,7 +87,8 @@ protected:
     base::TemporaryFolder runtime_folder{"/tmp", "vms-"};  // short enough for a socket
     fs::path here;                                         // this machine's side of the copies
     std::unique_ptr<AtTerminal> first;
-    std::jthread reader;
+    pid_t flooder = -1;   // its debugger
+    std::jthread reader;  // of its terminal, to the end
 };
 
 void make_file(const fs::path& path, size_t bytes) {
