@@ -1,5 +1,6 @@
 #include "init/agent_loop.h"
 
+#include <cpuid.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -35,6 +36,21 @@ bool valid_size(const agent::Terminal& size) {
     return valid(size.rows()) && valid(size.columns());
 }
 
+void read_cpu_features(agent::CpuFeatures& features) {
+    unsigned eax = 0;
+    unsigned ebx = 0;
+    unsigned ecx = 0;
+    unsigned edx = 0;
+    if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0) {
+        features.set_leaf1_ecx(ecx);
+        features.set_leaf1_edx(edx);
+    }
+    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0) {
+        features.set_leaf7_ebx(ebx);
+        features.set_leaf7_ecx(ecx);
+    }
+}
+
 }  // namespace
 
 AgentLoop::AgentLoop()
@@ -57,6 +73,7 @@ void AgentLoop::run() {
     agent::Message message;
     message.mutable_ready()->set_version(agent::kProtocolVersion);
     message.mutable_ready()->set_timer(read_line("/sys/devices/system/clockevents/clockevent0/current_device"));
+    read_cpu_features(*message.mutable_ready()->mutable_cpu());
     port_.send(message);
     bool busy = false;
     for (;;) {

@@ -73,12 +73,26 @@ std::string check_limit_gib(const std::string& text) {
     return CLI::detail::lexical_cast(text, gib) && gib == 0 ? std::string() : check_gib(text);
 }
 
+// Refuses what is no model's name, such as one with options behind it. QEMU says whether it knows the model.
+std::string check_cpu(const std::string& text) {
+    constexpr size_t kMaxLength = 64;
+    constexpr const char* kAllowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    const bool valid =
+        !text.empty() && text.size() <= kMaxLength && text.front() != '-' && text.find_first_not_of(kAllowed) == std::string::npos;
+    return valid ? std::string() : text + " is not the name of a CPU model";
+}
+
 void add_options(CLI::App& app, CommandLine& line) {
     Options& options = line.options;
     app.add_option("-w,--workdir", options.workdir, "The activity's folder")->type_name("DIR")->default_str("the current one");
     app.add_option("-t,--task-package", options.images, "A .gvmi image; several are stacked, the first on top")
         ->type_name("FILE")
         ->expected(1, -1);
+    app.add_option("--cpu", options.cpu, "The CPU that the VM sees: a model that QEMU knows by this name")
+        ->type_name("MODEL")
+        ->envname("YA_RUNTIME_VM_CPU")
+        ->check(check_cpu)
+        ->default_str("host, or max under emulation");
     app.add_option("--cpu-cores", options.cores, "Cores of the VM")->check(CLI::Range(1, 255))->capture_default_str();
     app.add_option("--mem-gib", line.memory_gib, "Memory of the VM in GiB")->check(check_gib)->capture_default_str();
     app.add_option("--storage-gib", line.storage_gib, "Space in GiB for the VM's writes to its root and storage volumes")

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "runtime/guest.h"
+#include "runtime/guest_cpu.h"
 #include "runtime/host/kvm.h"
 #include "runtime/host/limits.h"
 #include "runtime/templates.h"
@@ -24,21 +25,24 @@ constexpr const char* kDevice = "/dev/kvm";
 constexpr auto kBootLimit = std::chrono::seconds(8);
 constexpr uint64_t kTestMemory = 128 << 20;  // bytes
 
-// Returns the QEMU, whose version is checked where a provider can wait for it, not at each start.
-vm::QemuProgram check_installation(const Options& options, bool version_too) {
+// Returns the QEMU, which is asked for its version and CPU models where a provider can wait for it, not at each start.
+vm::QemuProgram check_installation(const Options& options, bool ask_qemu) {
     raise_descriptor_limit();
     for (const char* name : {"vmlinux", "initramfs"})
         check_installed(options.runtime_files / name);
     vm::QemuProgram qemu = find_qemu(options);
-    if (version_too) vm::check_qemu(qemu);
+    if (ask_qemu) vm::check_qemu(qemu);
+    if (ask_qemu && !options.cpu.empty()) vm::check_cpu_model(qemu, options.cpu);
     return qemu;
 }
 
 awaitable<void> boot_test(asio::any_io_executor executor, Options options) {
+    options.cpu.clear();  // the verdict is on KVM, whatever CPU is asked for
     options.cores = 1;
     options.memory_bytes = kTestMemory;
-    Guest guest(executor, bare_machine(options, vm::Accelerator::kvm), {});
-    (void)co_await guest.ready(kBootLimit);
+    const vm::Machine machine = bare_machine(options, vm::Accelerator::kvm);
+    Guest guest(executor, vm::copy(machine), {});
+    keep_guest_cpu(options, machine, co_await guest.ready(kBootLimit));
     co_await guest.end();
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/accelerator.h"
+#include "runtime/guest_cpu.h"
 #include "runtime/host/offer.h"
 #include "runtime/host/pci.h"
 #include "runtime/self_test.h"
@@ -15,13 +16,12 @@ asio::awaitable<std::string> make_offer(asio::any_io_executor executor, Options 
     bool gpu = false;
     for (const std::string& device : options.pci_devices)
         gpu = find_host_device({}, device).gpu || gpu;
+    const vm::Accelerator accelerator = co_await choose_accelerator(executor, options, true);
+    Cpu cpu = describe_cpu(this_cpu);
+    cpu.capabilities = feature_names(co_await guest_cpu(executor, options, accelerator));
     std::optional<std::string> gpu_text;
-    if (gpu) {
-        gpu_text = co_await self_test(executor, std::move(options));
-    } else {
-        (void)co_await choose_accelerator(executor, std::move(options), true);
-    }
-    co_return offer_json(describe_cpu(this_cpu), gpu_text);
+    if (gpu) gpu_text = co_await self_test(executor, std::move(options));
+    co_return offer_json(cpu, gpu_text);
 }
 
 }  // namespace runtime

@@ -26,6 +26,7 @@ struct ThinSettings {
 struct Options {
     std::filesystem::path workdir;              // W; by default the current directory
     std::vector<std::filesystem::path> images;  // --task-package, the topmost layer first
+    std::string cpu;                            // QEMU's name of a model, as vm::Machine takes it
     unsigned cores = 1;
     uint64_t memory_bytes = 256 << 20;            // whole MiB
     uint64_t storage_bytes = 256 << 20;           // of the root's writable layer

@@ -97,6 +97,7 @@ std::string report(const Host& host, const Options& options, const SelfTestOutco
         {"system", value_of(host_text(host, "etc/os-release"), "PRETTY_NAME=")},
         {"kernel", value_of(host_text(host, "proc/sys/kernel/osrelease"), "")},
         {"CPU", fmt::format("{}, {}, {} cores for us", cpu.brand, cpu.model, ::sysconf(_SC_NPROCESSORS_ONLN))},
+        {"CPU of a VM", or_none(options.cpu, options.accelerator == AcceleratorChoice::tcg ? "max" : "host; max under emulation")},
         {"memory", value_of(host_text(host, "proc/meminfo"), "MemTotal:") + ", available " + base::format_size(available_memory(host))},
         {"user", ::geteuid() == 0 ? "root" : "not root"},
         {"/dev/kvm", or_none(kvm_obstacle(host.root / "dev/kvm"), "opens")},

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/timings.h"
 #include "runtime/guest.h"
+#include "runtime/guest_cpu.h"
 #include "vm/template_store.h"
 
 namespace runtime {
@@ -25,11 +26,12 @@ vm::TemplateStore open_store(const Options& options) {
     return vm::TemplateStore(options.cache_dir / "templates");
 }
 
-awaitable<vm::SavedVm> boot_and_save(asio::any_io_executor executor, const vm::Machine& machine) {
+awaitable<vm::SavedVm> boot_and_save(asio::any_io_executor executor, const Options& options, const vm::Machine& machine) {
     constexpr int kAttempts = 3;
     for (int attempt = 0; attempt < kAttempts; attempt++) {
         Guest guest(executor, vm::copy(machine), {});
         const agent::Ready ready = co_await guest.ready(kBootLimit);
+        keep_guest_cpu(options, machine, ready);  // an offer made after `test` then needs no VM
         // Else the kernel ticks by the old timer chip even when idle, and so would all VMs from this template.
         if (ready.timer().starts_with(kGoodTimer)) co_return co_await guest.save();
         co_await guest.end();
@@ -71,6 +73,7 @@ vm::Machine bare_machine(const Options& options, vm::Accelerator accelerator) {
     vm::Machine machine;
     machine.qemu = find_qemu(options);
     machine.accelerator = accelerator;
+    machine.cpu = options.cpu;
     machine.cores = options.cores;
     machine.memory_bytes = options.memory_bytes;
     machine.kernel = options.runtime_files / "vmlinux";
@@ -113,7 +116,7 @@ awaitable<TemplateOutcome> make_template(asio::any_io_executor executor, Options
     if (!lock) co_return TemplateOutcome::busy;
     if (store.find(key)) co_return TemplateOutcome::present;
     const base::UniqueFd file = store.create();
-    const vm::SavedVm saved = co_await boot_and_save(executor, machine);
+    const vm::SavedVm saved = co_await boot_and_save(executor, options, machine);
     co_await vm::TemplateFile::write(file.get(), key, saved);
     std::string trouble = co_await try_out(executor, vm::copy(machine), file, key);
     // It may be no fault of the template's, as where somebody has killed QEMU; a refusal lasts for a day.

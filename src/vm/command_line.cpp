@@ -101,7 +101,8 @@ void add_base(Arguments& arguments, const Machine& machine, int memory) {
     add(arguments, "-accel", kvm ? "kvm" : "tcg,thread=multi");
     // Under emulation the string instructions that these flags advertise are slower than the loops that glibc and the kernel use otherwise;
     // without them output of a guest doubles.
-    add(arguments, "-cpu", kvm ? "host" : "max,erms=off,fsrm=off");
+    const std::string model = machine.cpu.empty() ? (kvm ? "host" : "max") : escaped(machine.cpu);
+    add(arguments, "-cpu", model + (kvm ? "" : ",erms=off,fsrm=off"));
     add(arguments, "-smp", std::to_string(machine.cores));
     add(arguments, "-m", fmt::format("{}M", mib));
     // share=on: we see and save what QEMU writes there, and QEMU sees what we write.

@@ -12,6 +12,7 @@ Machine bare(const Machine& machine) {
     Machine result;
     result.qemu = machine.qemu;
     result.accelerator = machine.accelerator;
+    result.cpu = machine.cpu;
     result.cores = machine.cores;
     result.memory_bytes = machine.memory_bytes;
     result.kernel = machine.kernel;

@@ -62,6 +62,7 @@ std::string card_mac(size_t number);
 struct Machine {
     QemuProgram qemu;
     Accelerator accelerator = Accelerator::kvm;
+    std::string cpu = {};  // QEMU's name of a model; empty: the host's under KVM, else all that QEMU can emulate
     unsigned cores = 1;
     uint64_t memory_bytes = 0;     // a multiple of 1 MiB, at least 64 MiB
     std::filesystem::path kernel;  // uncompressed vmlinux with a PVH entry

@@ -343,6 +343,7 @@ std::unique_ptr<Qemu> Qemu::start(const asio::any_io_executor& executor, Machine
     const Machine held = std::move(machine);  // its descriptors are closed here once QEMU has them
     for (const auto& file : {held.kernel, held.initramfs})
         (void)base::open_file(file, O_RDONLY);
+    if (!origin && !held.cpu.empty()) check_cpu_model(held.qemu, held.cpu);
     Channels channels;
     base::UniqueFd memory = make_memory(held.memory_bytes);
     base::UniqueFd devices = origin ? origin->devices() : base::UniqueFd();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/subprocess.h"
@@ -27,6 +28,19 @@ void check_qemu(const QemuProgram& qemu) {
         throw base::Error(qemu.file.string() + " does not tell its version");
     if (major * 100 + minor < 702)
         throw base::Error(fmt::format("{} is version {}.{}; 7.2 or newer is needed", qemu.file.string(), major, minor));
+}
+
+void check_cpu_model(const QemuProgram& qemu, const std::string& model) {
+    // A heading, a line a model, such as "  max   Enables all features ..." (before version 8: "x86 max ..."), then the flags.
+    std::istringstream lines(base::run({qemu.file, "-cpu", "help"}).output);
+    for (std::string line; std::getline(lines, line) && !line.starts_with("Recognized CPUID flags");) {
+        std::istringstream words(line);
+        std::string name;
+        words >> name;
+        if (name == "x86") words >> name;
+        if (name == model && (line.starts_with(' ') || line.starts_with("x86 "))) return;
+    }
+    throw base::Error(fmt::format("QEMU knows no CPU model {}; this lists those that it knows: {} -cpu help", model, qemu.file.string()));
 }
 
 }  // namespace vm

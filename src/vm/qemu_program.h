@@ -19,4 +19,7 @@ QemuProgram find_qemu(const std::string& name);
 // Checks that a QEMU runs and is 7.2 or newer. Throws base::Error.
 void check_qemu(const QemuProgram& qemu);
 
+// Checks that a QEMU knows a CPU model by this name. Throws base::Error, which tells how to list those that it knows.
+void check_cpu_model(const QemuProgram& qemu, const std::string& model);
+
 }  // namespace vm

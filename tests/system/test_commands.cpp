@@ -10,6 +10,7 @@ namespace {
 
 using nlohmann::json;
 using testing::HasSubstr;
+using testing::MatchesRegex;
 using testing::StartsWith;
 
 class CommandsTest : public SystemTest {
@@ -99,6 +100,7 @@ TEST_F(CommandsTest, ErrorsAndUsage) {
     EXPECT_EQ(runtime({"--no-such-option", "deploy"}).code, 2);
     EXPECT_EQ(runtime({"--accel", "xen", "deploy"}).code, 2);
     EXPECT_EQ(runtime({"--cpu-cores", "0", "deploy"}).code, 2);
+    EXPECT_EQ(runtime({"--cpu", "max,pmu=on", "deploy"}).code, 2);
     for (const char* option : {"--mem-gib", "--storage-gib", "--test-mem-gib"}) {
         for (const char* value : {"-1", "0", "nan", "-nan", "inf", "-inf", "1e300", "x"}) {
             const Output refused = runtime({option, value, "deploy"});
@@ -137,7 +139,7 @@ TEST_F(CommandsTest, RunPassesOutputAndExitCode) {
     EXPECT_EQ(both.code, 7);
     EXPECT_EQ(both.out, "out");
     // The line is there on a host without user namespaces, such as a chroot.
-    EXPECT_THAT(both.err, testing::MatchesRegex("(ya-runtime-vm: QEMU runs without a part of its confinement: [^\n]*\n)?err"));
+    EXPECT_THAT(both.err, MatchesRegex("(ya-runtime-vm: QEMU runs without a part of its confinement: [^\n]*\n)?err"));
     EXPECT_EQ(run({}).out, "started as entry with one two words\n");
     EXPECT_EQ(run({"sh", "-c", "kill -TERM $$"}).code, 128 + 15);
     const Output missing = run({"no-such-program"});
@@ -154,6 +156,18 @@ TEST_F(CommandsTest, RunLeavesTheGuestsModesInTheVolume) {
     EXPECT_EQ(text_of(volume / "tool"), "tool\n");
     EXPECT_EQ(fs::status(volume / "tool").permissions(), fs::perms(0750));
     EXPECT_EQ(fs::status(volume / "folder").permissions(), fs::perms(0751));
+}
+
+TEST_F(CommandsTest, TheVmHasTheCpuThatIsAskedFor) {
+    const auto run = [this](const char* model) {
+        return runtime({"--accel", "tcg", "--cpu", model, "--template", "off", "-t", image("plain"), "run", "--", "/bin/sh", "-c",
+                        "grep '^model name' /proc/cpuinfo"});
+    };
+    EXPECT_THAT(run("Nehalem").out, HasSubstr("(Nehalem C"));
+    const Output unknown = run("no-such-cpu");
+    EXPECT_EQ(unknown.code, 1);
+    EXPECT_THAT(unknown.err, MatchesRegex("error: QEMU knows no CPU model no-such-cpu; this lists those that it knows: /.* -cpu help\n"));
+    EXPECT_EQ(runtime({"--accel", "tcg", "--cpu", "no-such-cpu", "test"}).err, unknown.err);
 }
 
 TEST_F(CommandsTest, TestBootsAVm) {

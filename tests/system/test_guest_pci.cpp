@@ -79,28 +79,60 @@ TEST_F(Guest, ADriversFilesLieOverTheImage) {
     EXPECT_THAT(vm.log(), HasSubstr("cannot load the kernel module /driver/nvidia.ko: Exec format error"));
 }
 
-TEST_F(Guest, TheSelfTestImageTellsOfAGpu) {
+class GuestSelfTest : public Guest {
+protected:
+    // What the self-test image prints in a VM that has what it looks for, and these devices and disks.
+    static std::string says(VmOptions wanted, agent::Setup setup) {
+        wanted.disks.insert(wanted.disks.begin(), {fs::path(GVMKIT_RUNTIME) / "self-test.gvmi", "image", true});
+        wanted.disks.push_back({make_disk("self-test", "16M"), "storage0", false});
+        wanted.share = work_ / "self-test-share";
+        fs::create_directories(*wanted.share / "volume");
+        std::ofstream(*wanted.share / "volume/host") << "from the host";
+        GuestVm vm(std::move(wanted));
+        setup.set_share(vm::kShareTag);
+        for (const char* path : {"/golem/volume", "/golem/storage", "/golem/ram"})
+            setup.add_volumes()->set_path(path);
+        setup.mutable_volumes(0)->set_shared("volume");
+        setup.mutable_volumes(1)->set_disk("storage0");
+        setup.mutable_volumes(2)->set_ram(1 << 20);
+        vm.set_up(setup);
+        const auto process = vm.run({"/self-test"});
+        EXPECT_EQ(process->err, "");
+        EXPECT_EQ(process->exited->code(), 0);
+        return process->out;
+    }
+};
+
+TEST_F(GuestSelfTest, TellsTheNumbersOfAGpuWithoutADriver) {
     VmOptions wanted;
     wanted.qemu = kQemu;
-    wanted.disks.push_back({fs::path(GVMKIT_RUNTIME) / "self-test.gvmi", "image", true});
-    wanted.disks.push_back({make_disk("self-test", "16M"), "storage0", false});
     wanted.pci_devices = {{.options = "secondary-vga"}};
-    wanted.share = work_ / "self-test-share";
-    fs::create_directories(*wanted.share / "volume");
-    std::ofstream(*wanted.share / "volume/host") << "from the host";
-    GuestVm vm(std::move(wanted));
+    EXPECT_EQ(says(std::move(wanted), GuestVm::setup()), "{\"gpu\":{\"model\":\"PCI device 1234:1111\"}}\n");
+}
+
+// A script stands for the driver's program; tests/unit/guest/test_gpu.cpp has what the real one prints.
+TEST_F(GuestSelfTest, TellsWhatTheDriversProgramSaysOfAGpu) {
+    const fs::path tree = work_ / "smi";
+    for (const char* folder : {"bin", "usr/bin", "data"})
+        fs::create_directories(tree / folder);
+    fs::copy_file("/bin/busybox", tree / "bin/busybox");
+    fs::create_symlink("busybox", tree / "bin/sh");
+    std::ofstream(tree / "usr/bin/nvidia-smi") << R"(#!/bin/sh
+case "$*" in
+  -q) printf 'CUDA Version : 12.2\nGPU 00000000:00:1E.0\n  Product Name : NVIDIA A10G\n  FB Memory Usage\n    Total : 23028 MiB\n' ;;
+  "--query-gpu=compute_cap --format=csv,noheader") echo 8.6 ;;
+  *) exit 2 ;;
+esac
+)";
+    fs::permissions(tree / "usr/bin/nvidia-smi", fs::perms(0755));
+    pack("smi", tree);
+    VmOptions wanted;
+    wanted.disks.push_back({image("smi"), "nvidia-files", true});
     agent::Setup setup = GuestVm::setup();
-    setup.set_share(vm::kShareTag);
-    for (const char* path : {"/golem/volume", "/golem/storage", "/golem/ram"})
-        setup.add_volumes()->set_path(path);
-    setup.mutable_volumes(0)->set_shared("volume");
-    setup.mutable_volumes(1)->set_disk("storage0");
-    setup.mutable_volumes(2)->set_ram(1 << 20);
-    vm.set_up(setup);
-    const auto process = vm.run({"/self-test"});
-    EXPECT_EQ(process->err, "");
-    EXPECT_EQ(process->out, "{\"gpu\":{\"model\":\"PCI device 1234:1111\"}}\n");
-    EXPECT_EQ(process->exited->code(), 0);
+    setup.set_driver_files("nvidia-files");
+    EXPECT_EQ(says(std::move(wanted), std::move(setup)),
+              "{\"gpu\":{\"model\":\"NVIDIA A10G\",\"cuda\":{\"enabled\":true,\"version\":\"12.2\",\"compute-capability\":\"8.6\"},"
+              "\"memory\":{\"total.gib\":22.49}}}\n");
 }
 
 }  // namespace

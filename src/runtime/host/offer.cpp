@@ -52,6 +52,15 @@ std::string brand_of(const Cpuid& cpuid) {
 
 }  // namespace
 
+std::vector<std::string> feature_names(const CpuFeatures& features) {
+    std::vector<std::string> names;
+    add_features(names, kLeaf1Ecx, features.leaf1_ecx);
+    add_features(names, kLeaf1Edx, features.leaf1_edx);
+    add_features(names, kLeaf7Ebx, features.leaf7_ebx);
+    add_features(names, kLeaf7Ecx, features.leaf7_ecx);
+    return names;
+}
+
 Cpu describe_cpu(const Cpuid& cpuid) {
     Cpu cpu;
     const CpuidRegisters vendor = cpuid(0, 0);
@@ -59,17 +68,11 @@ Cpu describe_cpu(const Cpuid& cpuid) {
         add_text(cpu.vendor, bytes);
     cpu.brand = brand_of(cpuid);
 
-    const CpuidRegisters features = cpuid(1, 0);
-    const uint32_t stepping = features.eax & 0xf;
-    const uint32_t family = (features.eax >> 8 & 0xf) + (features.eax >> 20 & 0xff);
-    const uint32_t model = (features.eax >> 4 & 0xf) + (features.eax >> 16 & 0xf) * 16;
+    const uint32_t signature = cpuid(1, 0).eax;
+    const uint32_t stepping = signature & 0xf;
+    const uint32_t family = (signature >> 8 & 0xf) + (signature >> 20 & 0xff);
+    const uint32_t model = (signature >> 4 & 0xf) + (signature >> 16 & 0xf) * 16;
     cpu.model = fmt::format("Stepping {} Family {} Model {}", stepping, family, model);
-
-    const CpuidRegisters more = cpuid(7, 0);
-    add_features(cpu.capabilities, kLeaf1Ecx, features.ecx);
-    add_features(cpu.capabilities, kLeaf1Edx, features.edx);
-    add_features(cpu.capabilities, kLeaf7Ebx, more.ebx);
-    add_features(cpu.capabilities, kLeaf7Ecx, more.ecx);
     return cpu;
 }
 

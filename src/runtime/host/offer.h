@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,9 +14,21 @@ struct Cpu {
     std::string vendor;
     std::string brand;
     std::string model;                      // "Stepping S Family F Model M"
-    std::vector<std::string> capabilities;  // CPUID's own names of features, lower case
+    std::vector<std::string> capabilities;  // names of features (feature_names)
 };
 
+// The registers of CPUID whose bits are features: two of leaf 1, and two of leaf 7, sub-leaf 0.
+struct CpuFeatures {
+    uint32_t leaf1_ecx = 0;
+    uint32_t leaf1_edx = 0;
+    uint32_t leaf7_ebx = 0;
+    uint32_t leaf7_ecx = 0;
+};
+
+// CPUID's own names of features, lower case.
+std::vector<std::string> feature_names(const CpuFeatures& features);
+
+// All but the capabilities, which are not this machine's: a VM has fewer.
 Cpu describe_cpu(const Cpuid& cpuid);
 
 // The JSON object that offer-template prints, without the newline; `gpu` is the self-test image's description of the GPU, if there is one.

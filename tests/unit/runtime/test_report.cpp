@@ -24,13 +24,15 @@ TEST(Report, DescribesTheMachineAndItsSelfTest) {
     options.qemu = GVMKIT_QEMU;
     const std::string passed = runtime::report({.root = root.path()}, options, {.took = std::chrono::milliseconds(1500)});
     EXPECT_THAT(passed, HasSubstr("\nsystem: Some Linux 1?[2J (one)\nkernel: 6.1.2-some\nCPU: "));
-    EXPECT_THAT(passed, HasSubstr("\nmemory: 2048 kB, available 1.0 MiB\n"));
+    EXPECT_THAT(passed, HasSubstr("\nCPU of a VM: host; max under emulation\nmemory: 2048 kB, available 1.0 MiB\n"));
     EXPECT_THAT(passed, HasSubstr("\n/dev/kvm: " + root.path().string() + "/dev/kvm is missing: "));
     EXPECT_THAT(passed, HasSubstr("\nQEMU: QEMU emulator version "));
     EXPECT_THAT(passed, HasSubstr("\nself-test: passed in 1.50 s\n"));
     options.qemu = "/nowhere";
+    options.cpu = "Nehalem";
     const std::string failed = runtime::report({.root = root.path()}, options, {.failure = "no\nmemory"});
     EXPECT_THAT(failed, HasSubstr("\nQEMU: there is no QEMU /nowhere; --qemu takes a path or a name in PATH\n"));
+    EXPECT_THAT(failed, HasSubstr("\nCPU of a VM: Nehalem\n"));
     EXPECT_THAT(failed, HasSubstr("\nself-test: failed: no"));
     fs::remove_all(root.path() / "etc");
     EXPECT_THAT(runtime::report({.root = root.path()}, options, {}), HasSubstr("\nsystem: unknown\n"));

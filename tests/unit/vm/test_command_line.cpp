@@ -78,6 +78,16 @@ TEST(CommandLine, RunsTheHostsCpuUnderKvm) {
     EXPECT_THAT(line(kvm), HasSubstr("-global virtio-mmio.ioeventfd=off -accel kvm -cpu host"));
 }
 
+TEST(CommandLine, GivesTheCpuThatIsAskedFor) {
+    vm::Machine other = machine();
+    other.cpu = "Nehalem-v1";
+    EXPECT_THAT(line(other), HasSubstr(" -cpu Nehalem-v1,erms=off,fsrm=off "));
+    other.accelerator = vm::Accelerator::kvm;
+    EXPECT_THAT(line(other), HasSubstr(" -cpu Nehalem-v1 "));
+    other.cpu = "max,pmu=on";
+    EXPECT_THAT(line(other), HasSubstr(" -cpu max,,pmu=on ")) << "one name, which QEMU refuses";
+}
+
 TEST(CommandLine, GivesTheFirstDisksSlotsAndTheOthersAController) {
     vm::Machine with_disks = machine();
     add_disk(with_disks, "scratch", false, true);

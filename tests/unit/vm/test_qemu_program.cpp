@@ -65,4 +65,18 @@ TEST_F(QemuProgram, IsSevenPointTwoOrNewer) {
     EXPECT_NO_THROW(vm::check_qemu(vm::find_qemu(GVMKIT_QEMU)));
 }
 
+TEST_F(QemuProgram, KnowsCpuModelsByName) {
+    const vm::QemuProgram ours = vm::find_qemu(GVMKIT_QEMU);
+    for (const char* known : {"max", "Nehalem", "Nehalem-v1"})
+        EXPECT_NO_THROW(vm::check_cpu_model(ours, known)) << known;
+    for (const char* unknown : {"no-such-cpu", "Available", "alias", "sse", ""}) {
+        EXPECT_THAT([&] { vm::check_cpu_model(ours, unknown); },
+                    testing::ThrowsMessage<base::Error>(std::string("QEMU knows no CPU model ") + unknown +
+                                                        "; this lists those that it knows: " + ours.file.string() + " -cpu help"));
+    }
+    answer("Available CPUs:\nx86 486   (alias configured by machine type)\nx86 max   Enables all\n\nRecognized CPUID flags:\n  sse");
+    EXPECT_NO_THROW(vm::check_cpu_model({.file = file_, .firmware = {}}, "486")) << "as QEMU 7 writes it";
+    EXPECT_THROW(vm::check_cpu_model({.file = file_, .firmware = {}}, "x86"), base::Error);
+}
+
 }  // namespace

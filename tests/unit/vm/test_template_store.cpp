@@ -188,6 +188,8 @@ TEST_F(TemplateKey, IsAnotherForEveryOtherShape) {
     };
     machine_.cores = 2;
     expect_new();
+    machine_.cpu = "Nehalem";
+    expect_new();
     machine_.memory_bytes *= 2;
     expect_new();
     machine_.accelerator = vm::Accelerator::kvm;

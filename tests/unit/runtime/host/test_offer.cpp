@@ -48,17 +48,17 @@ TEST(DescribeCpu, AddsTheExtendedFamilyAndShiftsTheExtendedModel) {
     EXPECT_EQ(runtime::describe_cpu(answering({{1, {0x00a60f12, 0, 0, 0}}})).model, "Stepping 2 Family 25 Model 97");
 }
 
-TEST(DescribeCpu, NamesFeaturesAsCpuidDoes) {
+TEST(FeatureNames, AreAsCpuidHasThem) {
     const auto bit = [](unsigned n) { return 1U << n; };
-    const runtime::Cpu cpu = runtime::describe_cpu(answering({
-        {1,
-         {0, 0, bit(0) | bit(2) | bit(11) | bit(13) | bit(19) | bit(20) | bit(24) | bit(25) | bit(27) | bit(31),
-          bit(8) | bit(19) | bit(31)}},
-        {7, {0, bit(1) | bit(3) | bit(5) | bit(9) | bit(21) | bit(22) | bit(31), bit(0) | bit(22) | bit(30) | bit(31), 0}},
-    }));
-    EXPECT_THAT(cpu.capabilities, ElementsAre("sse3", "dtes64", "cmpxchg16b", "sse41", "sse42", "tsc_deadline", "aesni", "osxsave",
-                                              "hypervisor", "cx8", "clfsh", "pbe", "adjust_msr", "bmi1", "avx2", "rep_movsb_stosb",
-                                              "avx512_ifma", "avx512vl", "prefetchwt1", "rdpid", "sgx_lc"));
+    const std::vector<std::string> names = runtime::feature_names(
+        {.leaf1_ecx = bit(0) | bit(2) | bit(11) | bit(13) | bit(19) | bit(20) | bit(24) | bit(25) | bit(27) | bit(31),
+         .leaf1_edx = bit(8) | bit(19) | bit(31),
+         .leaf7_ebx = bit(1) | bit(3) | bit(5) | bit(9) | bit(21) | bit(22) | bit(31),
+         .leaf7_ecx = bit(0) | bit(22) | bit(30) | bit(31)});
+    EXPECT_THAT(runtime::feature_names({}), ElementsAre());
+    EXPECT_THAT(names, ElementsAre("sse3", "dtes64", "cmpxchg16b", "sse41", "sse42", "tsc_deadline", "aesni", "osxsave", "hypervisor",
+                                   "cx8", "clfsh", "pbe", "adjust_msr", "bmi1", "avx2", "rep_movsb_stosb", "avx512_ifma", "avx512vl",
+                                   "prefetchwt1", "rdpid", "sgx_lc"));
 }
 
 TEST(OfferJson, IsOneObject) {
