@@ -17,6 +17,7 @@
 #include "base/untrusted_text.h"
 #include "cli/completion.h"
 #include "cli/man_page.h"
+#include "release/release.h"
 
 namespace cli {
 namespace {
@@ -32,8 +33,12 @@ void use_no_libraries() {
 #endif
 }
 
+std::string program_name(const CLI::App& app) {
+    return std::filesystem::path(app.get_name()).filename();
+}
+
 DeclaredCommand declared_program(const CLI::App& app) {
-    return declared(app, std::filesystem::path(app.get_name()).filename());
+    return declared(app, program_name(app));
 }
 
 [[noreturn]] void print_and_end(const std::string& text) {
@@ -74,7 +79,7 @@ void print_message(const char* kind, std::string_view text) {
 }
 
 void describe(CLI::App& app, const char* example) {
-    app.set_version_flag("--version", GVMKIT_VERSION);
+    app.set_version_flag("--version", [&app] { return program_name(app) + " " + release::version_and_commit(); });
     // While the command line is read, by when all options are declared.
     const auto print_completion = [&app](const std::string& shell) {
         const std::map<std::string, std::string (*)(const DeclaredCommand&)> shells{
@@ -86,7 +91,7 @@ void describe(CLI::App& app, const char* example) {
     app.add_option_function<std::string>("--completion", print_completion, "Print the script by which a shell completes command lines")
         ->option_text("bash|zsh|fish")
         ->trigger_on_parse();
-    const auto print_page = [&app](int64_t) { print_and_end(man_page(declared_program(app), GVMKIT_VERSION)); };
+    const auto print_page = [&app](int64_t) { print_and_end(man_page(declared_program(app), release::version())); };
     app.add_flag_function("--man", print_page, "Print the manual page, as man -l - reads it")->trigger_on_parse();
     app.footer(std::string("Example: ") + example);
 }

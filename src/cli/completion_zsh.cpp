@@ -38,7 +38,9 @@ std::string zsh_options(const std::vector<DeclaredOption>& options, const Declar
             std::string spec = option.repeated ? std::string("*") : std::string("(") + join(option.names, " ") + ")";
             spec += name;
             if (!option.value.empty()) spec += name.starts_with("--") ? "=" : "+";
-            spec += "[" + escaped(option.description, "[]") + "]";
+            spec += '[';
+            spec += escaped(option.description, "[]");
+            spec += ']';
             if (!option.value.empty()) spec += zsh_value(option.value, option.offers, program);
             text += " \\\n    " + single_quoted(spec);
         }

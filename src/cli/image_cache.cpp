@@ -26,6 +26,7 @@
 #include "gvmi/image.h"
 #include "oci/dockerfile.h"
 #include "oci/image.h"
+#include "release/release.h"
 
 namespace cli {
 namespace fs = std::filesystem;
@@ -65,7 +66,7 @@ oci::Image open_source(const std::string& image) {
 
 // A name for what determines the result: the program, the configuration and the layers.
 std::string key_of(const oci::Image& image, const nlohmann::json& config) {
-    nlohmann::json parts = {GVMKIT_VERSION, static_cast<int>(kCacheMethod), config};
+    nlohmann::json parts = {release::version(), static_cast<int>(kCacheMethod), config};
     for (const oci::Layer& layer : image.layers)
         parts.push_back(layer.diff_id);
     const std::string text = parts.dump();

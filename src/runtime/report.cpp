@@ -14,6 +14,7 @@
 #include "base/subprocess.h"
 #include "base/timings.h"
 #include "base/untrusted_text.h"
+#include "release/release.h"
 #include "runtime/host/kvm.h"
 #include "runtime/host/limits.h"
 #include "runtime/host/offer.h"
@@ -93,7 +94,7 @@ std::string report(const Host& host, const Options& options, const SelfTestOutco
     const std::string self_test =
         outcome.failure.empty() ? fmt::format("passed in {:.2f} s", outcome.took.count()) : "failed: " + outcome.failure;
     const std::vector<std::pair<const char*, std::string>> lines{
-        {"gvmkit", GVMKIT_VERSION},
+        {"gvmkit", release::version_and_commit()},
         {"system", value_of(host_text(host, "etc/os-release"), "PRETTY_NAME=")},
         {"kernel", value_of(host_text(host, "proc/sys/kernel/osrelease"), "")},
         {"CPU", fmt::format("{}, {}, {} cores for us", cpu.brand, cpu.model, ::sysconf(_SC_NPROCESSORS_ONLN))},

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/untrusted_text.h"
 #include "exeunit/request_error.h"
+#include "release/release.h"
 #include "runtime/accelerator.h"
 #include "runtime/measure.h"
 #include "vm/cgroup.h"
@@ -259,7 +260,7 @@ awaitable<void> Service::answer(const api::Request& request, api::Response& resp
     switch (request.command_case()) {
         case api::Request::kHello:
             co_await up();
-            response.mutable_hello()->set_version(GVMKIT_VERSION);
+            response.mutable_hello()->set_version(release::version());
             break;
         case api::Request::kRun: {
             co_await up();

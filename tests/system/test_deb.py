@@ -101,7 +101,7 @@ class Deb(unittest.TestCase):
         recommended = fields_of(self.packages[1])["Recommends"]
         self.assertEqual(names_in(recommended), ["skopeo", "buildah"])
         for program in ["gvmkit-build", "gvmi", "gvmkit-registry", "ya-runtime-dbg", "ya-runtime-vm"]:
-            self.assertRegex(self.expect(program, "--version"), r"^\d+\.\d+\.\d+\n$")
+            self.assertRegex(self.expect(program, "--version"), rf"^{program} \d+\.\d+\.\d+ \(\w+\+?\)\n$")
             for name in (f"man/man1/{program}.1.gz", f"bash-completion/completions/{program}", f"zsh/vendor-completions/_{program}",
                          f"fish/vendor_completions.d/{program}.fish"):
                 self.assertTrue(os.path.exists(self.debian.path("/usr/share/" + name)), name)
