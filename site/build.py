@@ -21,7 +21,7 @@ KINDS = {
     "Guides: trying and publishing": ["docs/install.md", "docs/run-locally.md", "docs/publish.md", "docs/run-a-registry.md"],
     "Guides: a provider": ["docs/provider.md"],
     "Guides: when you are stuck": ["docs/faq.md"],
-    "Reference": ["docs/spec/cli.md", "docs/spec/gvmi.md", "docs/spec/thin.md", "docs/spec/registry.md", "docs/spec/exe-unit.md",
+    "Reference": ["docs/reference.md", "docs/spec/cli.md", "docs/spec/gvmi.md", "docs/spec/thin.md", "docs/spec/registry.md", "docs/spec/exe-unit.md",
                   "docs/spec/guest.md", "docs/spec/debug.md", "docs/glossary.md", "SPECIFICATION.md"],
     "The project": ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "ARCHITECTURE.md", "tests/README.md"],
 }

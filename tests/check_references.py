@@ -15,7 +15,7 @@ FILE = re.compile(r"(?<![\w/.<*$~:{}-])((?:[\w-]+/)*[\w-]+\.(?:h|cpp|md|py|sh|pr
 # A name with a place to fill in: FILE.proto, W/deployment.json.
 PLACEHOLDER = re.compile(r"(^|[/_])[A-Z]+([/._]|$)")
 # Files that a program makes, or that are other people's.
-FOREIGN = re.compile(r"^(deployment|kvm|bench|old|package|manifest|index|ya-.*|config|state|daemon|compile_commands)\.json$|^test_app\.py$|^(sys|linux|net)/")
+FOREIGN = re.compile(r"^(deployment|kvm|vm|bench|old|package|manifest|index|ya-.*|config|state|daemon|compile_commands)\.json$|^test_app\.py$|^(sys|linux|net)/")
 DEV = re.compile(r"\./dev ([a-z]+)")
 CTEST = re.compile(r"-R '?([\w.|()^$]+)'?")
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]+)")
