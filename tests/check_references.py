@@ -16,6 +16,8 @@ FILE = re.compile(r"(?<![\w/.<*$~:{}-])((?:[\w-]+/)*[\w-]+\.(?:h|cpp|md|py|sh|pr
 PLACEHOLDER = re.compile(r"(^|[/_])[A-Z]+([/._]|$)")
 # Files that a program makes, or that are other people's.
 FOREIGN = re.compile(r"^(deployment|kvm|vm|bench|old|package|manifest|index|ya-.*|config|state|daemon|compile_commands)\.json$|^test_app\.py$|^(sys|linux|net)/")
+# In a page, files that its blocks or its reader make (tests/system/test_docs.py).
+MADE = re.compile(r"(?:<!-- (?:file|requestor): |>>? ?|-path |file:\$PWD/)([\w-]+\.\w+)")
 DEV = re.compile(r"\./dev ([a-z]+)")
 CTEST = re.compile(r"-R '?([\w.|()^$]+)'?")
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]+)")
@@ -93,12 +95,12 @@ class Check:
         places = (self.top, beside, self.top / "src", self.top / "guest", self.top / "docs", self.top / "tests")
         return any((place / name).exists() for place in places)
 
-    def line(self, path, number, text):
+    def line(self, path, number, text, made):
         def report(what):
             self.missing.append(f"{path.relative_to(self.top)}:{number}: {what}")
 
         for name in FILE.findall(re.sub(r"\w+://\S+", "", text)):
-            if not FOREIGN.search(name) and not is_placeholder(name) and not self.exists(name, path.parent):
+            if name not in made and not FOREIGN.search(name) and not is_placeholder(name) and not self.exists(name, path.parent):
                 report(f"there is no file {name}")
         for name in DEV.findall(text):
             if name not in self.dev:
@@ -131,8 +133,9 @@ class Check:
                 text = path.read_text()
             except UnicodeDecodeError:
                 continue
+            made = set(MADE.findall(text)) if path.suffix == ".md" else set()
             for number, line in prose(path, text):
-                self.line(path, number, line)
+                self.line(path, number, line, made)
         return self.missing
 
 
@@ -158,7 +161,7 @@ def self_check():
         (top / "dev").write_text("do_test() {\n")
         (top / "src/a.cpp").write_text('// See a.cpp and docs/spec/right.md.\nadd("--right");\nadd("--elsewhere");\n// Gone: src/gone.h and gone.cpp\n')
         (top / "docs/spec/right.md").write_text(
-            "[a](wrong.md)\n`./dev test` and `./dev tset`\n`gvmi ls --right` and `gvmi ls --elsewhere`\n\n    gvmkit-build --wronger x\n"
+            "[a](wrong.md) <!-- file: made.json --> made.json\n`./dev test` and `./dev tset`\n`gvmi ls --right` and `gvmi ls --elsewhere`\n\n    gvmkit-build --wronger x\n"
             "`gvmi ls`, `gvmi sl`, `gvmi --help`\n`./dev test -R unit.right` and `./dev test -R 'unit.right|unit.wrong'`\n")
         found = Check(top, build).run()
         wanted = ["docs/spec/right.md:1: there is no file wrong.md", "docs/spec/right.md:2: there is no ./dev tset",

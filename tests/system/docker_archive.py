@@ -70,13 +70,14 @@ def tree(programs):
     return layer.bytes.getvalue()
 
 
-def save(out, layer, config):
-    """Writes an image of one layer, the bytes of a tar, as a docker archive."""
+def save(out, layer, config, **more):
+    """Writes an image of one layer, the bytes of a tar, as a docker archive. `more` is what else its JSON says."""
     image = json.dumps({
         "architecture": "amd64",
         "os": "linux",
         "config": config,
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]},
+        **more,
     }).encode()
     config_name = hashlib.sha256(image).hexdigest() + ".json"
     manifest = [{"Config": config_name, "RepoTags": ["gvmkit-test:latest"], "Layers": ["layer/layer.tar"]}]

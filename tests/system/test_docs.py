@@ -13,10 +13,11 @@ A comment in the line before a block changes that:
 
     <!-- not run: REASON -->     neither run nor parsed; the test prints all of them with their reasons
     <!-- file: NAME -->          the block becomes this file
+    <!-- requestor: NAME -->     a requestor's program: runs until its demand is on a market of ours; it becomes the file NAME, and what was printed
     <!-- background: PATTERN --> runs beside what follows, which waits until it has printed the pattern; it gets SIGTERM at the page's end
 
 and <!-- prepare: COMMANDS --> anywhere runs what a reader has already: $ARCHIVE is the docker archive of a Debian with Python, $BIN the folder of
-our programs. The port 8080 of a page becomes one that is free. Every block needs a language, so that none is forgotten.
+our programs, $NODE_MODULES one that has golem-js. Python's requestors have yapapi. The ports 8080 and 8443 of a page become free ones. Every block needs a language, so that none is forgotten.
 """
 
 import argparse
@@ -36,16 +37,56 @@ import unittest
 
 import debian_image
 import docker_archive
+import other_clients
+import yagna_stub
 
 DEADLINE = 600  # s, for a page; only tells a hang from a slow machine
-COMMENT = r"<!-- (?P<kind>not run|file|background|prepare): (?P<value>.*?) -->\n"
+COMMENT = r"<!-- (?P<kind>not run|file|background|prepare|requestor): (?P<value>.*?) -->\n"
 FENCE = r"^```(?P<language>[^\n]*)\n(?P<text>.*?)^```$"
 PART = re.compile(f"^({COMMENT})?({FENCE})?", re.M | re.S)
-PARSERS = {"json": json.loads, "ini": lambda text: configparser.ConfigParser(strict=False).read_string(text)}
-TEXTS = ("dockerfile", "nginx", "text", "python")
+INSTRUCTIONS = ("ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "RUN", "SHELL", "STOPSIGNAL", "USER",
+                "VOLUME", "WORKDIR")
 BIN = ""
 PAGES = []
 ARCHIVE = ""
+
+
+def check(command, **options):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False, **options)
+    if done.returncode != 0:
+        raise ValueError(f"{command}: {done.stdout}")
+
+
+def parse_dockerfile(text):
+    """Those that a page builds are read by buildah, too."""
+    for line in re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", text, flags=re.M)).splitlines():
+        if line.strip() and line.split()[0] not in INSTRUCTIONS:
+            raise ValueError(f"no instruction: {line}")
+
+
+def parse_nginx(text):
+    """By nginx itself, with a certificate in the place of the reader's."""
+    with tempfile.TemporaryDirectory(prefix="gvmkit-docs.") as folder:
+        check(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder + "/key", "-out", folder + "/chain", "-subj", "/CN=a"])
+        text = re.sub(r"(ssl_certificate\s+)\S+;", rf"\1{folder}/chain;", text)
+        text = re.sub(r"(ssl_certificate_key\s+)\S+;", rf"\1{folder}/key;", text)
+        text = re.sub(r"(listen\s+)(?:[\w.]+:)?\d+", rf"\1unix:{folder}/socket", text)
+        path = pathlib.Path(folder, "conf")
+        path.write_text(f"pid {folder}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{text}}}\n", encoding="utf-8")
+        check(["nginx", "-t", "-c", str(path), "-e", folder + "/log"])
+
+
+def parse_yaml(text):
+    check(["/usr/bin/python3", "-c", "import sys, yaml; yaml.safe_load(sys.stdin)"], input=text)
+
+
+def parse_javascript(text):
+    check(["node", "--input-type=module", "--check"], input=text)
+
+
+PARSERS = {"json": json.loads, "ini": lambda text: configparser.ConfigParser(strict=False).read_string(text), "dockerfile": parse_dockerfile,
+           "nginx": parse_nginx, "yaml": parse_yaml, "python": lambda text: compile(text, "block", "exec"), "javascript": parse_javascript}
+TEXTS = ("text",)
 
 
 def make_archive(path):
@@ -53,7 +94,8 @@ def make_archive(path):
     with open(debian_image.debootstrap(), "rb") as file:
         layer = file.read()
     volumes = {path: {} for path in ("/golem/input", "/golem/output", "/golem/work")}
-    docker_archive.save(path, layer, {"Cmd": ["/bin/bash"], "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"], "Volumes": volumes})
+    docker_archive.save(path, layer, {"Cmd": ["/bin/bash"], "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"], "Volumes": volumes},
+                        history=[{"created_by": "debootstrap"}])  # podman wants one for each layer of what it builds on
 
 
 def free_port():
@@ -85,20 +127,29 @@ class Shell:
     def __init__(self, folder):
         environment = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": folder + "/home", "LANG": "C.UTF-8", "YA_RUNTIME_VM_ACCEL": "tcg",
                        "YA_RUNTIME_VM_TEST_TIMEOUT": str(DEADLINE),  # of a busy machine
-                       "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"], "ARCHIVE": ARCHIVE, "BIN": BIN, "BUILDAH_ISOLATION": "chroot",
+                       "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"], "ARCHIVE": ARCHIVE, "BIN": BIN, "NODE_MODULES": other_clients.node_folder() + "/node_modules", "BUILDAH_ISOLATION": "chroot",
                        "CONTAINERS_STORAGE_CONF": folder + "/storage.conf"}
         with open(folder + "/storage.conf", "w", encoding="utf-8") as file:
-            file.write(f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/storage"\nrunroot = "{folder}/run"\n')
-        self.folder, self.number, self.beside, self.port = folder, 0, [], str(free_port())
+            file.write(f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/storage"\nrunroot = "{folder}/run"\n')
+        self.folder, self.number, self.beside = folder, 0, []
+        self.ports = {port: str(free_port()) for port in ("8080", "8443")}
         for name in ("home", "page", "blocks"):
             os.mkdir(f"{folder}/{name}")
         self.environment = environment
         self.process = subprocess.Popen(["bash", "-eo", "pipefail"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                         cwd=folder + "/page", env=environment, text=True, start_new_session=True)
+        # What it has in the background would hold our pipe after its end.
+        print("trap 'kill $(jobs -p) 2> /dev/null' EXIT", file=self.process.stdin, flush=True)
+
+    def own(self, text):
+        """With our ports."""
+        for port, free in self.ports.items():
+            text = text.replace(port, free)
+        return text
 
     def run(self, text):
         """What it printed. Raises where a command failed."""
-        text = text.replace("8080", self.port)
+        text = self.own(text)
         self.number += 1
         block = f"{self.folder}/blocks/{self.number}"
         with open(block, "w", encoding="utf-8") as file:
@@ -113,7 +164,7 @@ class Shell:
         raise AssertionError(f"a command failed with {self.process.wait()}:\n{text}\nand printed:\n{printed}")
 
     def start(self, text, pattern):
-        text = text.replace("8080", self.port)
+        text = self.own(text)
         log = f"{self.folder}/blocks/beside{len(self.beside)}"
         with open(log, "w", encoding="utf-8") as out:
             beside = subprocess.Popen(["bash", "-ec", text], stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.folder + "/page",
@@ -128,6 +179,15 @@ class Shell:
                 raise AssertionError(f"{text}\nended with {beside.returncode} and printed:\n{printed}")
             time.sleep(0.05)
 
+    def requestor(self, text, name):
+        """The demand, as it is printed."""
+        text = self.own(text)
+        environment = {**self.environment, "PATH": f"{os.path.dirname(other_clients.python())}:{self.environment['PATH']}"}
+        demand = yagna_stub.demand_of(["bash", "-ec", text], env=environment, cwd=self.folder + "/page")
+        printed = json.dumps(demand, indent=2, sort_keys=True) + "\n"
+        pathlib.Path(self.folder, "page", name).write_text(printed, encoding="utf-8")
+        return printed
+
     def close(self):
         for process in self.beside:
             if process.poll() is None:
@@ -138,6 +198,7 @@ class Shell:
         self.process.stdin.close()
         self.process.stdout.close()
         self.process.wait()
+        subprocess.run(["umount", self.folder + "/storage/overlay"], stderr=subprocess.DEVNULL, check=False)  # it is mounted on itself
 
 
 class Docs(unittest.TestCase):
@@ -170,13 +231,16 @@ class Docs(unittest.TestCase):
             print(f"not run: {page.name}:{part.line}: {part.value}", file=sys.stderr)
             return printed
         if part.kind == "file":
-            (pathlib.Path(shell.folder) / "page" / part.value).write_text(part.text, encoding="utf-8")
+            (pathlib.Path(shell.folder) / "page" / part.value).write_text(shell.own(part.text), encoding="utf-8")
         elif part.kind == "background":
             shell.start(part.text, part.value)
+        elif part.kind == "requestor":
+            return shell.requestor(part.text, part.value)
         elif part.language == "sh":
             return shell.run(part.text)
         elif part.language == "output":
-            self.assertRegex(printed, expected_pattern(part.text))
+            printed += "" if printed.endswith("\n") else "\n"
+            self.assertRegex(printed, expected_pattern(shell.own(part.text)))
         if part.language in PARSERS:
             PARSERS[part.language](part.text)
         elif part.language not in ("sh", "output", *TEXTS):
