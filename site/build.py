@@ -17,16 +17,21 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent
 KINDS = {
-    "Guides: the image": ["docs/convert.md", "docs/containers.md"],
-    "Guides: trying and publishing": ["docs/install.md", "docs/run-locally.md", "docs/publish.md", "docs/run-a-registry.md"],
-    "Guides: a provider": ["docs/provider.md"],
+    "Tutorial": ["docs/tutorial.md"],
+    "Guides: the image": ["docs/dockerfile.md", "docs/convert.md", "docs/smaller-image.md", "docs/volumes.md", "docs/users.md", "docs/services.md",
+                          "docs/containers.md", "docs/gpu.md", "docs/examples.md"],
+    "Guides: trying and publishing": ["docs/install.md", "docs/run-locally.md", "docs/publish.md", "docs/ci.md", "docs/outbound.md", "docs/vpn.md",
+                                      "docs/run-a-registry.md"],
+    "Guides: a provider": ["docs/become-a-provider.md", "docs/provider.md", "docs/provider-troubles.md"],
     "Guides: when you are stuck": ["docs/faq.md"],
     "Reference": ["docs/reference.md", "docs/spec/cli.md", "docs/spec/gvmi.md", "docs/spec/thin.md", "docs/spec/registry.md", "docs/spec/exe-unit.md",
                   "docs/spec/guest.md", "docs/spec/debug.md", "docs/glossary.md", "SPECIFICATION.md"],
+    "Explanation": ["docs/why-not-docker.md", "docs/what-a-gvmi-is.md", "docs/where-time-goes.md", "docs/what-a-provider-sees.md",
+                    "docs/templates-and-thin-images.md"],
     "The project": ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "ARCHITECTURE.md", "tests/README.md"],
 }
 ASSETS = (".svg", ".png")
-COMMENT = re.compile(r"^<!-- (?:not run|file|background|prepare): .*? -->\n", re.M | re.S)
+COMMENT = re.compile(r"^<!-- (?:not run|file|background|prepare|requestor): .*? -->\n", re.M | re.S)
 FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
 LINK = re.compile(r"(?<=\]\()([^)\s]+)(?=\))")
 
@@ -70,7 +75,7 @@ class Site:
 
     def index_of(self, folder):
         """The page that stands for a folder."""
-        return {"docs/spec": "docs/spec/cli.md"}.get(folder)
+        return {"docs/spec": "docs/spec/cli.md", "examples": "docs/examples.md"}.get(folder)
 
     def convert(self, page):
         text, out, place = COMMENT.sub("", (TOP / page).read_text(encoding="utf-8")), [], 0
