@@ -75,7 +75,7 @@ class Site:
 
     def index_of(self, folder):
         """The page that stands for a folder."""
-        return {"docs/spec": "docs/spec/cli.md", "examples": "docs/examples.md"}.get(folder)
+        return {"docs/spec": "docs/reference.md", "examples": "docs/examples.md"}.get(folder)
 
     def convert(self, page):
         text, out, place = COMMENT.sub("", (TOP / page).read_text(encoding="utf-8")), [], 0
