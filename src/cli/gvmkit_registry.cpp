@@ -18,8 +18,13 @@ namespace {
 struct ServeArguments {
     registry::server::ServeOptions options;
     std::vector<std::string> public_urls, proxies;
-    std::string user_quota, max_image, min_free, anonymous_quota, min_chunk;
+    std::string user_quota, max_image, min_free, anonymous_quota, min_chunk, upstream_quota;
 };
+
+void check_upstream(const std::string& url) {
+    if (!url.empty() && !url.starts_with("http://") && !url.starts_with("https://"))
+        throw base::Error("bad --upstream " + url + ": it begins neither with http:// nor with https://");
+}
 
 // One for each scheme, without slashes at the end.
 void set_public_urls(registry::server::PublicUrls& urls, const std::vector<std::string>& given) {
@@ -119,6 +124,10 @@ void add_serve(CLI::App& app, Action& action) {
     serve->add_option("--keep-anonymous", options.keep_anonymous_days, "Days after which an upload without a tag is removed")
         ->check(CLI::Range(0.0, 1e6))
         ->capture_default_str();
+    auto* upstream = serve->add_option("--upstream", options.mirror.upstream,
+                                       "URL of a registry: what is not here is fetched there once, compared with its hash, and kept");
+    serve->add_option("--upstream-quota", arguments->upstream_quota, "The most that the images take which are fetched there (100GiB)")
+        ->needs(upstream);
     serve->add_option("--docs", options.docs, "A folder of pages to offer below /docs/, such as ./dev docs makes")
         ->check(CLI::ExistingDirectory)
         ->type_name("DIR");
@@ -134,6 +143,8 @@ void add_serve(CLI::App& app, Action& action) {
             set_size(options.limits.min_free, arguments->min_free);
             set_size(options.limits.anonymous_quota, arguments->anonymous_quota);
             set_size(options.limits.min_chunk, arguments->min_chunk);
+            set_size(options.mirror.quota, arguments->upstream_quota);
+            check_upstream(options.mirror.upstream);
             registry::server::serve(options);
             return 0;
         };

@@ -19,6 +19,7 @@ inline constexpr unsigned kNotSatisfiable = 416;
 inline constexpr unsigned kTooManyRequests = 429;  // RFC 6585
 inline constexpr unsigned kBlocked = 451;          // RFC 7725
 inline constexpr unsigned kServerError = 500;
+inline constexpr unsigned kBadGateway = 502;
 inline constexpr unsigned kUnavailable = 503;
 inline constexpr unsigned kNoSpace = 507;  // RFC 4918
 

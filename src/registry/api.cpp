@@ -77,6 +77,10 @@ ImageInfo parse_info(const std::string& body, bool https) {
     return info;
 }
 
+http::Request info_request(const std::string& registry, const std::string& key, const std::string& value) {
+    return {.url = registry + "/v1/image/info?" + key + "=" + http::percent_encode(value) + "&dev=true"};
+}
+
 }  // namespace
 
 http::Response Api::send(const http::Request& request) {
@@ -140,8 +144,18 @@ void Api::attach(const std::string& descriptor_hash, const Reference& name, cons
 }
 
 ImageInfo Api::image_info(const std::string& key, const std::string& value) {
-    const http::Request request{.url = url_ + "/v1/image/info?" + key + "=" + http::percent_encode(value) + "&dev=true"};
+    const http::Request request = info_request(url_, key, value);
+    return parsed(request, send(request));
+}
+
+std::optional<ImageInfo> Api::find_image(const std::string& key, const std::string& value) {
+    const http::Request request = info_request(url_, key, value);
     const http::Response answer = send(request);
+    if (answer.status == http::kNotFound) return std::nullopt;
+    return parsed(request, answer);
+}
+
+ImageInfo Api::parsed(const http::Request& request, const http::Response& answer) const {
     if (!answer.success()) refuse(request, answer);
     return base::with_context("GET " + request.url, [&] { return parse_info(answer.body, url_.starts_with("https://")); });
 }

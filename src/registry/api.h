@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,9 +46,12 @@ public:
 
     // `key` is "tag" or "hash". Does not count as a use, like a developer's look-up.
     ImageInfo image_info(const std::string& key, const std::string& value);
+    // The same; none where the registry answers 404.
+    std::optional<ImageInfo> find_image(const std::string& key, const std::string& value);
 
 private:
     http::Response send(const http::Request& request);
+    ImageInfo parsed(const http::Request& request, const http::Response& answer) const;
 
     std::string url_;
     http::Options options_;

@@ -20,6 +20,16 @@ private:
     bool slow_;
 };
 
+class WaitingAnswer : public Exchange {
+public:
+    explicit WaitingAnswer(std::function<Response()> finish) : finish_(std::move(finish)) {}
+    bool waits() const override { return true; }
+    Response finish() override { return finish_(); }
+
+private:
+    std::function<Response()> finish_;
+};
+
 // Whether we can serve: what data base and store say.
 Response readiness(Service& service) {
     Response response;
@@ -45,7 +55,11 @@ std::unique_ptr<Exchange> answer(std::function<Response()> finish, bool slow) {
     return std::make_unique<Answer>(std::move(finish), slow);
 }
 
-std::unique_ptr<Exchange> route(const Request& request, Service& service, const PublicUrls& urls, const Metrics& metrics) {
+std::unique_ptr<Exchange> waiting_answer(std::function<Response()> finish) {
+    return std::make_unique<WaitingAnswer>(std::move(finish));
+}
+
+std::unique_ptr<Exchange> route(const Request& request, Service& service, const PublicUrls& urls, const Metrics& metrics, Mirror* mirror) {
     if (request.method == "POST") {
         if (auto exchange = route_push(request, service)) return exchange;
     } else if (request.method == "GET" || request.method == "HEAD") {
@@ -58,7 +72,7 @@ std::unique_ptr<Exchange> route(const Request& request, Service& service, const 
                 return Response{.type = "text/plain; version=0.0.4", .body = metrics.text(service.metadata(), service.storage())};
             });
         }
-        if (auto exchange = route_pull(request, service, urls)) return exchange;
+        if (auto exchange = route_pull(request, service, urls, mirror)) return exchange;
         if (auto exchange = route_web(request, service)) return exchange;
     } else if (request.method == "OPTIONS" && may_read_cross_origin(request)) {
         return answer_preflight();

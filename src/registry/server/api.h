@@ -6,6 +6,7 @@
 
 #include "registry/server/http.h"
 #include "registry/server/metrics.h"
+#include "registry/server/mirror.h"
 #include "registry/server/service.h"
 
 namespace registry::server {
@@ -16,12 +17,13 @@ struct PublicUrls {
     bool tls = false;         // whether this server itself speaks TLS
 };
 
-// The exchange for a request in docs/spec/registry.md's table, the web page, /healthz and /metrics. Throws HttpError 404 or 405.
-std::unique_ptr<Exchange> route(const Request& request, Service& service, const PublicUrls& urls, const Metrics& metrics);
+// The exchange for a request in docs/spec/registry.md's table, the web page, /healthz and /metrics. `mirror`: null where there is none.
+// Throws HttpError 404 or 405.
+std::unique_ptr<Exchange> route(const Request& request, Service& service, const PublicUrls& urls, const Metrics& metrics, Mirror* mirror);
 
 // The parts of `route`; each returns none for another part's path: forms and JSON, downloads, and the web page.
 std::unique_ptr<Exchange> route_push(const Request& request, Service& service);
-std::unique_ptr<Exchange> route_pull(const Request& request, Service& service, const PublicUrls& urls);
+std::unique_ptr<Exchange> route_pull(const Request& request, Service& service, const PublicUrls& urls, Mirror* mirror);
 std::unique_ptr<Exchange> route_web(const Request& request, Service& service);
 
 // The public address for a request: the configured one, else its Host. Sets both URLs. Throws HttpError 400.
@@ -35,5 +37,7 @@ Response ranged_answer(const Request& request, uint64_t size, const std::string&
 
 // An exchange without a body; `slow`: `finish` waits for the disk or another machine.
 std::unique_ptr<Exchange> answer(std::function<Response()> finish, bool slow = false);
+// The same, where `finish` may wait for minutes.
+std::unique_ptr<Exchange> waiting_answer(std::function<Response()> finish);
 
 }  // namespace registry::server

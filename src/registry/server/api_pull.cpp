@@ -64,13 +64,17 @@ Response ranged_answer(const Request& request, uint64_t size, const std::string&
 
 namespace {
 
+Upload find_by_hash(const std::string& sha3, Service& service, Mirror* mirror) {
+    return mirror ? mirror->find_by_hash(sha3) : service.find_by_hash(sha3);
+}
+
 // The image requested by `tag` or by `hash`.
-Upload find(const Request& request, Service& service) {
+Upload find(const Request& request, Service& service, Mirror* mirror) {
     const std::optional<std::string> tag = request.query("tag");
-    if (tag) return service.find_by_tag(*tag);
+    if (tag) return mirror ? mirror->find_by_tag(*tag) : service.find_by_tag(*tag);
     const std::optional<std::string> hash = request.query("hash");
     if (!hash) throw HttpError(http::kBadRequest, "neither tag nor hash is given");
-    return service.find_by_hash(*hash);
+    return find_by_hash(*hash, service, mirror);
 }
 
 Response status(const std::string& id, Service& service) {
@@ -88,8 +92,8 @@ Response status(const std::string& id, Service& service) {
     return {.type = kJson, .body = base::to_text(json)};
 }
 
-Response info(const Request& request, Service& service, const PublicUrls& given) {
-    const Upload upload = find(request, service);
+Response info(const Request& request, Service& service, const PublicUrls& given, Mirror* mirror) {
+    const Upload upload = find(request, service, mirror);
     if (request.query("count") == "true") service.count_use(upload.id);
     const PublicUrls urls = public_urls(request, given);
     const std::string path = std::string(kDownload) + upload.id;
@@ -102,13 +106,14 @@ std::string own_url(const Request& request, const Upload& upload, const PublicUr
     return (urls.tls ? urls.https : urls.http) + std::string(kDownload) + upload.id;
 }
 
-Response redirect(const Request& request, Service& service, const PublicUrls& urls) {
-    const std::string url = own_url(request, find(request, service), urls);
+Response redirect(const Request& request, Service& service, const PublicUrls& urls, Mirror* mirror) {
+    const std::string url = own_url(request, find(request, service, mirror), urls);
     return {.status = http::kFound, .body = url + "\n", .headers = {{"Location", url}}};
 }
 
-Response download(const Request& request, Service& service, const std::string& id) {
+Response download(const Request& request, Service& service, const std::string& id, Mirror* mirror) {
     Upload upload = service.find(id);
+    if (mirror) mirror->use(id);
     const uint64_t size = upload.descriptor.size;
     const std::string etag = "\"" + upload.descriptor.sha3 + "\"";
     return ranged_answer(request, size, etag, std::make_shared<ImageContent>(service.storage(), std::move(upload.descriptor)));
@@ -116,18 +121,24 @@ Response download(const Request& request, Service& service, const std::string& i
 
 }  // namespace
 
-std::unique_ptr<Exchange> route_pull(const Request& request, Service& service, const PublicUrls& urls) {
+std::unique_ptr<Exchange> route_pull(const Request& request, Service& service, const PublicUrls& urls, Mirror* mirror) {
     const std::string& path = request.path;
     const bool remote = service.storage().remote();
+    const auto look_up = mirror ? &waiting_answer : [](std::function<Response()> finish) { return answer(std::move(finish)); };
     if (path.starts_with(kDescriptor))
         return answer([id = path.substr(kDescriptor.size()), &service] { return status(id, service); }, remote);
-    if (path == "/v1/image/info") return answer([&request, &service, &urls] { return info(request, service, urls); });
-    if (path == "/v1/image/download") return answer([&request, &service, &urls] { return redirect(request, service, urls); });
-    if (path.starts_with(kDownload))
-        return answer([id = path.substr(kDownload.size()), &request, &service] { return download(request, service, id); }, remote);
+    if (path == "/v1/image/info") return look_up([&request, &service, &urls, mirror] { return info(request, service, urls, mirror); });
+    if (path == "/v1/image/download")
+        return look_up([&request, &service, &urls, mirror] { return redirect(request, service, urls, mirror); });
+    if (path.starts_with(kDownload)) {
+        return answer([id = path.substr(kDownload.size()), &request, &service, mirror] { return download(request, service, id, mirror); },
+                      remote);
+    }
     if (path.starts_with(kLinkStart) && path.ends_with(kLinkEnd) && path.size() > kLinkStart.size() + kLinkEnd.size()) {
         const std::string sha3 = path.substr(kLinkStart.size(), path.size() - kLinkStart.size() - kLinkEnd.size());
-        return answer([sha3, &request, &service, &urls] { return Response{.body = own_url(request, service.find_by_hash(sha3), urls)}; });
+        return look_up([sha3, &request, &service, &urls, mirror] {
+            return Response{.body = own_url(request, find_by_hash(sha3, service, mirror), urls)};
+        });
     }
     return nullptr;
 }

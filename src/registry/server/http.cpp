@@ -170,6 +170,7 @@ struct HttpServer::State {
     std::string tls_priorities = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";  // GnuTLS's
     Watch watch;
     Workers slow{kSlowWorkers};
+    Workers waiting;
     Workers readers{kReaders};  // of slow content
     MHD_Daemon* daemon = nullptr;
 
@@ -182,7 +183,11 @@ struct HttpServer::State {
 };
 
 HttpServer::State::State(const HttpOptions& options, Route route_, Answered answered_)
-    : route(std::move(route_)), answered(std::move(answered_)), proxies(options.proxies), watch(std::chrono::seconds(options.timeout)) {
+    : route(std::move(route_)),
+      answered(std::move(answered_)),
+      proxies(options.proxies),
+      watch(std::chrono::seconds(options.timeout)),
+      waiting(options.waiting) {
     base::UniqueFd socket = listen_on(options.listen);
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO;
     std::vector<MHD_OptionItem> items;
@@ -217,6 +222,7 @@ HttpServer::State::~State() {
     }
     changed.notify_all();
     watcher.join();
+    waiting.stop(true);
     slow.stop(true);  // both before the daemon, which must not end with a suspended connection
     readers.stop(true);
     MHD_stop_daemon(daemon);
@@ -290,9 +296,10 @@ MHD_Result HttpServer::State::finish(Context& context) {
                 context.response = std::move(response);
             });
         };
-        if (context.exchange->slow()) {
+        if (context.exchange->slow() || context.exchange->waits()) {
             MHD_suspend_connection(connection);
-            const bool posted = slow.post([answer, connection] {
+            Workers& workers = context.exchange->waits() ? waiting : slow;
+            const bool posted = workers.post([answer, connection] {
                 answer();
                 MHD_resume_connection(connection);
             });

@@ -59,6 +59,8 @@ public:
     virtual void body(std::span<const std::byte>) {}
     // Whether `finish` waits for the disk or another machine; a separate thread calls it then.
     virtual bool slow() const { return false; }
+    // Whether `finish` may wait for minutes; of the threads of HttpOptions::waiting one calls it then.
+    virtual bool waits() const { return false; }
     virtual Response finish() = 0;
 };
 
@@ -72,6 +74,7 @@ struct HttpOptions {
     unsigned timeout =
         60;  // seconds: the longest silence, the longest wait for a request's head, and the age from which a body must keep a rate
     std::string certificate, key;  // PEM files; empty: no TLS
+    unsigned waiting = 0;          // threads for answers that wait for minutes
     std::vector<Network> proxies;  // that tell in X-Forwarded-For for whom they ask
 };
 

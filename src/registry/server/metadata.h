@@ -29,7 +29,7 @@ public:
     virtual std::vector<std::string> uploads(State state) = 0;
     // A full upload of an image.
     virtual std::optional<std::string> find_image(const std::string& sha3) = 0;
-    // Removes uploads without a tag that are older than `before`, at most `limit`; returns how many.
+    // Removes uploads without a tag, and not of a mirror, that are older than `before`, at most `limit`; returns how many.
     virtual uint64_t expire(Time before, uint64_t limit) = 0;
     // Calls `remove` for those of `chunks` that are in no upload; no upload can be added meanwhile.
     virtual void for_unused(const std::vector<std::string>& chunks, const std::function<void(const std::string&)>& remove) = 0;
@@ -48,6 +48,15 @@ public:
     // Counts a push of an address and returns 0, or the seconds after which it may push again: so many times at once, and as many in an
     // hour.
     virtual unsigned count_push(const std::string& address, unsigned hourly) = 0;
+
+    // What a mirror has fetched: uploads that do not expire, and what the upstream's tags named when it was asked.
+    virtual void add_mirrored(const std::string& id, Time now) = 0;
+    virtual void use_mirrored(const std::string& id, Time now) = 0;  // to a minute
+    virtual std::vector<Mirrored> mirrored() = 0;                    // the one that was not used for longest first
+    virtual void remove_mirrored(const std::string& id) = 0;         // with the upload, unless a tag names it
+    virtual std::optional<MirroredTag> find_mirrored_tag(const std::string& tag) = 0;
+    virtual void set_mirrored_tag(const std::string& tag, const MirroredTag& value) = 0;
+    virtual void forget_mirrored_tag(const std::string& tag) = 0;
 
     virtual std::optional<std::string> find_tag(const Name& name) = 0;
     // Sets or moves a tag, or only checks whether that is allowed. Throws HttpError 403 where the user's images would exceed the quota.

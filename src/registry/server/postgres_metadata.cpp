@@ -115,7 +115,7 @@ uint64_t PostgresMetadata::expire(Time before, uint64_t limit) {
         return connection
             .query(
                 "DELETE FROM uploads WHERE id IN (SELECT id FROM uploads WHERE touched <= $1 AND NOT EXISTS (SELECT 1 FROM tags WHERE "
-                "upload = uploads.id) LIMIT $2)",
+                "upload = uploads.id) AND NOT EXISTS (SELECT 1 FROM mirrored WHERE upload = uploads.id) LIMIT $2)",
                 before, limit)
             .changed();
     });

@@ -33,6 +33,14 @@ public:
     Receiving share_receiving(const Receiving& mine) override;
     unsigned count_push(const std::string& address, unsigned hourly) override;
 
+    void add_mirrored(const std::string& id, Time now) override;
+    void use_mirrored(const std::string& id, Time now) override;
+    std::vector<Mirrored> mirrored() override;
+    void remove_mirrored(const std::string& id) override;
+    std::optional<MirroredTag> find_mirrored_tag(const std::string& tag) override;
+    void set_mirrored_tag(const std::string& tag, const MirroredTag& value) override;
+    void forget_mirrored_tag(const std::string& tag) override;
+
     std::optional<std::string> find_tag(const Name& name) override;
     void set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check) override;
     uint64_t remove_tags(const Name& name) override;

@@ -95,8 +95,20 @@ CREATE UNLOGGED TABLE pushes (
 );
 )";
 
+constexpr const char* kMirror = R"(
+CREATE TABLE mirrored (
+    upload TEXT COLLATE "C" PRIMARY KEY REFERENCES uploads ON DELETE CASCADE,
+    used BIGINT NOT NULL
+);
+CREATE TABLE mirrored_tags (
+    tag TEXT COLLATE "C" PRIMARY KEY,
+    sha3 TEXT COLLATE "C" NOT NULL,
+    asked BIGINT NOT NULL
+);
+)";
+
 // Step N brings a data base of version N to the next one; one without tables has version 0.
-constexpr const char* kSteps[] = {kFirstSchema};
+constexpr const char* kSteps[] = {kFirstSchema, kMirror};
 
 constexpr int64_t kMigrationLock = 0x67766d6b69740001;  // of pg_advisory_xact_lock
 

@@ -36,7 +36,7 @@ private:
         Clock::time_point since, looked;
         std::map<std::string, bool> chunks;
         uint64_t stored = 0;  // Upload::stored as it was at the last look
-        uint64_t used = 0;  // guarded by Presence::mutex_
+        uint64_t used = 0;    // guarded by Presence::mutex_
     };
     std::shared_ptr<Seen> entry(const std::string& upload, bool make);
 

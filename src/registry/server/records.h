@@ -55,6 +55,18 @@ struct Receiving {
     uint64_t anonymous = 0;  // of these, those of uploads that no logged-in user has asked for
 };
 
+// An upload that a mirror has fetched.
+struct Mirrored {
+    std::string id;
+    uint64_t size = 0;
+};
+
+// What a tag named in another registry.
+struct MirroredTag {
+    std::string sha3;
+    Time asked = 0;
+};
+
 struct Totals {
     uint64_t partial = 0, full = 0, bad = 0;  // uploads
     uint64_t full_bytes = 0;

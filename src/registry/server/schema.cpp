@@ -102,8 +102,20 @@ CREATE TRIGGER upload_chunks_deleted AFTER DELETE ON upload_chunks BEGIN
 END;
 )";
 
+constexpr const char* kMirror = R"(
+CREATE TABLE mirrored (
+    upload TEXT PRIMARY KEY REFERENCES uploads ON DELETE CASCADE,
+    used INTEGER NOT NULL
+) STRICT;
+CREATE TABLE mirrored_tags (
+    tag TEXT PRIMARY KEY,
+    sha3 TEXT NOT NULL,
+    asked INTEGER NOT NULL
+) STRICT;
+)";
+
 // Step N brings a database of version N (PRAGMA user_version) to the next one.
-constexpr const char* kSteps[] = {kAnonymousQuota, kIntegerChunks};
+constexpr const char* kSteps[] = {kAnonymousQuota, kIntegerChunks, kMirror};
 
 // SQL's hash_bytes(TEXT): SQLite has an unhex() only since 3.41.
 void hash_bytes(sqlite3_context* context, int, sqlite3_value** arguments) {

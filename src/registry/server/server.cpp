@@ -97,18 +97,25 @@ void serve(const ServeOptions& options) {
 
     Service service(*metadata, *storage, options.limits, std::max(1U, std::thread::hardware_concurrency()));
     Metrics metrics;
+    std::optional<Mirror> mirror;
+    HttpOptions http_options = options.http;
+    if (!options.mirror.upstream.empty()) {
+        mirror.emplace(options.mirror, service, data);
+        http_options.waiting = Mirror::kMaxWaiting;
+    }
     {
         HttpServer http(
-            options.http,
+            http_options,
             [&](const Request& request) {
                 std::unique_ptr<Exchange> page = documents ? documents->route(request) : nullptr;
-                return page ? std::move(page) : route(request, service, options.urls, metrics);
+                return page ? std::move(page) : route(request, service, options.urls, metrics, mirror ? &*mirror : nullptr);
             },
             [&metrics](const Request& request, unsigned status, uint64_t bytes_in) { metrics.answered(request.method, status, bytes_in); });
         const std::jthread collector([&](const std::stop_token& stop) { collect_regularly(service, options.keep_anonymous_days, stop); });
         std::printf("listening on %s\n", http.url().c_str());
         (void)std::fflush(stdout);
         run_maintenance(signals, service, http);
+        if (mirror) mirror->stop();
         http.stop(kGraceSeconds);
     }
     service.stop();

@@ -16,6 +16,7 @@ struct ServeOptions {
     HttpOptions http;
     PublicUrls urls;
     Limits limits;
+    MirrorOptions mirror;
     std::filesystem::path docs;       // a folder of pages to offer below /docs/; empty: none
     double keep_anonymous_days = 30;  // how long an upload without a tag is kept
 };

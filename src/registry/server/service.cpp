@@ -203,6 +203,46 @@ void Service::end_chunk(Incoming& chunk) {
     verifier_.stored(chunk.sha256);
 }
 
+std::string Service::add_image(int fd, const Descriptor& descriptor) {
+    const std::string bytes = serialize(descriptor);
+    std::string id = base::sha256_hex(std::as_bytes(std::span(bytes)));
+    refuse_blocked(id, descriptor);
+    metadata_.add_upload(id, descriptor, std::time(nullptr));
+    metadata_.set_known(id);
+    const std::optional<Upload> upload = find_any(id);
+    if (!upload) throw HttpError(http::kUnavailable, "the image was removed while it was stored", kRetryAfterSeconds);
+    for (size_t number = 0; number < descriptor.chunks.size(); number++)
+        store_chunk(*upload, number, fd);
+    metadata_.set_state(id, State::full, std::time(nullptr));
+    return id;
+}
+
+void Service::store_chunk(const Upload& upload, size_t number, int fd) {
+    const std::string& sha256 = upload.descriptor.chunks[number];
+    if (storage_.has(sha256)) return;
+    const uint64_t length = upload.descriptor.chunk_length(number);
+    Incoming chunk{.id = upload.id,
+                   .sha256 = sha256,
+                   .length = length,
+                   .reservation = reserve(upload, length),
+                   .writer = storage_.begin(sha256, length)};
+    std::vector<std::byte> block(size_t{1} << 20);
+    for (uint64_t done = 0; done < length;) {
+        const auto part = std::span(block).first(std::min<uint64_t>(block.size(), length - done));
+        const size_t size = base::pread_full(fd, part, number * upload.descriptor.chunk_size + done, "the fetched image");
+        if (size < part.size()) throw base::Error("the fetched image became shorter");
+        chunk.writer->write(part);
+        done += size;
+    }
+    end_chunk(chunk);
+}
+
+void Service::remove_image(const std::string& id) {
+    const std::optional<Upload> upload = find_any(id);
+    metadata_.remove_mirrored(id);
+    if (upload) metadata_.for_unused(upload->descriptor.chunks, [this](const std::string& chunk) { storage_.remove(chunk); });
+}
+
 void Service::attach(const std::string& id, const Name& name, const std::string& login_name, const std::string& token, bool only_check) {
     check_name(name.user, "username");
     check_name(name.repository, "repository");

@@ -55,6 +55,12 @@ public:
     Incoming begin_chunk(const ChunkFields& fields);
     void end_chunk(Incoming& chunk);
 
+    // Stores an image that this server has fetched itself, and whose hash is right; `fd` is open on it. Returns the upload's id. It counts
+    // as a known user's.
+    std::string add_image(int fd, const Descriptor& descriptor);
+    // Removes a fetched image that no tag names, with the chunks that nothing else has.
+    void remove_image(const std::string& id);
+
     // Sets a tag, or only checks that it could be set now or, while chunks are missing, later.
     void attach(const std::string& id, const Name& name, const std::string& login, const std::string& token, bool only_check);
 
@@ -67,6 +73,7 @@ public:
     // Tells the data base what has changed in memory, and learns what other servers have done. Call it once a second.
     void tick();
 
+    const Limits& limits() const { return limits_; }
     Metadata& metadata() { return metadata_; }
     Storage& storage() { return storage_; }
     void stop();  // after the last request
@@ -78,6 +85,7 @@ private:
     void refuse_blocked(const std::string& id, const Descriptor& descriptor);
     // The bytes that the disk can still take. Throws HttpError 507 where it is below its limits.
     uint64_t room();
+    void store_chunk(const Upload& upload, size_t number, int fd);
     // Holds room for a chunk until the result's end. Throws HttpError 507.
     std::shared_ptr<void> reserve(const Upload& upload, uint64_t bytes);
     void share_reserved();

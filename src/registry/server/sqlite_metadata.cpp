@@ -3,7 +3,6 @@
 #include "base/error.h"
 #include "registry/server/errors.h"
 #include "registry/server/schema.h"
-#include "registry/server/sqlite_query.h"
 
 namespace registry::server {
 namespace {
@@ -29,29 +28,7 @@ SQLite::Database open_database(const std::filesystem::path& file) {
     }
 }
 
-// One thread at a time.
-template <typename F>
-auto with_database(std::mutex& mutex, F f) {
-    const std::lock_guard lock(mutex);
-    try {
-        return f();
-    } catch (const SQLite::Exception& e) {
-        throw base::Error(std::string("the registry's data base: ") + e.what());
-    }
-}
-
 }  // namespace
-
-template <typename F>
-auto SqliteMetadata::locked(F f) {
-    return with_database(mutex_, f);
-}
-
-// What only reads takes microseconds, and does not wait for a commit or a collection.
-template <typename F>
-auto SqliteMetadata::reading(F f) {
-    return with_database(reader_mutex_, [&] { return f(reader_); });
-}
 
 SqliteMetadata::SqliteMetadata(const std::filesystem::path& file) : db_(open_database(file)), reader_(open_database(file)) {
     locked([&] {
@@ -154,7 +131,7 @@ uint64_t SqliteMetadata::expire(Time before, uint64_t limit) {
     return locked([&] {
         return change(db_,
                       "DELETE FROM uploads WHERE id IN (SELECT id FROM uploads WHERE touched <= ? AND NOT EXISTS (SELECT 1 FROM tags WHERE "
-                      "upload = uploads.id) LIMIT ?)",
+                      "upload = uploads.id) AND NOT EXISTS (SELECT 1 FROM mirrored WHERE upload = uploads.id) LIMIT ?)",
                       before, number(limit));
     });
 }

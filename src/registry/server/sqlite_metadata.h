@@ -7,6 +7,7 @@
 
 #include "registry/server/metadata.h"
 #include "registry/server/rate_limit.h"
+#include "registry/server/sqlite_query.h"
 
 namespace registry::server {
 
@@ -34,6 +35,14 @@ public:
     Receiving share_receiving(const Receiving&) override { return {}; }
     unsigned count_push(const std::string& address, unsigned hourly) override;
 
+    void add_mirrored(const std::string& id, Time now) override;
+    void use_mirrored(const std::string& id, Time now) override;
+    std::vector<Mirrored> mirrored() override;
+    void remove_mirrored(const std::string& id) override;
+    std::optional<MirroredTag> find_mirrored_tag(const std::string& tag) override;
+    void set_mirrored_tag(const std::string& tag, const MirroredTag& value) override;
+    void forget_mirrored_tag(const std::string& tag) override;
+
     std::optional<std::string> find_tag(const Name& name) override;
     void set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check) override;
     uint64_t remove_tags(const Name& name) override;
@@ -58,9 +67,14 @@ public:
 
 private:
     template <typename F>
-    auto locked(F f);
+    auto locked(F f) {
+        return with_database(mutex_, f);
+    }
+    // What only reads takes microseconds, and does not wait for a commit or a collection.
     template <typename F>
-    auto reading(F f);
+    auto reading(F f) {
+        return with_database(reader_mutex_, [&] { return f(reader_); });
+    }
     std::vector<TaggedImage> tagged(const char* condition, const std::string& a, const std::string& b, int64_t limit);
 
     std::mutex mutex_;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,6 +46,17 @@ inline std::vector<std::string> texts(SQLite::Statement rows) {
 inline std::optional<std::string> first_text(SQLite::Statement rows) {
     if (!rows.executeStep()) return std::nullopt;
     return rows.getColumn(0).getString();
+}
+
+// Calls f, one thread at a time. An error of the data base becomes a base::Error.
+template <typename F>
+auto with_database(std::mutex& mutex, F f) {
+    const std::lock_guard lock(mutex);
+    try {
+        return f();
+    } catch (const SQLite::Exception& e) {
+        throw base::Error(std::string("the registry's data base: ") + e.what());
+    }
 }
 
 }  // namespace registry::server

@@ -41,6 +41,49 @@ TEST_P(MetadataTest, KeepsUploads) {
     EXPECT_EQ(metadata_.check(), "");
 }
 
+TEST_P(MetadataTest, KeepsWhatAMirrorHasFetched) {
+    const TestImage one("aaaabbbb"), two("ccccdddd"), three("eeeeffff");
+    for (const TestImage* image : {&one, &two, &three})
+        add(*image, State::full);
+    metadata_.add_mirrored(one.id, 1000);
+    metadata_.add_mirrored(two.id, 1001);
+    const auto ids = [this] {
+        std::vector<std::string> all;
+        for (const Mirrored& image : metadata_.mirrored()) {
+            EXPECT_EQ(image.size, 8U);
+            all.push_back(image.id);
+        }
+        return all;
+    };
+    EXPECT_EQ(ids(), (std::vector{one.id, two.id}));
+    metadata_.use_mirrored(one.id, 1060);
+    EXPECT_EQ(ids(), (std::vector{one.id, two.id})) << "to a minute";
+    metadata_.use_mirrored(one.id, 1061);
+    metadata_.use_mirrored(three.id, 1061);
+    EXPECT_EQ(ids(), (std::vector{two.id, one.id}));
+    EXPECT_EQ(metadata_.expire(1 << 20, 100), 1U) << "the third one alone";
+    metadata_.add_user("alice", std::nullopt, 1);
+    tag("1", one);
+    metadata_.remove_mirrored(one.id);
+    metadata_.remove_mirrored(two.id);
+    EXPECT_TRUE(ids().empty());
+    EXPECT_TRUE(metadata_.find_upload(one.id)) << "alice has it";
+    EXPECT_FALSE(metadata_.find_upload(two.id));
+    EXPECT_EQ(metadata_.check(), "");
+}
+
+TEST_P(MetadataTest, KeepsWhatTagsNamedInAnotherRegistry) {
+    EXPECT_FALSE(metadata_.find_mirrored_tag("alice/tools:1.0"));
+    metadata_.set_mirrored_tag("alice/tools:1.0", {.sha3 = "ab", .asked = 5});
+    metadata_.set_mirrored_tag("alice/tools:1.0", {.sha3 = "cd", .asked = 6});
+    const std::optional<MirroredTag> found = metadata_.find_mirrored_tag("alice/tools:1.0");
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->sha3, "cd");
+    EXPECT_EQ(found->asked, 6);
+    metadata_.forget_mirrored_tag("alice/tools:1.0");
+    EXPECT_FALSE(metadata_.find_mirrored_tag("alice/tools:1.0"));
+}
+
 // The same image may come in other chunks, from anybody.
 TEST_P(MetadataTest, AHashMeansTheUploadOfAKnownUserThatIsServed) {
     const TestImage one("aaaabbbb", 4), two("aaaabbbb", 8), three("aaaabbbb", 2);
