@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes this folder's ya-runtime-vm the runtime of this user's provider, or puts back what was there before.
-# usage: install.sh [--plugins FOLDER] [--gpu BUS:DEV.FN] [--no-test] | install.sh --remove [--plugins FOLDER]
+# usage: install.sh [--plugins FOLDER] [--gpu BUS:DEV.FN|none] [--no-test] | install.sh --remove [--plugins FOLDER]
 #
+# Without --gpu the first GPU of NVIDIA's is offered that the driver vfio-pci has; another is the host's own.
 # Each version gets a folder of its own, and the descriptor changes in one step: VMs that run keep the files that they were started with.
 set -eu
 
@@ -14,10 +15,10 @@ tests=yes
 while [ $# -gt 0 ]; do
   case $1 in
     --plugins) plugins=${2:?--plugins needs a folder}; shift ;;
-    --gpu) gpu=${2:?--gpu needs a PCI address, such as 01:00.0}; shift ;;
+    --gpu) gpu=${2:?--gpu needs a PCI address, such as 01:00.0, or none}; shift ;;
     --no-test) tests= ;;
     --remove) remove=yes ;;
-    *) die "unknown argument $1; usage: install.sh [--plugins FOLDER] [--gpu BUS:DEV.FN] [--no-test] | install.sh --remove [--plugins FOLDER]" ;;
+    *) die "unknown argument $1; usage: install.sh [--plugins FOLDER] [--gpu BUS:DEV.FN|none] [--no-test] | install.sh --remove [--plugins FOLDER]" ;;
   esac
   shift
 done
@@ -63,6 +64,28 @@ if [ -d "$plugins/$folder" ]; then
 else
   mv "$new" "$plugins/$folder"
 fi
+
+# Sets gpu to the address of a GPU that VMs may have.
+find_gpu() {
+  for device in /sys/bus/pci/devices/*; do
+    [ -e "$device/class" ] || continue
+    case $(cat "$device/vendor" "$device/class" | tr '\n' ' ') in
+      "0x10de 0x0300"* | "0x10de 0x0302"*) ;;
+      *) continue ;;
+    esac
+    driver="no driver"
+    if [ -L "$device/driver" ]; then driver=$(basename "$(readlink "$device/driver")"); fi
+    if [ "$driver" = vfio-pci ]; then
+      gpu=${device##*/}
+      return
+    fi
+    echo "note: the GPU ${device##*/} is not offered: $driver has it, and VMs need vfio-pci to have it"
+  done
+}
+case $gpu in
+  none) gpu= ;;
+  "") find_gpu ;;
+esac
 
 # Descriptors of other runtimes that are offered under the same name would compete with ours.
 names=vm${gpu:+|vm-nvidia}

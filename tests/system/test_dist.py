@@ -211,8 +211,8 @@ class Install(unittest.TestCase):
                     found[descriptor["name"]] = descriptor
         return found
 
-    def install(self, *arguments, code=0):
-        ended = subprocess.run([WORK + "/gvmkit/install.sh", *arguments], env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": self.home},
+    def install(self, *arguments, code=0, before=()):
+        ended = subprocess.run([*before, WORK + "/gvmkit/install.sh", *arguments], env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": self.home},
                                capture_output=True, text=True, timeout=SECONDS, check=False)
         self.assertEqual(ended.returncode, code, ended.stdout + ended.stderr)
         return ended.stdout + ended.stderr
@@ -242,6 +242,22 @@ class Install(unittest.TestCase):
         self.assertEqual(gpu["runtime-path"], self.descriptors()["vm"]["runtime-path"])
         self.assertEqual(gpu["extra-args"], ["--cap-handoff", "--runtime-arg=--pci-device=01:00.0"])
         self.install("--remove")
+        self.assertEqual(set(self.descriptors()), {"vm", "wasmtime"})
+
+    def test_a_gpu_for_vms_is_found(self):
+        devices = self.home + "/devices"  # stands for the kernel's
+        for address, vendor, kind, driver in (("0000:00:02.0", "0x8086", "0x030000", "vfio-pci"), ("0000:01:00.0", "0x10de", "0x030000", "nvidia"),
+                                              ("0000:02:00.0", "0x10de", "0x040300", "vfio-pci"), ("0000:03:00.0", "0x10de", "0x030200", "vfio-pci")):
+            os.makedirs(f"{devices}/{address}")
+            os.symlink(f"/sys/bus/pci/drivers/{driver}", f"{devices}/{address}/driver")
+            for name, text in (("vendor", vendor), ("class", kind)):
+                with open(f"{devices}/{address}/{name}", "w", encoding="ascii") as file:
+                    file.write(text + "\n")
+        there = ["unshare", "--mount", "sh", "-c", 'mount --make-rprivate / && mount --bind "$0" /sys/bus/pci/devices && exec "$@"', devices]
+        self.assertIn("the GPU 0000:01:00.0 is not offered: nvidia has it", self.install("--no-test", before=there))
+        self.assertEqual(self.descriptors()["vm-nvidia"]["extra-args"], ["--cap-handoff", "--runtime-arg=--pci-device=0000:03:00.0"])
+        self.install("--remove")
+        self.install("--no-test", "--gpu", "none", before=there)
         self.assertEqual(set(self.descriptors()), {"vm", "wasmtime"})
 
     def test_an_upgrade_disturbs_no_vm(self):
