@@ -22,6 +22,7 @@ BUILD = os.path.abspath(sys.argv.pop(1))
 DIST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../packaging/dist.sh")
 PROGRAMS = ["gvmkit-build", "gvmi", "gvmkit-registry", "ya-runtime-dbg", "ya-runtime-vm"]
 DESCRIPTOR = "ya-runtime-vm.json"
+LISTENING = r"^listening on http://127\.0\.0\.1:\d+\n$"
 SECONDS = 300  # after which something hangs
 
 
@@ -147,7 +148,7 @@ class Packages(unittest.TestCase):
 
 
 class Images(unittest.TestCase):
-    """Unpacked by umoci and run in a chroot: not every machine that runs this lets an engine start containers."""
+    """Unpacked by umoci and run in a chroot: not every machine that runs this lets an engine start containers (ImagesByPodman)."""
 
     def unpack(self, name):
         folder = tempfile.mkdtemp(prefix="image-", dir=WORK)
@@ -179,13 +180,78 @@ class Images(unittest.TestCase):
 
     def test_registry(self):
         root, process = self.unpack("gvmkit-registry")
-        self.assertEqual(process["args"], ["/usr/local/bin/gvmkit-registry", "serve", "--data", "/data", "--listen", "0.0.0.0:8080"])
-        server = subprocess.Popen(inside(root, *process["args"][:-1], "127.0.0.1:0"), stdout=subprocess.PIPE, text=True)
+        self.assertEqual(process["args"], ["/usr/local/bin/gvmkit-registry", "serve", "--data", "/data", "--listen", "0.0.0.0:8080",
+                                           "--docs", "/usr/local/share/docs"])
+        command = ["127.0.0.1:0" if argument == "0.0.0.0:8080" else argument for argument in process["args"]]
+        server = subprocess.Popen(inside(root, *command), stdout=subprocess.PIPE, text=True)
         self.addCleanup(server.stdout.close)
         self.addCleanup(server.wait, SECONDS)
         self.addCleanup(server.kill)
         self.assertTrue(select.select([server.stdout], [], [], SECONDS)[0], "the registry does not start")
-        self.assertRegex(server.stdout.readline(), r"^listening on http://127\.0\.0\.1:\d+\n$")
+        self.assertRegex(server.stdout.readline(), LISTENING)
+
+
+class ImagesByPodman(unittest.TestCase):
+    """Run as people run them, where the machine lets podman start a container."""
+
+    @classmethod
+    def setUpClass(cls):
+        if not shutil.which("podman"):
+            raise unittest.SkipTest("no podman")
+        cls.folder = tempfile.mkdtemp(prefix="podman-", dir=WORK)
+        cls.run_root = tempfile.mkdtemp(prefix="podman-")  # podman takes only a short name
+        cls.addClassCleanup(shutil.rmtree, cls.run_root)
+        os.makedirs(cls.folder + "/any/bin")
+        shutil.copy("/bin/busybox", cls.folder + "/any/bin/busybox")
+        subprocess.check_call(["tar", "-C", cls.folder + "/any", "-cf", cls.folder + "/any.tar", "."])
+        cls.podman("import", cls.folder + "/any.tar", "any:1")
+        tried = cls.run_image("any:1", "/bin/busybox", "true")
+        if tried.returncode:
+            raise unittest.SkipTest("podman starts no container here: " + tried.stderr.strip())
+        for archive in glob.glob(WORK + "/dist/gvmkit-*-oci.tar"):
+            cls.podman("load", "--input", archive)
+        cls.images = cls.podman("images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
+
+    @classmethod
+    def command(cls, *arguments):
+        return ["podman", "--root", cls.folder + "/root", "--runroot", cls.run_root, "--storage-driver", "vfs", *arguments]
+
+    @classmethod
+    def podman(cls, *arguments):
+        return subprocess.run(cls.command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=True)
+
+    @classmethod
+    def run_command(cls, *arguments):
+        # Podman's own limits are higher than what a machine that is itself a container may set.
+        limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+        return cls.command("run", "--rm", "--network", "host", *limits, *arguments)
+
+    @classmethod
+    def run_image(cls, *arguments):
+        return subprocess.run(cls.run_command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+    def image(self, name):
+        found = [image for image in self.images if f"/{name}:" in image]
+        self.assertEqual(len(found), 1, self.images)
+        return found[0]
+
+    def test_tools(self):
+        os.mkdir(self.folder + "/work")
+        docker_archive.save(self.folder + "/work/image.tar", docker_archive.tree([]), {})
+        for command in ([], ["gvmkit-build", "--output", "/work/image.gvmi", "/work/image.tar"],
+                        ["ya-runtime-dbg", "--task-package", "/work/image.gvmi", "--exec", "echo it is $((40 + 2))", "--", "--accel", "tcg"]):
+            ended = self.run_image("--volume", self.folder + "/work:/work", self.image("gvmkit-tools"), *command)
+            self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
+        self.assertEqual(ended.stdout, "it is 42\n")
+
+    def test_registry(self):
+        command = self.run_command(self.image("gvmkit-registry"), "serve", "--data", "/data", "--listen", "127.0.0.1:0")
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(server.stdout.close)
+        self.addCleanup(server.wait, SECONDS)
+        self.addCleanup(server.terminate)
+        self.assertTrue(select.select([server.stdout], [], [], SECONDS)[0], "the registry does not start")
+        self.assertRegex(server.stdout.readline(), LISTENING)
 
 
 class Install(unittest.TestCase):
