@@ -8,14 +8,19 @@ import html.parser
 import http.client
 import os
 import pathlib
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import unittest
 import urllib.parse
 
 import browser
+import docker_archive
 import registry_server
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 
 TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
          ".svg": "image/svg+xml", ".json": "application/json", ".txt": "text/plain; charset=utf-8"}
@@ -61,6 +66,26 @@ class Links(unittest.TestCase):
     def test_each_page_has_one_heading_of_the_first_level(self):
         for path in SITE.rglob("*.html"):
             self.assertEqual(path.read_text(encoding="utf-8").count("<h1"), 1, path)
+
+
+class Session(unittest.TestCase):
+    def test_the_picture_shows_what_the_programs_print(self):
+        """docs/session.svg, but for numbers and hashes; site/record.py draws it anew."""
+        folder = tempfile.mkdtemp(prefix="gvmkit-session.")
+        self.addCleanup(shutil.rmtree, folder)
+        layer = docker_archive.Layer()
+        for name in ("bin", "golem", "golem/output", "golem/work"):
+            layer.folder(name)
+        for name, source in (("busybox", docker_archive.BUSYBOX), ("hello", TOP / "examples/hello/hello")):
+            layer.add("bin/" + name, data=pathlib.Path(source).read_bytes(), mode=0o755)
+        layer.tar.close()
+        docker_archive.save(folder + "/hello.tar", layer.bytes.getvalue(), {"Env": ["GREETING=Hello from inside a Golem VM"],
+                                                                           "WorkingDir": "/golem/work", "Volumes": {"/golem/output": {}}})
+        environment = dict(os.environ, YA_RUNTIME_VM_ACCEL="tcg")
+        subprocess.run([TOP / "site/record.py", BIN, folder + "/hello.tar", folder + "/new.svg"], env=environment, check=True, timeout=300)
+        shown, new = ([re.sub(r"[0-9a-f]{8,}…?|\d+(\.\d+)?", "#", line) for line in re.findall(r">([^<]*)</text>", pathlib.Path(path).read_text(encoding="utf-8"))]
+                      for path in (TOP / "docs/session.svg", folder + "/new.svg"))
+        self.assertEqual(shown, new)
 
 
 class Served(unittest.TestCase):
