@@ -6,14 +6,12 @@ test_registry_s3.py BIN --s3
 
 import hashlib
 import http.client
-import itertools
 import os
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 import registry_server as registry
@@ -170,59 +168,6 @@ class Places(registry.Case):
         self.assertTrue(found.endswith("no errors found\n"))
         self.assertIn("1 chunks of 1000 B", self.server.run("gc"))
         self.assertNotIn(name, self.server.run("fsck"))
-
-
-class Killed(registry.Case):
-    KILLS = 20
-
-    def test_the_store_is_killed_during_pushes_and_pulls(self):
-        """Each client tries again what was refused or cut, as real ones do; all images end whole, and what was acknowledged is there."""
-        shared = self.pushed(size=24 << 20, chunk_size=2 << 20)
-        images = [self.image(size=6 << 20, chunk_size=1 << 20) for _ in range(8)]
-        done, failures, refused = threading.Event(), [], itertools.count()
-
-        def persist(action):
-            deadline = time.monotonic() + 300
-            while True:
-                try:
-                    return action(self.server.client())
-                except (AssertionError, OSError, http.client.HTTPException) as error:
-                    next(refused)
-                    if time.monotonic() > deadline:
-                        failures.append(error)
-                        return None
-                    time.sleep(0.2)
-
-        def push(image):
-            persist(lambda client: (client.push(image), client.wait_full(image.id, 30)))
-
-        def pull():
-            while not done.is_set():
-                data = persist(lambda client: client.get("/download/" + shared.id))
-                if data and data[0] == 200 and registry.sha3(data[2]) != shared.sha3:
-                    failures.append("a wrong image")
-
-        pushers = [threading.Thread(target=push, args=(image,)) for image in images]
-        pullers = [threading.Thread(target=pull) for _ in range(8)]
-        for thread in pushers + pullers:
-            thread.start()
-        store, kills = registry.Server.store, 0
-        while kills < self.KILLS or any(thread.is_alive() for thread in pushers):
-            time.sleep(random.random())
-            if kills < self.KILLS:
-                store.kill()
-                time.sleep(random.random() * 0.3)
-                store.start()
-                kills += 1
-        done.set()
-        for thread in pushers + pullers:
-            thread.join(300)
-        self.assertEqual(failures, [])
-        print(f"{kills} kills of the store, {next(refused)} attempts that failed and were made again")
-        client = self.server.client()
-        for image in [shared] + images:
-            self.assertEqual(registry.sha3(client.get("/download/" + image.id)[2]), image.sha3)
-        self.assertEqual(self.server.run("fsck"), "no errors found\n")
 
 
 class ThinImage(registry.Case):

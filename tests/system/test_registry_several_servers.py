@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 """Two gvmkit-registry on one PostgreSQL and one folder of chunks, without anything else in common.
 
-test_registry_several_servers.py BIN [KILLS]
+test_registry_several_servers.py BIN
 """
 
 import http.client
 import os
 import random
 import subprocess
-import sys
 import threading
 import time
 
@@ -16,7 +15,6 @@ import postgres
 import registry_server as registry
 
 sha3 = registry.sha3
-KILLS = int(sys.argv.pop(2)) if len(sys.argv) > 2 and sys.argv[2].isdigit() else 4  # of each
 
 
 class Pair(registry.Case):
@@ -245,82 +243,6 @@ class Down(Pair):
         code, _, body = self.client.get("/readyz")
         self.assertEqual((code, body), (503, b"data base: ok\nstore: does not answer\n"))
         os.rename(self.server.data + "/away", self.server.data + "/chunks")
-        self.end()
-
-    def test_kills_during_pushes_and_pulls(self):
-        """Both servers and PostgreSQL killed again and again during 64 pushes and pulls, whose clients try again at the other server."""
-        shared = self.pushed(size=8 << 20, chunk_size=1 << 20)
-        images = [self.image(size=3 << 20, chunk_size=1 << 20) for _ in range(32)]
-        acknowledged, errors, done = {}, [], threading.Event()
-        self.addCleanup(done.set)
-        deadline = time.monotonic() + 240
-
-        def again(action):
-            """Until it works, through one server and the other."""
-            attempt = random.randrange(2)
-            while time.monotonic() < deadline and not done.is_set():
-                attempt += 1
-                try:
-                    return action(self.servers[attempt % 2].client(timeout=30))
-                except (OSError, http.client.HTTPException, AssertionError):
-                    time.sleep(random.random() * 0.2)
-            raise TimeoutError("it never works")
-
-        def push(image):
-            def chunk(number):
-                def action(client):
-                    code, _, body = client.push_chunk(image, number)
-                    assert code == 200, (code, body)
-                return action
-
-            def descriptor(client):
-                code, _, body = client.push_descriptor(image.descriptor)
-                assert code == 200, (code, body)
-
-            again(descriptor)
-            for number in range(len(image.chunks)):
-                again(chunk(number))
-                acknowledged.setdefault(image.id, set()).add(number)
-            again(lambda client: client.wait_full(image.id, 5))
-            assert again(lambda client: sha3(client.get("/download/" + image.id)[2])) == image.sha3 or done.is_set()
-
-        def pull(_):
-            while not done.is_set():
-                def action(client):
-                    code, _, body = client.get("/download/" + shared.id)
-                    assert code == 200, code
-                    return body
-                if sha3(again(action)) != shared.sha3:
-                    raise ValueError("wrong bytes")
-                time.sleep(0.2)
-
-        def run(action, argument):
-            try:
-                action(argument)
-            except Exception as error:  # noqa: BLE001
-                errors.append(repr(error))
-
-        pushers = [threading.Thread(target=run, args=(push, image), daemon=True) for image in images]
-        pullers = [threading.Thread(target=run, args=(pull, None), daemon=True) for _ in range(32)]
-        for thread in pushers + pullers:
-            thread.start()
-        for _ in range(KILLS):
-            for index, server in enumerate(self.servers):
-                time.sleep(random.random() * 0.5)
-                server.kill()
-                server.start(stderr=self.logs[index])
-            time.sleep(random.random() * 0.5)
-            self.cluster.kill()
-            self.cluster.start()
-        for thread in pushers:
-            thread.join(200)
-        done.set()
-        for thread in pullers:
-            thread.join(60)
-        self.assertEqual(errors, [])
-        for image in images:
-            self.assertEqual(sha3(self.servers[0].client().get("/download/" + image.id)[2]), image.sha3)
-        print(f"each of three killed {KILLS} times during {len(pushers)} pushes and {len(pullers)} pullers")
         self.end()
 
 
