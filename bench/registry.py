@@ -6,6 +6,7 @@ same file by curl."""
 
 import argparse
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -51,6 +52,27 @@ def hash_cpu_in_memory(path):
     return total
 
 
+class Uploader:
+    """One connection. The kernel copies a chunk from its file, so that our time is the server's."""
+
+    def __init__(self, server, image):
+        self.image, self.http = image, http.client.HTTPConnection("127.0.0.1", server.port, timeout=300)
+
+    def push(self, number):
+        before, after = registry_server.form(registry_server.chunk_fields(self.image, number), b"\0").split(b"\0")
+        offset, length = number * self.image.chunk_size, min(self.image.chunk_size, self.image.size - number * self.image.chunk_size)
+        self.http.putrequest("POST", "/v1/image/push/chunk")
+        self.http.putheader("Content-Type", f"multipart/form-data; boundary={registry_server.BOUNDARY}")
+        self.http.putheader("Content-Length", str(len(before) + length + len(after)))
+        self.http.endheaders(before)
+        with open(self.image.path, "rb") as file:
+            self.http.sock.sendfile(file, offset, length)
+        self.http.send(after)
+        answer = self.http.getresponse()
+        body = answer.read()
+        assert answer.status == 200, (answer.status, body)
+
+
 def push(server, image, workers):
     """Uploads by several connections; returns the seconds from the last chunk's answer until the image was full."""
     client = server.client()
@@ -58,14 +80,13 @@ def push(server, image, workers):
     left = list(range(len(image.chunks)))[::-1]
 
     def work():
-        own = server.client()
+        own = Uploader(server, image)
         while True:
             try:
                 number = left.pop()
             except IndexError:
                 return
-            code, _, body = own.push_chunk(image, number)
-            assert code == 200, (code, body)
+            own.push(number)
 
     threads = [threading.Thread(target=work) for _ in range(workers)]
     for thread in threads:
@@ -88,28 +109,35 @@ def pull(url):
         return time.monotonic() - start, total
 
 
-def curl(store, name, *options):
-    """Seconds of one request by curl for an object beside the registry's."""
+def curl(store, name, *options, payload="UNSIGNED-PAYLOAD"):
+    """Seconds of one request by curl for an object beside the registry's. `payload` is the SHA-256 that the store compares."""
     keys = s3_server.KEYS
     start = time.monotonic()
     subprocess.run(["curl", "--silent", "--show-error", "--fail", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user",
-                    f"{keys['AWS_ACCESS_KEY_ID']}:{keys['AWS_SECRET_ACCESS_KEY']}", "--header", "x-amz-content-sha256: UNSIGNED-PAYLOAD", *options,
+                    f"{keys['AWS_ACCESS_KEY_ID']}:{keys['AWS_SECRET_ACCESS_KEY']}", "--header", f"x-amz-content-sha256: {payload}", *options,
                     f"{store.url}/{s3_server.BUCKET}/{name}"], check=True, stdout=subprocess.DEVNULL)
     return time.monotonic() - start
 
 
 def bench_s3(options, server, image):
-    """Pushes and pulls in turn with curl's; the rates in MiB/s, medians."""
-    times = {"push": [], "put": [], "pull": [], "get": []}
+    """Pushes and pulls in turn with curl's; the rates in MiB/s, medians. A push is over when its last chunk is acknowledged ("push"), and
+    once more when its image is verified ("full"); a PUT is without a hash that the store compares ("put"), and with one ("signed put")."""
+    times = {"push": [], "full": [], "put": [], "signed put": [], "pull": [], "get": []}
+    with open(image.path, "rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     for number in range(options.pushes):
         if number:
             server.run("gc", "--keep-anonymous", "0")
-        times["put"].append(curl(server.store, f"single{number}", "--upload-file", image.path))
+        for name, payload in (("put", "UNSIGNED-PAYLOAD"), ("signed put", sha256)):
+            os.sync()  # or each waits for the writing of what was before it
+            times[name].append(curl(server.store, "single", "--upload-file", image.path, payload=payload))
+        os.sync()
         start = time.monotonic()
-        push(server, image, options.workers)
-        times["push"].append(time.monotonic() - start)
+        full = push(server, image, options.workers)
+        times["full"].append(time.monotonic() - start)
+        times["push"].append(times["full"][-1] - full)
     for _ in range(options.pulls):
-        times["get"].append(curl(server.store, "single0", "--output", "/dev/null"))
+        times["get"].append(curl(server.store, "single", "--output", "/dev/null"))
         seconds, total = pull(server.url + "/download/" + image.id)
         assert total > image.size, "the answer is cut"
         times["pull"].append(seconds)
@@ -125,8 +153,9 @@ def main_s3(options, server, image, work):
         server.remove()
         server.store.remove()
         shutil.rmtree(work)
-    for ours, theirs in (("push", "put"), ("pull", "get")):
-        print(f"{ours} by S3: {rates[ours]:,.0f} MiB/s, one {theirs.upper()} by curl {rates[theirs]:,.0f} MiB/s ({rates[ours] / rates[theirs]:.2f} times)")
+    for ours, theirs in (("push", "put"), ("push", "signed put"), ("full", "signed put"), ("pull", "get")):
+        print(f"{ours} by S3: {rates[ours]:,.0f} MiB/s, one {theirs} by curl {rates[theirs]:,.0f} MiB/s ({rates[ours] / rates[theirs]:.2f} times)")
+    print("load of the machine: {:.1f} {:.1f} {:.1f}".format(*os.getloadavg()))
     print(f"memory of the registry: {memory / (1 << 20):.0f} MiB")
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
@@ -168,7 +197,7 @@ def main():
     parser.add_argument("--s3", action="store_true", help="keep the chunks in an S3 server")
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
     options = parser.parse_args()
-    work = tempfile.mkdtemp(dir=options.build, prefix="bench-registry-")
+    work = tempfile.mkdtemp(dir=None if options.s3 else options.build, prefix="bench-registry-")  # with the store, in TMPDIR
     os.chmod(work, 0o755)
     size = int(options.size * GIB)
     chunk_size = (50 << 20) if size > 2 * GIB else (10 << 20)

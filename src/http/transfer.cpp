@@ -18,6 +18,7 @@ namespace {
 
 constexpr size_t kMaxHeaders = 64 << 10;
 constexpr size_t kMaxBody = 1 << 20;
+constexpr long kSendBuffer = 256 << 10;  // bytes of a file that are sent at once
 
 bool is_transient(CURLcode code) {
     switch (code) {
@@ -232,6 +233,7 @@ void Transfer::set_body() {
     if (!request_.file) return;
     body_.part = &*request_.file;
     curl_easy_setopt(curl_, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(curl_, CURLOPT_UPLOAD_BUFFERSIZE, kSendBuffer);
     curl_easy_setopt(curl_, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request_.file->length));
     curl_easy_setopt(curl_, CURLOPT_READFUNCTION, on_read);
     curl_easy_setopt(curl_, CURLOPT_READDATA, &body_);

@@ -317,7 +317,10 @@ MHD_Result HttpServer::State::finish(Context& context) {
 // Reads the beginning of slow content, so that a store that does not answer becomes an error's answer instead of half an image.
 void HttpServer::State::begin_content(Context& context, const Response& response) {
     if (!response.content || !response.content->slow() || context.request.method == "HEAD") return;
-    context.sending = std::make_unique<Sending>(response, context.request.connection, readers, answer_block());
+    // Two blocks take as much as the one of an answer that is read when it is wanted. In a crowd memory counts more than time.
+    const size_t block = answer_block();
+    const bool ahead = block == kAnswerBlock;
+    context.sending = std::make_unique<Sending>(response, context.request.connection, readers, ahead ? block / 2 : block, ahead);
 }
 
 size_t HttpServer::State::answer_block() {

@@ -5,61 +5,101 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace registry::server {
 
-Sending::Sending(const Response& response, MHD_Connection* connection, Workers& readers, size_t block)
-    : content_(response.content),
-      offset_(response.content_offset),
-      connection_(connection),
-      readers_(&readers),
-      left_(response.content_length),
-      block_(block) {
-    fill(0);
+Sending::Sending(const Response& response, MHD_Connection* connection, Workers& readers, size_t block, bool ahead)
+    : blocks_(new Blocks{.content = response.content,
+                         .connection = connection,
+                         .readers = readers,
+                         .mutex = {},
+                         .offset = response.content_offset,
+                         .left = response.content_length}) {
+    blocks_->count = ahead ? 2 : 1;
+    for (size_t i = 0; i < blocks_->count; i++)
+        blocks_->data.at(i).resize(std::min<uint64_t>(block, response.content_length));
+    fill(*blocks_);
 }
 
-void Sending::fill(uint64_t position) {
-    const auto wanted = static_cast<size_t>(std::min<uint64_t>(block_.size(), left_));
-    filled_ = content_->read(offset_ + position, std::span(block_).first(wanted));
-    taken_ = 0;
-    left_ -= filled_;
+Sending::~Sending() {
+    if (!blocks_) return;
+    const std::lock_guard lock(blocks_->mutex);
+    blocks_->gone = true;
 }
 
-void Sending::fill_or_fail(uint64_t position) {
+// Fills the next block. Only one thread at a time does, and without the lock: nobody else touches an empty block.
+void Sending::fill(Blocks& blocks) {
+    std::vector<std::byte>& data = blocks.data.at(blocks.filling);
+    const size_t n = blocks.content->read(blocks.offset, std::span(data).first(std::min<uint64_t>(data.size(), blocks.left)));
+    const std::lock_guard lock(blocks.mutex);
+    blocks.failed = n == 0 && blocks.left > 0;
+    blocks.filled.at(blocks.filling) = n;
+    blocks.offset += n;
+    blocks.left -= n;
+    blocks.filling = (blocks.filling + 1) % blocks.count;
+}
+
+void Sending::read_on(const std::shared_ptr<Blocks>& blocks) {
+    bool failed = false;
     try {
-        fill(position);
-        failed_ = filled_ == 0;
+        fill(*blocks);
     } catch (const std::exception& e) {
         spdlog::error("a download is broken off: {}", e.what());
-        failed_ = true;
+        failed = true;
     }
+    std::unique_lock lock(blocks->mutex);
+    blocks->failed |= failed;
+    const bool resume = std::exchange(blocks->suspended, false);
+    const bool more = !blocks->failed && !blocks->gone && blocks->left > 0 && blocks->filled.at(blocks->filling) == 0;
+    blocks->reading = more;
+    lock.unlock();
+    if (resume) MHD_resume_connection(blocks->connection);
+    if (more) begin_reading(blocks);
 }
 
-// Returns 0 until a thread has read something.
-ssize_t Sending::next(uint64_t position, std::span<std::byte> buffer) {
-    if (failed_) return MHD_CONTENT_READER_END_WITH_ERROR;
-    if (taken_ < filled_) {
-        const size_t n = std::min(buffer.size(), filled_ - taken_);
-        std::memcpy(buffer.data(), block_.data() + taken_, n);
-        taken_ += n;
-        return static_cast<ssize_t>(n);
+// `reading` is set.
+void Sending::begin_reading(const std::shared_ptr<Blocks>& blocks) {
+    if (blocks->readers.post([blocks] { read_on(blocks); })) return;
+    std::unique_lock lock(blocks->mutex);  // the server stops
+    blocks->failed = true;
+    blocks->reading = false;
+    const bool resume = std::exchange(blocks->suspended, false);
+    lock.unlock();
+    if (resume) MHD_resume_connection(blocks->connection);
+}
+
+// Returns 0, with the connection suspended, until a thread has read something.
+ssize_t Sending::next(std::span<std::byte> buffer) {
+    Blocks& blocks = *blocks_;
+    std::unique_lock lock(blocks.mutex);
+    size_t got = 0;
+    while (got < buffer.size() && blocks.filled.at(blocks.taking) > 0) {
+        size_t& filled = blocks.filled.at(blocks.taking);
+        const size_t n = std::min(buffer.size() - got, filled - blocks.taken);
+        std::memcpy(buffer.data() + got, blocks.data.at(blocks.taking).data() + blocks.taken, n);
+        got += n;
+        blocks.taken += n;
+        if (blocks.taken < filled) break;
+        filled = blocks.taken = 0;
+        blocks.taking = (blocks.taking + 1) % blocks.count;
     }
-    MHD_suspend_connection(connection_);
-    const auto read = [this, position, connection = connection_] {
-        fill_or_fail(position);
-        MHD_resume_connection(connection);  // from here on the connection may end, and this with it
-    };
-    if (!readers_->post(read)) {  // the server stops
-        failed_ = true;
-        MHD_resume_connection(connection_);
+    if (got == 0 && blocks.failed) return MHD_CONTENT_READER_END_WITH_ERROR;
+    const bool begin = !blocks.reading && !blocks.failed && blocks.left > 0 && blocks.filled.at(blocks.filling) == 0;
+    blocks.reading |= begin;
+    if (got == 0) {
+        blocks.suspended = true;
+        MHD_suspend_connection(blocks.connection);
     }
-    return 0;
+    lock.unlock();
+    if (begin) begin_reading(blocks_);
+    return static_cast<ssize_t>(got);
 }
 
 ssize_t Sending::read_next(void* cls, uint64_t position, char* data, size_t size) {
     auto& sending = *static_cast<Sending*>(cls);
     const std::span buffer = std::as_writable_bytes(std::span(data, size));
-    if (sending.readers_) return sending.next(position, buffer);
+    if (sending.blocks_) return sending.next(buffer);
     try {
         const size_t n = sending.content_->read(sending.offset_ + position, buffer);
         return n > 0 ? static_cast<ssize_t>(n) : MHD_CONTENT_READER_END_WITH_ERROR;
