@@ -1,6 +1,10 @@
 #include "registry/server/verifier.h"
 
+#include <atomic>
+
 #include "fixture.h"
+#include "http/client.h"
+#include "registry/server/sqlite_metadata.h"
 
 namespace registry::server {
 namespace {
@@ -49,6 +53,36 @@ TEST_P(VerifierTest, AWrongHashIsBad) {
     store("bbbb");
     verifier_.advance(image.id);
     wait_for(image, State::bad);
+}
+
+// A data base that is down when the first outcome is to be written.
+class DownOnce : public SqliteMetadata {
+public:
+    using SqliteMetadata::SqliteMetadata;
+    void set_state(const std::string& id, State state, Time now) override {
+        if (!failed.exchange(true)) throw http::TransientError("down");
+        SqliteMetadata::set_state(id, state, now);
+    }
+    std::atomic<bool> failed = false;
+};
+
+class OutcomeTest : public Registry {};
+
+TEST_F(OutcomeTest, AnOutcomeThatCannotBeWrittenIsWrittenLater) {
+    const TestImage image("aaaabbbb");
+    add(image, State::partial);
+    store("aaaa");
+    store("bbbb");
+    DownOnce metadata(folder_ / "registry.sqlite");
+    Verifier verifier(metadata, storage_, 1);
+    verifier.advance(image.id);
+    wait_until([&] {
+        verifier.look_around();
+        return metadata_.find_upload(image.id)->state != State::partial;
+    });
+    verifier.stop();
+    EXPECT_TRUE(metadata.failed);
+    EXPECT_EQ(metadata_.find_upload(image.id)->state, State::full);
 }
 
 TEST_P(VerifierTest, AChunkOfAnotherLengthIsBad) {
