@@ -59,7 +59,7 @@ class Cluster:
     def stop(self, mode="immediate"):
         self._run("pg_ctl", "stop", "--wait", "--mode", mode, "--pgdata", self.data)
 
-    def _processes(self):
+    def processes(self):
         """All of them: they work in the data's folder."""
         found = []
         for folder in glob.glob("/proc/[0-9]*"):
@@ -78,7 +78,7 @@ class Cluster:
         """The first process and, by that, all; returns when they have ended."""
         os.kill(self.process(), signal.SIGKILL)
         deadline = time.monotonic() + 30
-        while self._processes():
+        while self.processes():
             if time.monotonic() > deadline:
                 raise TimeoutError("PostgreSQL does not end")
             time.sleep(0.02)

@@ -7,6 +7,7 @@ test_registry_several_servers.py BIN
 import http.client
 import os
 import random
+import signal
 import subprocess
 import threading
 import time
@@ -218,6 +219,26 @@ class Together(Pair):
 
 
 class Down(Pair):
+    def test_a_data_base_that_hangs_keeps_no_other_request(self):
+        image = self.pushed()
+        processes = [int(folder.rsplit("/", 1)[1]) for folder in self.cluster.processes()]
+        codes = []
+        asking = [threading.Thread(target=lambda: codes.append(self.server.client().get("/v1/image/info?hash=" + image.sha3)[0])) for _ in range(12)]
+        try:
+            for process in processes:
+                os.kill(process, signal.SIGSTOP)
+            for thread in asking:
+                thread.start()
+            for _ in range(8):  # as many connections, so that each thread of the server has some
+                self.assertEqual(self.server.client(timeout=5).get("/healthz")[0], 200)
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+        for thread in asking:
+            thread.join(60)
+        self.assertEqual(codes, [200] * 12)
+        self.end()
+
     def test_a_data_base_that_is_down(self):
         image = self.pushed()
         self.cluster.stop()

@@ -30,6 +30,13 @@ private:
     std::function<Response()> finish_;
 };
 
+// That we run.
+class Alive : public Exchange {
+public:
+    bool immediate() const override { return true; }
+    Response finish() override { return {.body = "ok\n"}; }
+};
+
 // Whether we can serve: what data base and store say.
 Response readiness(Service& service) {
     Response response;
@@ -63,7 +70,7 @@ std::unique_ptr<Exchange> route(const Request& request, Service& service, const 
     if (request.method == "POST") {
         if (auto exchange = route_push(request, service)) return exchange;
     } else if (request.method == "GET" || request.method == "HEAD") {
-        if (request.path == "/healthz") return answer([] { return Response{.body = "ok\n"}; });
+        if (request.path == "/healthz") return std::make_unique<Alive>();
         if (request.path == "/readyz") {
             return answer([&service] { return readiness(service); }, true);
         }

@@ -39,6 +39,7 @@ constexpr size_t kCrowdedAnswerBlock = 32 << 10;
 constexpr unsigned kCrowd = 64;              // requests at once, beyond which an answer gets the smaller block
 constexpr uint64_t kMaxDropped = 128 << 20;  // of a refused body: it is read, so that the client gets to read the answer
 constexpr unsigned kSlowWorkers = 16;
+constexpr unsigned kLookups = 8;
 constexpr unsigned kReaders = 16;
 
 // A request with everything that its answer needs; libmicrohttpd's con_cls.
@@ -157,6 +158,7 @@ struct HttpServer::State {
     MHD_Result begin(MHD_Connection* connection, const char* url, const char* method, void** con_cls);
     MHD_Result take_body(Context& context, std::span<const std::byte> data);
     MHD_Result finish(Context& context);
+    Workers* workers_of(const Exchange& exchange);
     void begin_content(Context& context, const Response& response);
     size_t answer_block();
     void watch_connections();
@@ -169,8 +171,10 @@ struct HttpServer::State {
     std::optional<Certificate> certificate;
     std::string tls_priorities = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";  // GnuTLS's
     Watch watch;
+    bool remote;
     Workers slow{kSlowWorkers};
     Workers waiting;
+    Workers lookups{kLookups};
     Workers readers{kReaders};  // of slow content
     MHD_Daemon* daemon = nullptr;
 
@@ -187,6 +191,7 @@ HttpServer::State::State(const HttpOptions& options, Route route_, Answered answ
       answered(std::move(answered_)),
       proxies(options.proxies),
       watch(std::chrono::seconds(options.timeout)),
+      remote(options.remote_lookups),
       waiting(options.waiting) {
     base::UniqueFd socket = listen_on(options.listen);
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO;
@@ -223,7 +228,8 @@ HttpServer::State::~State() {
     changed.notify_all();
     watcher.join();
     waiting.stop(true);
-    slow.stop(true);  // both before the daemon, which must not end with a suspended connection
+    slow.stop(true);  // all before the daemon, which must not end with a suspended connection
+    lookups.stop(true);
     readers.stop(true);
     MHD_stop_daemon(daemon);
 }
@@ -296,10 +302,9 @@ MHD_Result HttpServer::State::finish(Context& context) {
                 context.response = std::move(response);
             });
         };
-        if (context.exchange->slow() || context.exchange->waits()) {
+        if (Workers* const workers = workers_of(*context.exchange)) {
             MHD_suspend_connection(connection);
-            Workers& workers = context.exchange->waits() ? waiting : slow;
-            const bool posted = workers.post([answer, connection] {
+            const bool posted = workers->post([answer, connection] {
                 answer();
                 MHD_resume_connection(connection);
             });
@@ -312,6 +317,14 @@ MHD_Result HttpServer::State::finish(Context& context) {
     }
     watch.answering(connection);
     return queue(context.request, *context.response, answer_block(), std::move(context.sending));
+}
+
+// Who finishes an exchange; null: the thread that serves the connection. What only asks a data base on another machine does not wait behind
+// what moves chunks.
+Workers* HttpServer::State::workers_of(const Exchange& exchange) {
+    if (exchange.waits()) return &waiting;
+    if (exchange.slow()) return &slow;
+    return remote && !exchange.immediate() ? &lookups : nullptr;
 }
 
 // Reads the beginning of slow content, so that a store that does not answer becomes an error's answer instead of half an image.

@@ -61,6 +61,8 @@ public:
     virtual bool slow() const { return false; }
     // Whether `finish` may wait for minutes; of the threads of HttpOptions::waiting one calls it then.
     virtual bool waits() const { return false; }
+    // Whether `finish` needs nothing but this process.
+    virtual bool immediate() const { return false; }
     virtual Response finish() = 0;
 };
 
@@ -75,6 +77,7 @@ struct HttpOptions {
         60;  // seconds: the longest silence, the longest wait for a request's head, and the age from which a body must keep a rate
     std::string certificate, key;  // PEM files; empty: no TLS
     unsigned waiting = 0;          // threads for answers that wait for minutes
+    bool remote_lookups = false;   // every answer that is not immediate may wait for a data base on another machine
     std::vector<Network> proxies;  // that tell in X-Forwarded-For for whom they ask
 };
 

@@ -99,6 +99,7 @@ void serve(const ServeOptions& options) {
     Metrics metrics;
     std::optional<Mirror> mirror;
     HttpOptions http_options = options.http;
+    http_options.remote_lookups = shared;
     if (!options.mirror.upstream.empty()) {
         mirror.emplace(options.mirror, service, data);
         http_options.waiting = Mirror::kMaxWaiting;
