@@ -65,16 +65,17 @@ std::unique_ptr<registry::server::Metadata> open_metadata(const Place& place) {
     return registry::server::open_metadata(place.data, place.db);
 }
 
-void add_store_options(CLI::App& command, s3::Place& place) {
+void add_store_options(CLI::App& command, s3::Place& place, const std::string& before) {
+    const auto name = [&before](const char* rest) { return "--" + before + rest; };
     CLI::Option* store =
-        command.add_option("--store", place.url,
+        command.add_option(name("store"), place.url,
                            "s3://BUCKET or s3://BUCKET/PREFIX: keep the images' chunks there, and not in the folder. The keys come from "
                            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from the AWS tools' file");
-    command.add_option("--s3-endpoint", place.endpoint, "The store's http(s)://HOST[:PORT]; by default Amazon's of the region")
+    command.add_option(name("s3-endpoint"), place.endpoint, "The store's http(s)://HOST[:PORT]; by default Amazon's of the region")
         ->needs(store);
-    command.add_option("--s3-region", place.region, "The store's region; by default AWS_REGION, AWS_DEFAULT_REGION or us-east-1")
+    command.add_option(name("s3-region"), place.region, "The store's region; by default AWS_REGION, AWS_DEFAULT_REGION or us-east-1")
         ->needs(store);
-    command.add_flag("--s3-path-style", place.path_style, "Ask for HOST/BUCKET/KEY instead of BUCKET.HOST/KEY")->needs(store);
+    command.add_flag(name("s3-path-style"), place.path_style, "Ask for HOST/BUCKET/KEY instead of BUCKET.HOST/KEY")->needs(store);
 }
 
 void add_serve(CLI::App& app, Action& action) {
@@ -121,6 +122,8 @@ void add_serve(CLI::App& app, Action& action) {
             "Seconds that a silent connection is kept and that a request's head may take; a body may take longer only at 4 KiB/s or more")
         ->check(CLI::Range(1, 3600))
         ->capture_default_str();
+    serve->add_flag("--read-only", options.limits.read_only,
+                    "Serve images and refuse everything else, with 503 and Retry-After, and change nothing; while `migrate` moves them");
     serve->add_option("--keep-anonymous", options.keep_anonymous_days, "Days after which an upload without a tag is removed")
         ->check(CLI::Range(0.0, 1e6))
         ->capture_default_str();
@@ -165,6 +168,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     cli::add_block(app, action);
     cli::add_gc(app, action);
     cli::add_fsck(app, action);
+    cli::add_migrate(app, action);
     return cli::run(app, argc, argv, [&] {
         base::log_to_stderr("gvmkit-registry");  // standard output is for what was asked, such as a token
         return action();

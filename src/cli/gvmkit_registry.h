@@ -18,6 +18,7 @@ void add_repo(CLI::App& app, Action& action);
 void add_block(CLI::App& app, Action& action);
 void add_gc(CLI::App& app, Action& action);
 void add_fsck(CLI::App& app, Action& action);
+void add_migrate(CLI::App& app, Action& action);
 
 // Where a registry's data are.
 struct Place {
@@ -33,7 +34,7 @@ void add_db(CLI::App& command, std::string& db);
 // The metadata of a place. Throws base::Error.
 std::unique_ptr<registry::server::Metadata> open_metadata(const Place& place);
 
-// The options that say where the chunks are.
-void add_store_options(CLI::App& command, s3::Place& place);
+// The options that say where the chunks are. `before`: what their names have between the dashes and --store, --s3-endpoint and so on.
+void add_store_options(CLI::App& command, s3::Place& place, const std::string& before = "");
 
 }  // namespace cli

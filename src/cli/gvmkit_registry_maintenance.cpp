@@ -9,6 +9,7 @@
 #include "cli/gvmkit_registry.h"
 #include "registry/descriptor.h"
 #include "registry/server/maintenance.h"
+#include "registry/server/migrate.h"
 #include "registry/server/server.h"
 #include "registry/server/storage.h"
 
@@ -84,7 +85,34 @@ int list_blocked(const Arguments& arguments) {
     return 0;
 }
 
+void move(const registry::server::Location& from, const registry::server::Location& to) {
+    const registry::server::Migrated done = registry::server::migrate(from, to);
+    std::cout << "copied " << done.copied << " chunks of " << base::format_size(done.bytes) << ", " << done.there << " were there; "
+              << done.rows << " rows; all compared\n";
+}
+
 }  // namespace
+
+void add_migrate(CLI::App& app, Action& action) {
+    struct Places {
+        registry::server::Location from, to;
+    };
+    const auto places = std::make_shared<Places>();
+    CLI::App* migrate = app.add_subcommand(
+        "migrate", "Copy a registry to another folder, data base or store, and compare; after a break the same command goes on");
+    migrate->add_option("--data", places->from.store.data, "The registry's folder")->required()->check(CLI::ExistingDirectory);
+    add_db(*migrate, places->from.db);
+    add_store_options(*migrate, places->from.store.s3);
+    migrate->add_option("--to-data", places->to.store.data, "The new one's folder; made if it is missing")->required()->type_name("DIR");
+    migrate->add_option("--to-db", places->to.db, "postgres://USER@HOST/NAME: the new one's data base; by default SQLite in its folder");
+    add_store_options(*migrate, places->to.store.s3, "to-");
+    migrate->callback([places, &action] {
+        action = [places] {
+            move(places->from, places->to);
+            return 0;
+        };
+    });
+}
 
 void add_block(CLI::App& app, Action& action) {
     const auto arguments = std::make_shared<Arguments>();

@@ -9,6 +9,8 @@
 namespace registry::server {
 namespace {
 
+constexpr unsigned kReadOnlySeconds = 60;
+
 class Answer : public Exchange {
 public:
     Answer(std::function<Response()> finish, bool slow) : finish_(std::move(finish)), slow_(slow) {}
@@ -68,6 +70,8 @@ std::unique_ptr<Exchange> waiting_answer(std::function<Response()> finish) {
 
 std::unique_ptr<Exchange> route(const Request& request, Service& service, const PublicUrls& urls, const Metrics& metrics, Mirror* mirror) {
     if (request.method == "POST") {
+        if (service.read_only())
+            throw HttpError(http::kUnavailable, "this registry takes nothing for now; try again later", kReadOnlySeconds);
         if (auto exchange = route_push(request, service)) return exchange;
     } else if (request.method == "GET" || request.method == "HEAD") {
         if (request.path == "/healthz") return std::make_unique<Alive>();

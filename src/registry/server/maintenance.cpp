@@ -45,17 +45,6 @@ uint64_t hash_chunk(const Storage& storage, const std::string& sha256, base::Has
     return offset;
 }
 
-std::optional<std::string> chunk_problem(const Storage& storage, const std::string& sha256) {
-    base::Hasher hasher(base::Hasher::Kind::sha256);
-    try {
-        hash_chunk(storage, sha256, hasher);
-    } catch (const base::Error& e) {
-        return e.what();
-    }
-    if (hasher.hex() != sha256) return "it does not have its SHA-256";
-    return std::nullopt;
-}
-
 // The lengths of the stored chunks and, where they are read, whether they are intact.
 std::map<std::string, uint64_t> good_chunks(Storage& storage, const CheckOptions& options,
                                             const std::function<void(const std::string&)>& problem) {
@@ -121,6 +110,17 @@ void note_unused(Metadata& metadata, const std::map<std::string, uint64_t>& chun
 }
 
 }  // namespace
+
+std::optional<std::string> chunk_problem(const Storage& storage, const std::string& sha256) {
+    base::Hasher hasher(base::Hasher::Kind::sha256);
+    try {
+        hash_chunk(storage, sha256, hasher);
+    } catch (const base::Error& e) {
+        return e.what();
+    }
+    if (hasher.hex() != sha256) return "it does not have its SHA-256";
+    return std::nullopt;
+}
 
 bool wait_for(std::chrono::seconds time, const std::stop_token& stop) {
     std::mutex mutex;

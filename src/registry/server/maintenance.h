@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -24,6 +25,9 @@ Collected collect_garbage(Metadata& metadata, Storage& storage, Time before, std
 
 // Waits; returns false where `stop` has ended it.
 bool wait_for(std::chrono::seconds time, const std::stop_token& stop);
+
+// What is wrong with a stored chunk, which is read for it.
+std::optional<std::string> chunk_problem(const Storage& storage, const std::string& sha256);
 
 struct CheckOptions {
     bool read = true;     // read every chunk and image, and not only look whether they exist

@@ -71,6 +71,8 @@ public:
     Rows query(const char* sql, const Values&... values) {
         return run(sql, {value(values)...});
     }
+    // The same with any number of them.
+    Rows run(const char* sql, const std::vector<Value>& values);
     // Statements without values; their last one's answer.
     Rows execute(const char* sql) { return run(sql, {}); }
 
@@ -78,7 +80,6 @@ public:
     bool usable();
 
 private:
-    Rows run(const char* sql, const std::vector<Value>& values);
     PGresult* next_result(std::chrono::steady_clock::time_point deadline);
     [[noreturn]] void lost(const std::string& reason);
 

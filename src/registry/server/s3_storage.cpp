@@ -4,11 +4,8 @@
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
-#include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstdlib>
-#include <future>
 #include <optional>
 
 #include "base/error.h"
@@ -19,6 +16,7 @@
 #include "registry/server/chunk_check.h"
 #include "registry/server/errors.h"
 #include "registry/server/file_storage.h"
+#include "registry/server/parallel.h"
 #include "s3/reader.h"
 
 namespace registry::server {
@@ -110,29 +108,7 @@ bool S3Storage::has(const std::string& sha256) const {
 
 std::vector<bool> S3Storage::which(const std::vector<std::string>& chunks) const {
     std::vector<char> there(chunks.size());  // of which threads may write different ones, unlike vector<bool>
-    std::atomic<size_t> next = 0;
-    const auto ask = [&] {
-        for (size_t i = next++; i < chunks.size(); i = next++)
-            there[i] = has(chunks[i]) ? 1 : 0;
-    };
-    std::vector<std::future<void>> others;
-    for (size_t i = 1; i < std::min(kQuestions, chunks.size()); i++)
-        others.push_back(std::async(std::launch::async, ask));
-    std::exception_ptr failure;
-    try {
-        ask();
-    } catch (...) {
-        failure = std::current_exception();
-    }
-    next = chunks.size();
-    for (auto& other : others) {
-        try {
-            other.get();
-        } catch (...) {
-            failure = std::current_exception();
-        }
-    }
-    if (failure) std::rethrow_exception(failure);
+    for_each_index(chunks.size(), kQuestions, [&](size_t i) { there[i] = has(chunks[i]) ? 1 : 0; });
     return {there.begin(), there.end()};
 }
 

@@ -1,11 +1,8 @@
 #include "registry/server/server.h"
 
-#include <fcntl.h>
 #include <spdlog/spdlog.h>
-#include <sys/file.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -19,6 +16,7 @@
 #include "base/fd.h"
 #include "base/size.h"
 #include "registry/server/documents.h"
+#include "registry/server/folder_lock.h"
 #include "registry/server/maintenance.h"
 #include "registry/server/metrics.h"
 #include "registry/server/open_metadata.h"
@@ -28,14 +26,6 @@ namespace {
 
 constexpr unsigned kGraceSeconds = 10;
 constexpr std::chrono::seconds kAbandoned = std::chrono::hours(1);  // a body that comes is written to every minute at least
-
-// With SQLite only one server may use a folder. The lock is held until the descriptor is closed.
-base::UniqueFd lock_folder(const std::filesystem::path& data, bool shared) {
-    base::UniqueFd lock = base::open_file(data / "lock", O_RDWR | O_CREAT);
-    if (::flock(lock.get(), (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0) return lock;
-    if (errno == EWOULDBLOCK) throw base::Error(data.string() + " is in use by another gvmkit-registry");
-    base::throw_errno("cannot lock ", data);
-}
 
 // Until one of the signals comes that end us.
 void run_maintenance(const sigset_t& signals, Service& service, HttpServer& http) {
@@ -100,7 +90,7 @@ void serve(const ServeOptions& options) {
     std::optional<Mirror> mirror;
     HttpOptions http_options = options.http;
     http_options.remote_lookups = shared;
-    if (!options.mirror.upstream.empty()) {
+    if (!options.mirror.upstream.empty() && !service.read_only()) {
         mirror.emplace(options.mirror, service, data);
         http_options.waiting = Mirror::kMaxWaiting;
     }
@@ -112,7 +102,9 @@ void serve(const ServeOptions& options) {
                 return page ? std::move(page) : route(request, service, options.urls, metrics, mirror ? &*mirror : nullptr);
             },
             [&metrics](const Request& request, unsigned status, uint64_t bytes_in) { metrics.answered(request.method, status, bytes_in); });
-        const std::jthread collector([&](const std::stop_token& stop) { collect_regularly(service, options.keep_anonymous_days, stop); });
+        const std::jthread collector([&](const std::stop_token& stop) {
+            if (!service.read_only()) collect_regularly(service, options.keep_anonymous_days, stop);
+        });
         std::printf("listening on %s\n", http.url().c_str());
         (void)std::fflush(stdout);
         run_maintenance(signals, service, http);

@@ -38,6 +38,7 @@ bool equal_in_constant_time(const std::string& a, const std::string& b) {
 Service::Service(Metadata& metadata, Storage& storage, const Limits& limits, unsigned hashing_threads)
     : metadata_(metadata), storage_(storage), limits_(limits), presence_(storage), verifier_(metadata, storage, hashing_threads) {
     // Verifications that a stopped server had not finished.
+    if (read_only()) return;
     for (const std::string& id : metadata_.uploads(State::partial))
         verifier_.advance(id);
 }
@@ -135,7 +136,7 @@ Status Service::status(const std::string& id) {
     } else {
         status.chunks = storage_.which(upload->descriptor.chunks);
     }
-    if (upload->state == State::partial) verifier_.advance(id);
+    if (upload->state == State::partial && !read_only()) verifier_.advance(id);
     return status;
 }
 
@@ -281,6 +282,7 @@ Upload Service::find(const std::string& id) {
 }
 
 void Service::count_use(const std::string& id) {
+    if (read_only()) return;
     const std::lock_guard lock(mutex_);
     uses_[id]++;
 }
@@ -305,6 +307,7 @@ void Service::save_uses() {
 }
 
 void Service::tick() {
+    if (read_only()) return;
     save_uses();
     share_reserved();
     verifier_.look_around();

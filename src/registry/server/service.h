@@ -21,6 +21,7 @@ struct Limits {
     uint64_t anonymous_quota = uint64_t{50} << 30;  // what uploads that no logged-in user has asked for may have stored, in all
     uint64_t min_chunk = 64 << 10;                  // an image of more than one chunk has none smaller, but for its last
     unsigned hourly_pushes = 120;                   // new descriptors that an address may push in an hour
+    bool read_only = false;                         // nothing is taken, counted or removed
 };
 
 struct Status {
@@ -74,6 +75,7 @@ public:
     void tick();
 
     const Limits& limits() const { return limits_; }
+    bool read_only() const { return limits_.read_only; }
     Metadata& metadata() { return metadata_; }
     Storage& storage() { return storage_; }
     void stop();  // after the last request
