@@ -17,8 +17,6 @@ import time
 import registry_server as registry
 import s3_server
 
-ROWS = ("users", "tokens", "uploads", "chunks", "upload_chunks", "repositories", "tags", "blocked")
-
 
 class Migrate(registry.Case):
     """The source is a folder."""
@@ -101,7 +99,9 @@ class Migrate(registry.Case):
     def test_there_and_back(self):
         images = self.fill()
         with sqlite3.connect(self.server.data + "/registry.sqlite") as rows:
-            counts = {table: rows.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in ROWS}
+            tables = [name for name, in rows.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
+            counts = {table: rows.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in tables}
+        self.assertGreater(counts["upload_chunks"], 30)
         self.read_only()
         target = self.other()
         # Readers see nothing of it; writers are told to come again.
@@ -131,7 +131,7 @@ class Migrate(registry.Case):
         self.assertEqual(copied + before, total)
         self.assertGreaterEqual(before, min(there, 5))
         schema = target.db.rsplit("%3D", 1)[1]
-        self.assertEqual({table: int(self.cluster.sql(f"SELECT COUNT(*) FROM {table}", schema)) for table in ROWS}, counts)
+        self.assertEqual({table: int(self.cluster.sql(f"SELECT COUNT(*) FROM {table}", schema)) for table in tables}, counts)
         # Once more: nothing is left to do.
         self.assertIn(f"copied 0 chunks of 0 B, {total} were there; {sum(counts.values())} rows", self.migrate(self.server, target))
         self.server.options = ()
