@@ -25,7 +25,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
          ".svg": "image/svg+xml", ".json": "application/json", ".txt": "text/plain; charset=utf-8"}
 # In a browser each is looked at; those of the rest that have tables, code, pictures or long words.
-LOOKED_AT = ["index.html", "convert.html", "publish.html", "faq.html", "spec/cli.html", "specification.html"]
+LOOKED_AT = ["index.html", "tutorial.html", "convert.html", "provider-troubles.html", "reference.html", "specification.html"]
 
 
 class Page(html.parser.HTMLParser):
