@@ -4,6 +4,7 @@
 test_registry_server.py BIN
 """
 
+import http.client
 import json
 import os
 import shutil
@@ -12,12 +13,42 @@ import socket
 import ssl
 import subprocess
 import time
+import unittest
 import urllib.request
 import warnings
 
 import registry_server as registry
 
 sha3, Case, WORK = registry.sha3, registry.Case, registry.WORK
+
+
+class Owners(unittest.TestCase):
+    """A service's folder, in which root works, too."""
+
+    def setUp(self):
+        if os.geteuid() != 0 or registry.Server.cluster:
+            self.skipTest("needs root, for another user's folder, and SQLite")
+        self.folder = self.enterContext(registry.tempfile.TemporaryDirectory(prefix="gvmkit-registry-owner."))
+        os.chown(self.folder, 65534, 65534)
+
+    def run_as(self, user, *command):
+        return subprocess.run(["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups", Case.program, *command, "--data", self.folder],
+                              capture_output=True, text=True, timeout=60, check=False)
+
+    def test_what_root_makes_is_the_services(self):
+        self.assertEqual(self.run_as(0, "user", "add", "alice").returncode, 0)
+        self.assertEqual(self.run_as(65534, "user", "add", "bob").returncode, 0)
+        self.assertEqual(self.run_as(0, "user", "add", "carol").returncode, 0)
+        listed = self.run_as(65534, "user", "list")
+        self.assertEqual((listed.returncode, [line.split("\t")[0] for line in listed.stdout.splitlines()]), (0, ["alice", "bob", "carol"]))
+
+    def test_a_data_base_that_may_only_be_read_is_refused(self):
+        self.assertEqual(self.run_as(0, "user", "add", "alice").returncode, 0)
+        os.chown(self.folder + "/registry.sqlite", 0, 0)
+        for command in (("serve", "--listen", "127.0.0.1:0"), ("user", "add", "bob")):
+            done = self.run_as(65534, *command)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn(f"cannot write {self.folder}/registry.sqlite: it may only be read", done.stderr)
 
 
 class Addresses(Case):
@@ -88,6 +119,22 @@ class Interface(Case):
             self.assertEqual(self.client.request("HEAD", path, headers={"Range": asked})[0], 200, asked)
         self.assertEqual(self.client.get(path, Range="bytes=5-6", **{"If-Range": etag})[0], 206)
         self.assertEqual(self.client.get(path, Range="bytes=5-6", **{"If-Range": '"other"'})[2], data)
+
+    def test_a_chunk_that_cannot_be_read_ends_the_answer(self):
+        image = self.pushed()
+        if self.server.store_options:
+            self.skipTest("of a folder; system.registry_s3 breaks stores")
+        for path, _, names in os.walk(self.server.data + "/chunks"):
+            for name in names:
+                if name == image.chunks[1]:
+                    os.unlink(f"{path}/{name}")
+        with open(image.path, "rb") as file:
+            data = file.read()
+        with self.assertRaises(http.client.IncompleteRead) as ended:  # at once, and not when the server's patience ends
+            self.client.get("/download/" + image.id)
+        self.assertTrue(ended.exception.partial == data[:2 << 20])
+        code, _, body = self.server.client().get("/download/" + image.id, Range=f"bytes={2 << 20}-")
+        self.assertEqual((code, body), (500, b"the registry has a problem; its log says which\n"))
 
     def test_pages_of_every_origin_may_read_images_and_nothing_else(self):
         image = self.pushed()

@@ -79,7 +79,7 @@ void guarded(Context& context, F f) {
 MHD_Result queue(const Request& request, const Response& answer, size_t block, std::unique_ptr<Sending> begun) {
     MHD_Response* response = nullptr;
     if (answer.content) {
-        auto* sending = begun ? begun.release() : new Sending(answer);
+        auto* sending = begun ? begun.release() : new Sending(answer, request.connection);
         response = MHD_create_response_from_callback(answer.content_length, block, Sending::read_next, sending,
                                                      [](void* cls) { delete static_cast<Sending*>(cls); });
         if (!response) delete sending;

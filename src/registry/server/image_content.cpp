@@ -18,22 +18,29 @@ std::optional<uint64_t> number(std::string_view text) {
 
 }  // namespace
 
+// A chunk that cannot be opened then becomes an error's answer. On another machine it would have to be waited for.
 void ImageContent::expect(uint64_t first, uint64_t length) {
     end_ = first + length;
+    if (!slow()) open_chunk_at(first);
+}
+
+void ImageContent::open_chunk_at(uint64_t offset) {
+    const auto number = static_cast<size_t>(offset / descriptor_.chunk_size);
+    if (reader_ && number_ == number) return;
+    const uint64_t within = offset % descriptor_.chunk_size;
+    const uint64_t start = offset - within;
+    reader_ =
+        storage_.open(descriptor_.chunks[number],
+                      {.first = within, .end = std::min(descriptor_.chunk_length(number), end_ - start), .check = true, .soon = !began_});
+    number_ = number;
+    began_ = true;
 }
 
 size_t ImageContent::read(uint64_t offset, std::span<std::byte> buffer) {
     const auto number = static_cast<size_t>(offset / descriptor_.chunk_size);
     if (number >= descriptor_.chunks.size()) return 0;
+    open_chunk_at(offset);
     const uint64_t within = offset % descriptor_.chunk_size;
-    if (!reader_ || number_ != number) {
-        const uint64_t start = offset - within;
-        reader_ = storage_.open(
-            descriptor_.chunks[number],
-            {.first = within, .end = std::min(descriptor_.chunk_length(number), end_ - start), .check = true, .soon = !began_});
-        number_ = number;
-        began_ = true;
-    }
     const uint64_t left = descriptor_.chunk_length(number) - within;
     const size_t n = reader_->read(within, buffer.first(std::min<uint64_t>(buffer.size(), left)));
     if (n == 0) throw base::Error("chunk " + descriptor_.chunks[number] + " is cut");

@@ -17,6 +17,8 @@ public:
     size_t read(uint64_t offset, std::span<std::byte> buffer) override;
 
 private:
+    void open_chunk_at(uint64_t offset);
+
     const Storage& storage_;
     Descriptor descriptor_;
     uint64_t end_ = UINT64_MAX;  // of what will be read

@@ -2,6 +2,7 @@
 
 #include <microhttpd.h>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cstring>
@@ -10,7 +11,8 @@
 namespace registry::server {
 
 Sending::Sending(const Response& response, MHD_Connection* connection, Workers& readers, size_t block, bool ahead)
-    : blocks_(new Blocks{.content = response.content,
+    : connection_(connection),
+      blocks_(new Blocks{.content = response.content,
                          .connection = connection,
                          .readers = readers,
                          .mutex = {},
@@ -84,7 +86,7 @@ ssize_t Sending::next(std::span<std::byte> buffer) {
         filled = blocks.taken = 0;
         blocks.taking = (blocks.taking + 1) % blocks.count;
     }
-    if (got == 0 && blocks.failed) return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (got == 0 && blocks.failed) return break_off();
     const bool begin = !blocks.reading && !blocks.failed && blocks.left > 0 && blocks.filled.at(blocks.filling) == 0;
     blocks.reading |= begin;
     if (got == 0) {
@@ -96,16 +98,22 @@ ssize_t Sending::next(std::span<std::byte> buffer) {
     return static_cast<ssize_t>(got);
 }
 
+ssize_t Sending::break_off() const {
+    const MHD_ConnectionInfo* info = MHD_get_connection_info(connection_, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info) (void)::shutdown(info->connect_fd, SHUT_RDWR);
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
 ssize_t Sending::read_next(void* cls, uint64_t position, char* data, size_t size) {
     auto& sending = *static_cast<Sending*>(cls);
     const std::span buffer = std::as_writable_bytes(std::span(data, size));
     if (sending.blocks_) return sending.next(buffer);
     try {
         const size_t n = sending.content_->read(sending.offset_ + position, buffer);
-        return n > 0 ? static_cast<ssize_t>(n) : MHD_CONTENT_READER_END_WITH_ERROR;
+        return n > 0 ? static_cast<ssize_t>(n) : sending.break_off();
     } catch (const std::exception& e) {
-        spdlog::error("{}", e.what());
-        return MHD_CONTENT_READER_END_WITH_ERROR;
+        spdlog::error("a download is broken off: {}", e.what());
+        return sending.break_off();
     }
 }
 

@@ -19,7 +19,8 @@ namespace registry::server {
 class Sending {
 public:
     // Content that is read when libmicrohttpd wants it.
-    explicit Sending(const Response& response) : content_(response.content), offset_(response.content_offset) {}
+    Sending(const Response& response, MHD_Connection* connection)
+        : connection_(connection), content_(response.content), offset_(response.content_offset) {}
 
     // Slow content: a thread of `readers` reads it a block at a time, with `ahead` the next one while one is sent; the connection is
     // suspended while there is none. Reads the first block at once; throws as the content does.
@@ -55,7 +56,11 @@ private:
     static void read_on(const std::shared_ptr<Blocks>& blocks);
     static void begin_reading(const std::shared_ptr<Blocks>& blocks);
     ssize_t next(std::span<std::byte> buffer);
+    // Ends the connection, so that the client sees at once that the rest does not come; libmicrohttpd alone would keep it until its time is
+    // over.
+    ssize_t break_off() const;
 
+    MHD_Connection* connection_;
     std::shared_ptr<Content> content_;
     uint64_t offset_ = 0;             // of the answer's first byte
     std::shared_ptr<Blocks> blocks_;  // of slow content

@@ -1,5 +1,9 @@
 #include "registry/server/sqlite_metadata.h"
 
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "base/error.h"
 #include "registry/server/errors.h"
 #include "registry/server/schema.h"
@@ -22,20 +26,33 @@ uint64_t used_with(SQLite::Database& db, const std::string& user, const std::str
 
 SQLite::Database open_database(const std::filesystem::path& file) {
     try {
-        return {file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeoutMs};
+        SQLite::Database db{file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeoutMs};
+        // SQLite opens what it may not write for reading alone, and says so at the first change.
+        if (sqlite3_db_readonly(db.getHandle(), "main") == 1) throw base::Error("cannot write " + file.string() + ": it may only be read");
+        return db;
     } catch (const SQLite::Exception& e) {
         throw base::Error("cannot open " + file.string() + ": " + e.what());
     }
 }
 
+// What root makes in the folder of another user, such as a service's, is that user's.
+void give_to_owner_of_folder(const std::filesystem::path& file) {
+    struct stat folder {};
+    if (::geteuid() != 0 || ::stat(file.parent_path().c_str(), &folder) < 0) return;
+    if (::chown(file.c_str(), folder.st_uid, folder.st_gid) < 0) base::throw_errno("cannot give the folder's owner ", file);
+}
+
 }  // namespace
 
 SqliteMetadata::SqliteMetadata(const std::filesystem::path& file) : db_(open_database(file)), reader_(open_database(file)) {
+    std::error_code error;
+    const bool is_new = std::filesystem::file_size(file, error) == 0 && !error;
     locked([&] {
         db_.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
         prepare_schema(db_);
         reader_.exec("PRAGMA query_only = ON");
     });
+    if (is_new) give_to_owner_of_folder(file);
 }
 
 void SqliteMetadata::add_upload(const std::string& id, const Descriptor& descriptor, Time now) {
