@@ -1,5 +1,6 @@
 // The real kernel and initramfs under QEMU, driven by the agent's client: processes and their output.
 #include <csignal>
+#include <numeric>
 
 #include "guest_fixture.h"
 
@@ -230,10 +231,14 @@ TEST_F(Guest, AFloodDoesNotDelayOthers) {
         floods.push_back(vm->begin({"yes", "flood"}));
         floods.back()->keep = false;
     }
+    const auto flooded = [&floods] {
+        return std::accumulate(floods.begin(), floods.end(), size_t{0},
+                               [](size_t sum, const auto& flood) { return sum + flood->out_bytes; });
+    };
     for (int i = 0; i < 20; i++) {
-        const auto begin = std::chrono::steady_clock::now();
+        const size_t before = flooded();
         EXPECT_EQ(vm->run({"echo", "here"})->out, "here\n");
-        EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
+        EXPECT_LT(flooded() - before, 256U << 20) << "what the others print while it runs; a busy machine delays both";
     }
     // One that is given no more credit stands still; the others go on.
     floods[0]->grant = false;

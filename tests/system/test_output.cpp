@@ -136,9 +136,8 @@ TEST_F(OutputTest, FloodOfOneDoesNotDelayAnother) {
     vm->until([&] { return flooded > 8 << 20; });
     for (int i = 0; i < 20; i++) {
         const uint64_t before = flooded;
-        const auto started = std::chrono::steady_clock::now();
         EXPECT_EQ(vm->run({"echo", "through"}).out, "through\n");
-        EXPECT_LT(std::chrono::steady_clock::now() - started, 1s);
+        EXPECT_LT(flooded - before, 256U << 20) << "what the flood prints while it runs; a busy machine delays both";
         vm->until([&] { return flooded > before; });
     }
     EXPECT_LT(memory.stop(), kMemoryLimit);
