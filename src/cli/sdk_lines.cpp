@@ -1,16 +1,13 @@
 #include "cli/sdk_lines.h"
 
-#include "registry/settings.h"
+#include "registry/sdk_lines.h"
 
 namespace cli {
 
 std::string sdk_lines(const std::string& url, const std::string& tag, const std::string& sha3) {
-    const bool is_public = url == registry::kPublicRegistry;
-    const std::string python = (tag.empty() ? "image_hash=\"" + sha3 : "image_tag=\"" + tag) + "\"";
-    const std::string javascript = (tag.empty() ? "imageHash: \"" + sha3 : "imageTag: \"" + tag) + "\"";
-    std::string text = "yapapi:   package = await vm.repo(" + python + (is_public ? "" : ", repository_url=\"" + url + "\"") + ")\n";
-    text += "golem-js: demand: { workload: { " + javascript + " } }\n";
-    if (!is_public) text += "          with GOLEM_REGISTRY_URL=" + url + " in its environment\n";
+    const registry::SdkLines lines = registry::sdk_lines(url, tag, sha3);
+    std::string text = "yapapi:   " + lines.yapapi + "\ngolem-js: " + lines.golem_js + "\n";
+    if (!lines.environment.empty()) text += "          with " + lines.environment + " in its environment\n";
     return text;
 }
 
