@@ -7,9 +7,6 @@
 
 namespace cli {
 
-// "drwxr-xr-x", as in ls.
-std::string mode_text(mode_t mode);
-
 // An entry as JSON. Names and targets are escaped (base/untrusted_text.h), the values of attributes in hex.
 nlohmann::json describe(const std::string& path, const gvmi::File& file, const gvmi::Attributes& attributes);
 

@@ -11,6 +11,7 @@
 #include "cli/common.h"
 #include "cli/file_listing.h"
 #include "cli/gvmi_commands.h"
+#include "gvmi/mode_text.h"
 #include "gvmi/squashfs_tree.h"
 #include "thin/opened.h"
 
@@ -38,7 +39,7 @@ void print_line(const std::string& path, const gvmi::File& file, bool details) {
         (void)::gmtime_r(&seconds, &parts);
         (void)std::strftime(time.data(), time.size(), "%Y-%m-%d %H:%M:%S", &parts);
         std::array<char, 128> line{};
-        (void)std::snprintf(line.data(), line.size(), "%s %3u %6u:%-6u %12s %s ", mode_text(file.mode).c_str(), file.links, file.uid,
+        (void)std::snprintf(line.data(), line.size(), "%s %3u %6u:%-6u %12s %s ", gvmi::mode_text(file.mode).c_str(), file.links, file.uid,
                             file.gid, size_or_device(file).c_str(), time.data());
         std::cout << line.data();
     }

@@ -235,6 +235,13 @@ Attributes SquashfsReader::attributes(const File& file) {
     return result;
 }
 
+SquashfsReader::Fragment SquashfsReader::fragment(uint32_t index) {
+    if (index >= superblock_.fragments) damaged("a fragment that is not in its table");
+    MetadataCursor entry = lookup(superblock_.fragment_table, index, 16);
+    const uint64_t position = entry.number(8);
+    return {position, number32(entry)};
+}
+
 FileData::FileData(SquashfsReader& reader, const File& file)
     : reader_(reader),
       sizes_(file.block_sizes.value()),
@@ -248,10 +255,7 @@ FileData::Block FileData::next() {
     if (left_ == 0) return {};
     const auto size = static_cast<size_t>(std::min<uint64_t>(left_, block_size));
     if (size < block_size && fragment_ != kNone) {
-        if (fragment_ >= reader_.superblock_.fragments) damaged("a fragment that is not in its table");
-        MetadataCursor entry = reader_.lookup(reader_.superblock_.fragment_table, fragment_, 16);
-        const uint64_t at = entry.number(8);
-        const uint32_t stored = number32(entry);
+        const auto [at, stored] = reader_.fragment(fragment_);
         if (reader_.kept_fragment_.empty() || reader_.kept_fragment_at_ != at) {
             reader_.kept_fragment_ = reader_.blocks_.data(at, stored, 0);
             reader_.kept_fragment_at_ = at;

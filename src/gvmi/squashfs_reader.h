@@ -64,6 +64,13 @@ public:
         size_t bytes = 0;    // of the listing
     };
     std::vector<Piece> pieces(const File& directory);
+    // Where a fragment is, and its size as squashfs has it (bit 24: not compressed).
+    struct Fragment {
+        uint64_t position = 0;
+        uint32_t stored = 0;
+        bool operator==(const Fragment&) const = default;
+    };
+    Fragment fragment(uint32_t index);
     // At most 1 MiB; all that are read, each time, may have 64 MiB together.
     Attributes attributes(const File& file);
 

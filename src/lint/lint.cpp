@@ -56,12 +56,12 @@ const std::vector<std::string>& rule_ids() {
 }
 
 std::vector<Finding> lint(gvmi::SquashfsReader& reader, const gvmi::Config& config, uint64_t file_bytes, const Conversion& conversion,
-                          const std::set<std::string>& off) {
+                          const std::set<std::string>& off, const gvmi::Limits& limits) {
     std::vector<Finding> findings;
     const Look look{reader, config, findings};
     look_at_config(look);
     look_at_program(look);
-    look_at_tree(look);
+    look_at_tree(look, limits);
     look_at_conversion(look, conversion);
     look_at_size(look, file_bytes);
     findings.erase(std::remove_if(findings.begin(), findings.end(), [&off](const Finding& finding) { return off.count(finding.id) > 0; }),

@@ -9,6 +9,7 @@
 
 #include "gvmi/image.h"
 #include "gvmi/squashfs_reader.h"
+#include "gvmi/squashfs_tree.h"
 
 namespace lint {
 
@@ -33,8 +34,8 @@ struct Conversion {
     std::vector<std::string> config_notes = {};  // what was normalised in the image's configuration
 };
 
-// Looks at an image; rules in `off` are left out. Throws base::Error where the squashfs is damaged.
+// Looks at an image; rules in `off` are left out. Throws base::Error where the squashfs is damaged or beyond the limits.
 std::vector<Finding> lint(gvmi::SquashfsReader& reader, const gvmi::Config& config, uint64_t file_bytes, const Conversion& conversion = {},
-                          const std::set<std::string>& off = {});
+                          const std::set<std::string>& off = {}, const gvmi::Limits& limits = {});
 
 }  // namespace lint

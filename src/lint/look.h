@@ -23,6 +23,6 @@ void look_at_config(const Look& look);
 // The program that the entrypoint starts.
 void look_at_program(const Look& look);
 // Rules about all files.
-void look_at_tree(const Look& look);
+void look_at_tree(const Look& look, const gvmi::Limits& limits);
 
 }  // namespace lint

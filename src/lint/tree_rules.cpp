@@ -69,7 +69,7 @@ bool looks_secret(std::string_view path, std::string_view name, mode_t mode) {
 
 }  // namespace
 
-void look_at_tree(const Look& look) {
+void look_at_tree(const Look& look, const gvmi::Limits& limits) {
     const std::vector<std::string>& volumes = look.config.volumes;  // sorted; a configuration may have a hundred thousand
     std::vector<Heap> hidden(volumes.size());
     std::vector<size_t> inside;  // the volumes that the walk is in, the innermost last
@@ -98,7 +98,7 @@ void look_at_tree(const Look& look) {
     const auto leave = [&](const std::string& path, const gvmi::File&) {
         if (volume_at(path)) inside.pop_back();
     };
-    gvmi::walk(look.reader, {}, {visit, leave});
+    gvmi::walk(look.reader, limits, {visit, leave});
 
     for (size_t i = 0; i < hidden.size(); i++) {
         if (hidden[i].files == 0) continue;
