@@ -7,6 +7,7 @@ inline constexpr unsigned kOk = 200;
 inline constexpr unsigned kNoContent = 204;
 inline constexpr unsigned kPartialContent = 206;
 inline constexpr unsigned kFound = 302;
+inline constexpr unsigned kSeeOther = 303;
 inline constexpr unsigned kBadRequest = 400;
 inline constexpr unsigned kUnauthorized = 401;
 inline constexpr unsigned kForbidden = 403;

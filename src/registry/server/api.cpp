@@ -73,6 +73,7 @@ std::unique_ptr<Exchange> route(const Request& request, Service& service, const 
         if (service.read_only())
             throw HttpError(http::kUnavailable, "this registry takes nothing for now; try again later", kReadOnlySeconds);
         if (auto exchange = route_push(request, service)) return exchange;
+        if (auto exchange = route_page(request, service, urls)) return exchange;
     } else if (request.method == "GET" || request.method == "HEAD") {
         if (request.path == "/healthz") return std::make_unique<Alive>();
         if (request.path == "/readyz") {
@@ -84,7 +85,7 @@ std::unique_ptr<Exchange> route(const Request& request, Service& service, const 
             });
         }
         if (auto exchange = route_pull(request, service, urls, mirror)) return exchange;
-        if (auto exchange = route_web(request, service)) return exchange;
+        if (auto exchange = route_page(request, service, urls)) return exchange;
     } else if (request.method == "OPTIONS" && may_read_cross_origin(request)) {
         return answer_preflight();
     } else {

@@ -21,10 +21,10 @@ struct PublicUrls {
 // Throws HttpError 404 or 405.
 std::unique_ptr<Exchange> route(const Request& request, Service& service, const PublicUrls& urls, const Metrics& metrics, Mirror* mirror);
 
-// The parts of `route`; each returns none for another part's path: forms and JSON, downloads, and the web page.
+// The parts of `route`; each returns none for another part's path: forms and JSON, downloads, and the page for people (page/).
 std::unique_ptr<Exchange> route_push(const Request& request, Service& service);
 std::unique_ptr<Exchange> route_pull(const Request& request, Service& service, const PublicUrls& urls, Mirror* mirror);
-std::unique_ptr<Exchange> route_web(const Request& request, Service& service);
+std::unique_ptr<Exchange> route_page(const Request& request, Service& service, const PublicUrls& urls);
 
 // The public address for a request: the configured one, else its Host. Sets both URLs. Throws HttpError 400.
 PublicUrls public_urls(const Request& request, const PublicUrls& given);

@@ -122,6 +122,12 @@ std::optional<std::string> Request::query(const char* name) const {
     return value;
 }
 
+std::optional<std::string> Request::cookie(const char* name) const {
+    const char* value = MHD_lookup_connection_value(connection, MHD_COOKIE_KIND, name);
+    if (!value) return std::nullopt;
+    return value;
+}
+
 std::string Request::header(const char* name) const {
     const char* value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
     return value ? value : "";

@@ -25,6 +25,7 @@ struct Request {
     const std::vector<Network>* proxies = nullptr;
 
     std::optional<std::string> query(const char* name) const;
+    std::optional<std::string> cookie(const char* name) const;
     std::string header(const char* name) const;  // empty where it is missing
     std::string address() const;                 // the client's: client_address
 };

@@ -65,15 +65,27 @@ public:
     virtual uint64_t remove_tags(const Name& name) = 0;
     // Images whose user or repository contains `text`, at most `limit`, by name.
     virtual std::vector<TaggedImage> search(const std::string& text, size_t limit) = 0;
-    virtual std::vector<TaggedImage> tags(const std::string& user, const std::string& repository) = 0;
+    // The tags of a repository, those set last first: at most `limit`, without the first `skip`.
+    virtual std::vector<TaggedImage> tags(const std::string& user, const std::string& repository, size_t skip, size_t limit) = 0;
+    // A tag with its image, whatever its state.
+    virtual std::optional<TaggedImage> find_tagged(const Name& name) = 0;
+    // Repositories with tags whose user/repository contains `text`, by name: those behind `after` (of which only user and repository
+    // count), at most `limit`.
+    virtual std::vector<ListedRepository> repositories(const std::string& text, const Name& after, size_t limit) = 0;
 
     virtual void add_user(const std::string& name, std::optional<uint64_t> quota, Time now) = 0;  // or changes the quota
     virtual bool remove_user(const std::string& name) = 0;                                        // with tokens and tags
     virtual std::vector<User> users() = 0;
+    virtual std::optional<User> find_user(const std::string& name) = 0;
     virtual bool add_token(const std::string& user, const std::string& hash, const std::string& note,
                            Time now) = 0;  // returns false where there is no such user
     virtual std::vector<Token> tokens(const std::string& user) = 0;
-    virtual bool remove_token(const std::string& user, int64_t id) = 0;
+    virtual bool remove_token(const std::string& user, int64_t id) = 0;  // with its sessions
+
+    // Who is signed in on the page: each by a secret, of which the hash is kept, until a time or until the token is removed.
+    virtual void add_session(int64_t token, const std::string& hash, Time expires, Time now) = 0;
+    virtual std::optional<std::string> find_session(const std::string& hash, Time now) = 0;  // its user
+    virtual void remove_session(const std::string& hash) = 0;
 
     // Hashes of images, descriptors or chunks that are neither accepted nor served.
     virtual void block(const std::string& hash, const std::string& reason) = 0;

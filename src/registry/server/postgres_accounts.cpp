@@ -8,6 +8,31 @@ namespace {
 using postgres::Connection;
 using postgres::Rows;
 
+// Columns: name, quota, used bytes.
+User user_of(const Rows& rows, int row) {
+    return {.name = rows.text(row, 0),
+            .quota = rows.is_null(row, 1) ? std::nullopt : std::optional(rows.unsigned_number(row, 1)),
+            .used = rows.unsigned_number(row, 2)};
+}
+
+// Columns: user, repository, tag, upload, SHA3-224, size, uses, when it was set.
+TaggedImage tagged_row(const Rows& rows, int row) {
+    return {.name = {.user = rows.text(row, 0), .repository = rows.text(row, 1), .tag = rows.text(row, 2)},
+            .id = rows.text(row, 3),
+            .sha3 = rows.text(row, 4),
+            .size = rows.unsigned_number(row, 5),
+            .uses = rows.unsigned_number(row, 6),
+            .changed = rows.number(row, 7)};
+}
+
+std::vector<TaggedImage> tagged_rows(const Rows& rows) {
+    std::vector<TaggedImage> all;
+    all.reserve(static_cast<size_t>(rows.count()));
+    for (int row = 0; row < rows.count(); row++)
+        all.push_back(tagged_row(rows, row));
+    return all;
+}
+
 }  // namespace
 
 std::optional<std::string> PostgresMetadata::find_tag(const Name& name) {
@@ -59,33 +84,47 @@ uint64_t PostgresMetadata::remove_tags(const Name& name) {
     });
 }
 
-std::vector<TaggedImage> PostgresMetadata::tagged(const char* condition, const std::string& a, const std::string& b, uint64_t limit) {
-    const std::string sql = std::string(
-                                "SELECT user_name, repositories.name, tags.name, uploads.id, sha3, size, uses, changed FROM tags JOIN "
-                                "repositories ON repositories.id = repository JOIN uploads ON uploads.id = upload WHERE ") +
-                            condition + " ORDER BY user_name, repositories.name, changed DESC, tags.name LIMIT $3";
-    const Rows rows = ask(sql.c_str(), a, b, limit);
-    std::vector<TaggedImage> all;
-    all.reserve(static_cast<size_t>(rows.count()));
-    for (int row = 0; row < rows.count(); row++) {
-        all.push_back({.name = {.user = rows.text(row, 0), .repository = rows.text(row, 1), .tag = rows.text(row, 2)},
-                       .id = rows.text(row, 3),
-                       .sha3 = rows.text(row, 4),
-                       .size = rows.unsigned_number(row, 5),
-                       .uses = rows.unsigned_number(row, 6),
-                       .changed = rows.number(row, 7)});
-    }
-    return all;
-}
-
 std::vector<TaggedImage> PostgresMetadata::search(const std::string& text, size_t limit) {
     // strpos, not LIKE, in which % and _ have a meaning.
-    return tagged("strpos(lower(user_name || '/' || repositories.name), lower($1 COLLATE \"C\")) > 0 AND $2 = ''", text, "", limit);
+    return tagged_rows(
+        ask("SELECT user_name, repositories.name, tags.name, uploads.id, sha3, size, uses, changed FROM tags JOIN repositories ON "
+            "repositories.id = repository JOIN uploads ON uploads.id = upload WHERE strpos(lower(user_name || '/' || repositories.name), "
+            "lower($1 COLLATE \"C\")) > 0 ORDER BY user_name, repositories.name, changed DESC, tags.name LIMIT $2",
+            text, uint64_t{limit}));
 }
 
-std::vector<TaggedImage> PostgresMetadata::tags(const std::string& user, const std::string& repository) {
-    constexpr uint64_t kLimit = 1000;
-    return tagged("user_name = $1 AND repositories.name = $2", user, repository, kLimit);
+std::vector<TaggedImage> PostgresMetadata::tags(const std::string& user, const std::string& repository, size_t skip, size_t limit) {
+    return tagged_rows(
+        ask("SELECT $1::TEXT, $2::TEXT, name, uploads.id, sha3, size, uses, changed FROM (SELECT name, upload, changed FROM tags WHERE "
+            "repository = (SELECT id FROM repositories WHERE user_name = $1 AND name = $2) ORDER BY changed DESC, name LIMIT $3 OFFSET $4) "
+            "AS page JOIN uploads ON uploads.id = upload ORDER BY changed DESC, name",
+            user, repository, uint64_t{limit}, uint64_t{skip}));
+}
+
+std::optional<TaggedImage> PostgresMetadata::find_tagged(const Name& name) {
+    const Rows rows =
+        ask("SELECT user_name, repositories.name, tags.name, uploads.id, sha3, size, uses, changed FROM tags JOIN repositories ON "
+            "repositories.id = repository JOIN uploads ON uploads.id = upload WHERE user_name = $1 AND repositories.name = $2 AND "
+            "tags.name = $3",
+            name.user, name.repository, name.tag);
+    return rows.count() == 0 ? std::nullopt : std::optional(tagged_row(rows, 0));
+}
+
+std::vector<ListedRepository> PostgresMetadata::repositories(const std::string& text, const Name& after, size_t limit) {
+    // As SqliteMetadata has it.
+    const Rows rows = ask(
+        "SELECT user_name, found.name, newest.name, uploads.id, sha3, size, uses, changed, (SELECT COUNT(*) FROM (SELECT 1 FROM tags "
+        "WHERE repository = found.id LIMIT $5) AS counted) FROM (SELECT id, user_name, name FROM repositories WHERE (user_name, name) > "
+        "($2, $3) AND strpos(lower(user_name || '/' || name), lower($1 COLLATE \"C\")) > 0 AND EXISTS (SELECT 1 FROM tags WHERE "
+        "repository = repositories.id) ORDER BY user_name, name LIMIT $4) AS found CROSS JOIN LATERAL (SELECT name, upload, changed "
+        "FROM tags WHERE repository = found.id ORDER BY changed DESC, name LIMIT 1) AS newest JOIN uploads ON uploads.id = upload "
+        "ORDER BY user_name, found.name",
+        text, after.user, after.repository, uint64_t{limit}, ListedRepository::kMostCounted);
+    std::vector<ListedRepository> all;
+    all.reserve(static_cast<size_t>(rows.count()));
+    for (int row = 0; row < rows.count(); row++)
+        all.push_back({.newest = tagged_row(rows, row), .tags = rows.unsigned_number(row, 8)});
+    return all;
 }
 
 void PostgresMetadata::add_user(const std::string& name, std::optional<uint64_t> quota, Time now) {
@@ -103,12 +142,17 @@ std::vector<User> PostgresMetadata::users() {
         "repositories.id = repository WHERE user_name = users.name)) FROM users ORDER BY name");
     std::vector<User> all;
     all.reserve(static_cast<size_t>(rows.count()));
-    for (int row = 0; row < rows.count(); row++) {
-        all.push_back({.name = rows.text(row, 0),
-                       .quota = rows.is_null(row, 1) ? std::nullopt : std::optional(rows.unsigned_number(row, 1)),
-                       .used = rows.unsigned_number(row, 2)});
-    }
+    for (int row = 0; row < rows.count(); row++)
+        all.push_back(user_of(rows, row));
     return all;
+}
+
+std::optional<User> PostgresMetadata::find_user(const std::string& name) {
+    const Rows rows = ask(
+        "SELECT name, quota, (SELECT COALESCE(SUM(size), 0)::BIGINT FROM uploads WHERE id IN (SELECT upload FROM tags JOIN repositories "
+        "ON repositories.id = repository WHERE user_name = $1)) FROM users WHERE name = $1",
+        name);
+    return rows.count() == 0 ? std::nullopt : std::optional(user_of(rows, 0));
 }
 
 bool PostgresMetadata::add_token(const std::string& user, const std::string& hash, const std::string& note, Time now) {
@@ -128,6 +172,20 @@ std::vector<Token> PostgresMetadata::tokens(const std::string& user) {
 
 bool PostgresMetadata::remove_token(const std::string& user, int64_t id) {
     return ask("DELETE FROM tokens WHERE user_name = $1 AND id = $2", user, id).changed() > 0;
+}
+
+void PostgresMetadata::add_session(int64_t token, const std::string& hash, Time expires, Time now) {
+    ask("DELETE FROM sessions WHERE expires <= $1", now);
+    ask("INSERT INTO sessions (hash, token, expires) SELECT $1, id, $2 FROM tokens WHERE id = $3", hash, expires, token);
+}
+
+std::optional<std::string> PostgresMetadata::find_session(const std::string& hash, Time now) {
+    return postgres::first_text(
+        ask("SELECT user_name FROM sessions JOIN tokens ON tokens.id = token WHERE sessions.hash = $1 AND expires > $2", hash, now));
+}
+
+void PostgresMetadata::remove_session(const std::string& hash) {
+    ask("DELETE FROM sessions WHERE hash = $1", hash);
 }
 
 void PostgresMetadata::block(const std::string& hash, const std::string& reason) {

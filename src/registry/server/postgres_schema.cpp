@@ -107,8 +107,22 @@ CREATE TABLE mirrored_tags (
 );
 )";
 
+// A repository's tags, those set last first.
+constexpr const char* kTagsByTime = "CREATE INDEX tags_changed ON tags (repository, changed DESC, name)";
+
+// As SQLite's.
+constexpr const char* kSessions = R"(
+CREATE TABLE sessions (
+    hash TEXT COLLATE "C" PRIMARY KEY,
+    token BIGINT NOT NULL REFERENCES tokens ON DELETE CASCADE,
+    expires BIGINT NOT NULL
+);
+CREATE INDEX sessions_token ON sessions (token);
+CREATE INDEX sessions_expires ON sessions (expires);
+)";
+
 // Step N brings a data base of version N to the next one; one without tables has version 0.
-constexpr const char* kSteps[] = {kFirstSchema, kMirror};
+constexpr const char* kSteps[] = {kFirstSchema, kMirror, kTagsByTime, kSessions};
 
 constexpr int64_t kMigrationLock = 0x67766d6b69740001;  // of pg_advisory_xact_lock
 

@@ -36,6 +36,14 @@ struct TaggedImage {
     Time changed = 0;  // when the tag was set
 };
 
+// A repository as a list of them shows it: by the tag that was set last.
+struct ListedRepository {
+    static constexpr uint64_t kMostCounted = 1000;  // tags
+
+    TaggedImage newest;
+    uint64_t tags = 0;  // at most kMostCounted
+};
+
 struct User {
     std::string name;
     std::optional<uint64_t> quota;  // bytes; without one the server's default holds

@@ -114,8 +114,22 @@ CREATE TABLE mirrored_tags (
 ) STRICT;
 )";
 
+// A repository's tags, those set last first.
+constexpr const char* kTagsByTime = "CREATE INDEX tags_changed ON tags (repository, changed DESC, name)";
+
+// Who is signed in on the page. The user is the token's, and a session goes with its token.
+constexpr const char* kSessions = R"(
+CREATE TABLE sessions (
+    hash TEXT PRIMARY KEY,
+    token INTEGER NOT NULL REFERENCES tokens ON DELETE CASCADE,
+    expires INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sessions_token ON sessions (token);
+CREATE INDEX sessions_expires ON sessions (expires);
+)";
+
 // Step N brings a database of version N (PRAGMA user_version) to the next one.
-constexpr const char* kSteps[] = {kAnonymousQuota, kIntegerChunks, kMirror};
+constexpr const char* kSteps[] = {kAnonymousQuota, kIntegerChunks, kMirror, kTagsByTime, kSessions};
 
 // SQL's hash_bytes(TEXT): SQLite has an unhex() only since 3.41.
 void hash_bytes(sqlite3_context* context, int, sqlite3_value** arguments) {

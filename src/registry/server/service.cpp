@@ -19,6 +19,7 @@ namespace {
 constexpr size_t kSha256Digits = 64;
 constexpr size_t kSha3Digits = 56;
 constexpr uint64_t kMinFreeFiles = 1000;  // that the disk must still take; the database needs some
+constexpr Time kSessionSeconds = 12 * 3600;
 constexpr uint64_t kMinFreeFilesForStrangers = 10'000;
 
 uint64_t number_field(const std::string& text, const char* name) {
@@ -109,15 +110,40 @@ void Service::share_reserved() {
     elsewhere_ = others;
 }
 
-bool Service::login(const std::string& user, const std::string& token) {
+std::optional<int64_t> Service::find_token(const std::string& user, const std::string& token) {
     const std::string hash = token_hash(token);
     std::vector<Token> tokens = metadata_.tokens(user);
     // All are compared, and one even where the user is unknown, so that the time reveals nothing about either.
     tokens.push_back({.id = 0, .hash = std::string(kSha256Digits, '-'), .note = "", .created = 0});
-    bool good = false;
-    for (const Token& known : tokens)
-        good |= equal_in_constant_time(known.hash, hash);
-    return good;
+    std::optional<int64_t> found;
+    for (const Token& known : tokens) {
+        if (equal_in_constant_time(known.hash, hash)) found = known.id;
+    }
+    return found;
+}
+
+std::optional<std::string> Service::sign_in(const std::string& user, const std::string& token) {
+    const std::optional<int64_t> id = find_token(user, token);
+    if (!id) return std::nullopt;
+    const std::string secret = new_token();
+    const Time now = std::time(nullptr);
+    metadata_.add_session(*id, token_hash(secret), now + kSessionSeconds, now);
+    return secret;
+}
+
+std::optional<std::string> Service::session_user(const std::string& secret) {
+    return metadata_.find_session(token_hash(secret), std::time(nullptr));
+}
+
+void Service::sign_out(const std::string& secret) {
+    metadata_.remove_session(token_hash(secret));
+}
+
+User Service::find_user(const std::string& name) {
+    std::optional<User> user = metadata_.find_user(name);
+    if (!user) throw HttpError(http::kNotFound, "there is no such user");
+    if (!user->quota) user->quota = limits_.user_quota;
+    return *std::move(user);
 }
 
 std::optional<Upload> Service::find_any(const std::string& id) {

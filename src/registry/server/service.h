@@ -40,7 +40,13 @@ class Service {
 public:
     Service(Metadata& metadata, Storage& storage, const Limits& limits, unsigned hashing_threads);
 
-    bool login(const std::string& user, const std::string& token);
+    bool login(const std::string& user, const std::string& token) { return find_token(user, token).has_value(); }
+    // For the page: the secret of a new session, nothing where user or token is wrong; and the user of one.
+    std::optional<std::string> sign_in(const std::string& user, const std::string& token);
+    std::optional<std::string> session_user(const std::string& secret);
+    void sign_out(const std::string& secret);
+    // With the quota that holds. Throws HttpError 404.
+    User find_user(const std::string& name);
     Status status(const std::string& id);
     // Returns the upload's id. `address` is the client's; empty where it is not limited.
     std::string add_descriptor(std::span<const std::byte> bytes, const std::string& address);
@@ -81,6 +87,8 @@ public:
     void stop();  // after the last request
 
 private:
+    // The number of a user's token.
+    std::optional<int64_t> find_token(const std::string& user, const std::string& token);
     // An upload in any state; none also where `id` is no descriptor hash.
     std::optional<Upload> find_any(const std::string& id);
     // Throws HttpError 451 where any part of an upload is blocked.

@@ -24,6 +24,33 @@ uint64_t used_with(SQLite::Database& db, const std::string& user, const std::str
     return unsigned_at(sum, 0);
 }
 
+// Columns: name, quota.
+User user_of(SQLite::Database& db, SQLite::Statement& row) {
+    User user;
+    user.name = row.getColumn(0).getString();
+    if (!row.getColumn(1).isNull()) user.quota = unsigned_at(row, 1);
+    user.used = used_with(db, user.name, "");
+    return user;
+}
+
+// Columns: user, repository, tag, upload, SHA3-224, size, uses, when it was set.
+TaggedImage tagged_row(SQLite::Statement& row) {
+    const auto text = [&row](int column) { return row.getColumn(column).getString(); };
+    return {.name = {.user = text(0), .repository = text(1), .tag = text(2)},
+            .id = text(3),
+            .sha3 = text(4),
+            .size = unsigned_at(row, 5),
+            .uses = unsigned_at(row, 6),
+            .changed = row.getColumn(7).getInt64()};
+}
+
+std::vector<TaggedImage> tagged_rows(SQLite::Statement rows) {
+    std::vector<TaggedImage> all;
+    while (rows.executeStep())
+        all.push_back(tagged_row(rows));
+    return all;
+}
+
 SQLite::Database open_database(const std::filesystem::path& file) {
     try {
         SQLite::Database db{file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeoutMs};
@@ -214,35 +241,56 @@ uint64_t SqliteMetadata::remove_tags(const Name& name) {
     });
 }
 
-std::vector<TaggedImage> SqliteMetadata::tagged(const char* condition, const std::string& a, const std::string& b, int64_t limit) {
+std::vector<TaggedImage> SqliteMetadata::search(const std::string& text, size_t limit) {
     return reading([&](SQLite::Database& db) {
-        const std::string sql = std::string(
-                                    "SELECT user, repositories.name, tags.name, uploads.id, sha3, size, uses, changed FROM tags JOIN "
-                                    "repositories ON repositories.id = repository JOIN uploads ON uploads.id = upload WHERE ") +
-                                condition + " ORDER BY user, repositories.name, changed DESC, tags.name LIMIT ?3";
-        SQLite::Statement rows = query(db, sql.c_str(), a, b, limit);
-        std::vector<TaggedImage> all;
-        while (rows.executeStep()) {
-            const auto text = [&rows](int column) { return rows.getColumn(column).getString(); };
-            all.push_back({.name = {.user = text(0), .repository = text(1), .tag = text(2)},
-                           .id = text(3),
-                           .sha3 = text(4),
-                           .size = unsigned_at(rows, 5),
-                           .uses = unsigned_at(rows, 6),
-                           .changed = rows.getColumn(7).getInt64()});
-        }
-        return all;
+        // instr, not LIKE, in which % and _ have a meaning.
+        return tagged_rows(query(db,
+                                 "SELECT user, repositories.name, tags.name, uploads.id, sha3, size, uses, changed FROM tags JOIN "
+                                 "repositories ON repositories.id = repository JOIN uploads ON uploads.id = upload WHERE "
+                                 "instr(lower(user || '/' || repositories.name), lower(?)) > 0 ORDER BY user, repositories.name, changed "
+                                 "DESC, tags.name LIMIT ?",
+                                 text, number(limit)));
     });
 }
 
-std::vector<TaggedImage> SqliteMetadata::search(const std::string& text, size_t limit) {
-    // instr, not LIKE, in which % and _ have a meaning.
-    return tagged("instr(lower(user || '/' || repositories.name), lower(?1)) > 0 AND ?2 = ''", text, "", number(limit));
+std::vector<TaggedImage> SqliteMetadata::tags(const std::string& user, const std::string& repository, size_t skip, size_t limit) {
+    return reading([&](SQLite::Database& db) {
+        return tagged_rows(query(db,
+                                 "SELECT ?1, ?2, name, uploads.id, sha3, size, uses, changed FROM (SELECT name, upload, changed FROM tags "
+                                 "WHERE repository = (SELECT id FROM repositories WHERE user = ?1 AND name = ?2) ORDER BY changed DESC, "
+                                 "name LIMIT ?3 OFFSET ?4) JOIN uploads ON uploads.id = upload ORDER BY changed DESC, name",
+                                 user, repository, number(limit), number(skip)));
+    });
 }
 
-std::vector<TaggedImage> SqliteMetadata::tags(const std::string& user, const std::string& repository) {
-    constexpr int64_t kLimit = 1000;
-    return tagged("user = ?1 AND repositories.name = ?2", user, repository, kLimit);
+std::optional<TaggedImage> SqliteMetadata::find_tagged(const Name& name) {
+    return reading([&](SQLite::Database& db) -> std::optional<TaggedImage> {
+        const std::vector<TaggedImage> found =
+            tagged_rows(query(db,
+                              "SELECT user, repositories.name, tags.name, uploads.id, sha3, size, uses, changed FROM tags JOIN "
+                              "repositories ON repositories.id = repository JOIN uploads ON uploads.id = upload WHERE user = ? AND "
+                              "repositories.name = ? AND tags.name = ?",
+                              name.user, name.repository, name.tag));
+        return found.empty() ? std::nullopt : std::optional(found.front());
+    });
+}
+
+std::vector<ListedRepository> SqliteMetadata::repositories(const std::string& text, const Name& after, size_t limit) {
+    return reading([&](SQLite::Database& db) {
+        // The names are searched in the index that has both of them; the tags are looked at for what is listed alone.
+        SQLite::Statement rows = query(
+            db,
+            "SELECT user, found.name, tags.name, uploads.id, sha3, size, uses, changed, (SELECT COUNT(*) FROM (SELECT 1 FROM tags "
+            "WHERE repository = found.id LIMIT ?5)) FROM (SELECT id, user, name FROM repositories WHERE (user, name) > (?2, ?3) AND "
+            "instr(lower(user || '/' || name), lower(?1)) > 0 AND EXISTS (SELECT 1 FROM tags WHERE repository = repositories.id) "
+            "ORDER BY user, name LIMIT ?4) AS found JOIN tags ON repository = found.id AND tags.name = (SELECT name FROM tags WHERE "
+            "repository = found.id ORDER BY changed DESC, name LIMIT 1) JOIN uploads ON uploads.id = upload ORDER BY user, found.name",
+            text, after.user, after.repository, number(limit), number(ListedRepository::kMostCounted));
+        std::vector<ListedRepository> all;
+        while (rows.executeStep())
+            all.push_back({.newest = tagged_row(rows), .tags = unsigned_at(rows, 8)});
+        return all;
+    });
 }
 
 void SqliteMetadata::add_user(const std::string& name, std::optional<uint64_t> quota, Time now) {
@@ -264,14 +312,17 @@ std::vector<User> SqliteMetadata::users() {
     return reading([&](SQLite::Database& db) {
         std::vector<User> all;
         SQLite::Statement rows(db, "SELECT name, quota FROM users ORDER BY name");
-        while (rows.executeStep()) {
-            User user;
-            user.name = rows.getColumn(0).getString();
-            if (!rows.getColumn(1).isNull()) user.quota = unsigned_at(rows, 1);
-            user.used = used_with(db, user.name, "");
-            all.push_back(std::move(user));
-        }
+        while (rows.executeStep())
+            all.push_back(user_of(db, rows));
         return all;
+    });
+}
+
+std::optional<User> SqliteMetadata::find_user(const std::string& name) {
+    return reading([&](SQLite::Database& db) -> std::optional<User> {
+        SQLite::Statement row = query(db, "SELECT name, quota FROM users WHERE name = ?", name);
+        if (!row.executeStep()) return std::nullopt;
+        return user_of(db, row);
     });
 }
 
@@ -298,6 +349,24 @@ std::vector<Token> SqliteMetadata::tokens(const std::string& user) {
 
 bool SqliteMetadata::remove_token(const std::string& user, int64_t id) {
     return locked([&] { return change(db_, "DELETE FROM tokens WHERE user = ? AND id = ?", user, id) > 0; });
+}
+
+void SqliteMetadata::add_session(int64_t token, const std::string& hash, Time expires, Time now) {
+    locked([&] {
+        change(db_, "DELETE FROM sessions WHERE expires <= ?", now);
+        change(db_, "INSERT INTO sessions (hash, token, expires) SELECT ?, id, ? FROM tokens WHERE id = ?", hash, expires, token);
+    });
+}
+
+std::optional<std::string> SqliteMetadata::find_session(const std::string& hash, Time now) {
+    return reading([&](SQLite::Database& db) {
+        return first_text(
+            query(db, "SELECT user FROM sessions JOIN tokens ON tokens.id = token WHERE sessions.hash = ? AND expires > ?", hash, now));
+    });
+}
+
+void SqliteMetadata::remove_session(const std::string& hash) {
+    locked([&] { change(db_, "DELETE FROM sessions WHERE hash = ?", hash); });
 }
 
 void SqliteMetadata::block(const std::string& hash, const std::string& reason) {

@@ -47,14 +47,21 @@ public:
     void set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check) override;
     uint64_t remove_tags(const Name& name) override;
     std::vector<TaggedImage> search(const std::string& text, size_t limit) override;
-    std::vector<TaggedImage> tags(const std::string& user, const std::string& repository) override;
+    std::vector<TaggedImage> tags(const std::string& user, const std::string& repository, size_t skip, size_t limit) override;
+    std::optional<TaggedImage> find_tagged(const Name& name) override;
+    std::vector<ListedRepository> repositories(const std::string& text, const Name& after, size_t limit) override;
 
     void add_user(const std::string& name, std::optional<uint64_t> quota, Time now) override;
     bool remove_user(const std::string& name) override;
     std::vector<User> users() override;
+    std::optional<User> find_user(const std::string& name) override;
     bool add_token(const std::string& user, const std::string& hash, const std::string& note, Time now) override;
     std::vector<Token> tokens(const std::string& user) override;
     bool remove_token(const std::string& user, int64_t id) override;
+
+    void add_session(int64_t token, const std::string& hash, Time expires, Time now) override;
+    std::optional<std::string> find_session(const std::string& hash, Time now) override;
+    void remove_session(const std::string& hash) override;
 
     void block(const std::string& hash, const std::string& reason) override;
     bool unblock(const std::string& hash) override;
@@ -75,7 +82,6 @@ private:
     auto reading(F f) {
         return with_database(reader_mutex_, [&] { return f(reader_); });
     }
-    std::vector<TaggedImage> tagged(const char* condition, const std::string& a, const std::string& b, int64_t limit);
 
     std::mutex mutex_;
     SQLite::Database db_;

@@ -121,8 +121,8 @@ TEST_P(MetadataTest, TagsMoveAndGoWithTheirUser) {
     tag("2", first, 2);
     tag("1", second, 3);
     EXPECT_EQ(metadata_.find_tag({"alice", "tools", "1"}), second.id);
-    EXPECT_EQ(metadata_.tags("alice", "tools").size(), 2u);
-    EXPECT_EQ(metadata_.tags("alice", "tools").at(0).name.tag, "1");  // the one set last is first
+    EXPECT_EQ(metadata_.tags("alice", "tools", 0, 10).size(), 2u);
+    EXPECT_EQ(metadata_.tags("alice", "tools", 0, 10).at(0).name.tag, "1");  // the one set last is first
     EXPECT_EQ(metadata_.users().at(0).used, 8u);
     EXPECT_EQ(metadata_.remove_tags({"alice", "tools", "1"}), 1u);
     EXPECT_EQ(metadata_.remove_tags({"alice", "tools", "1"}), 0u);
@@ -156,6 +156,65 @@ TEST_P(MetadataTest, SearchTakesTextAsItIs) {
     for (const char* text : {"%", "_", "' OR 1=1 --", "bob"})
         EXPECT_TRUE(metadata_.search(text, 10).empty()) << text;
     EXPECT_TRUE(metadata_.search("", 0).empty());
+}
+
+TEST_P(MetadataTest, ListsRepositoriesByNameAndTagsByTime) {
+    const TestImage one("aaaa"), two("bbbbb");
+    add(one, State::full);
+    add(two, State::full);
+    for (const char* user : {"bob", "alice"}) {
+        metadata_.add_user(user, std::nullopt, 1);
+        for (const char* repository : {"web", "Tools", "web-2"}) {
+            metadata_.set_tag({user, repository, "1"}, one.id, 1000, 1, false);
+            metadata_.set_tag({user, repository, "2"}, two.id, 1000, 3, false);
+            metadata_.set_tag({user, repository, "3"}, one.id, 1000, 2, false);
+        }
+    }
+    const auto names = [&](const std::string& text, const Name& after, size_t limit) {
+        std::string found;
+        for (const ListedRepository& repository : metadata_.repositories(text, after, limit)) {
+            EXPECT_EQ(repository.newest.name.tag, "2");
+            EXPECT_EQ(repository.newest.size, 5u);
+            EXPECT_EQ(repository.tags, 3u);
+            found += repository.newest.name.user + "/" + repository.newest.name.repository + " ";
+        }
+        return found;
+    };
+    EXPECT_EQ(names("", {}, 4), "alice/Tools alice/web alice/web-2 bob/Tools ");
+    EXPECT_EQ(names("", {"alice", "web", ""}, 2), "alice/web-2 bob/Tools ");
+    EXPECT_EQ(names("TOOL", {"alice", "Tools", ""}, 10), "bob/Tools ");
+    EXPECT_EQ(names("%", {}, 10), "");
+    const auto tags = [&](size_t skip, size_t limit) {
+        std::string found;
+        for (const TaggedImage& image : metadata_.tags("alice", "web", skip, limit))
+            found += image.name.tag;
+        return found;
+    };
+    EXPECT_EQ(tags(0, 10), "231");
+    EXPECT_EQ(tags(1, 1), "3");
+    EXPECT_EQ(metadata_.find_tagged({"bob", "web", "2"}).value().sha3, two.descriptor.sha3);
+    EXPECT_FALSE(metadata_.find_tagged({"bob", "web", "4"}));
+    EXPECT_TRUE(metadata_.tags("carol", "web", 0, 10).empty());
+}
+
+TEST_P(MetadataTest, SessionsEndWithTheirTimeOrTheirToken) {
+    metadata_.add_user("alice", 17, 1);
+    metadata_.add_token("alice", "hash", "", 1);
+    metadata_.add_token("alice", "other", "", 1);
+    const int64_t first = metadata_.tokens("alice").at(0).id, second = metadata_.tokens("alice").at(1).id;
+    metadata_.add_session(first, "a", 100, 1);
+    metadata_.add_session(second, "b", 200, 1);
+    metadata_.add_session(second + 1, "c", 200, 1);  // no such token
+    EXPECT_EQ(metadata_.find_session("a", 99), "alice");
+    EXPECT_FALSE(metadata_.find_session("a", 100));
+    EXPECT_FALSE(metadata_.find_session("c", 1));
+    EXPECT_EQ(open_again()->find_session("b", 100), "alice");
+    metadata_.remove_token("alice", first);
+    EXPECT_FALSE(metadata_.find_session("a", 50));
+    metadata_.remove_session("b");
+    EXPECT_FALSE(metadata_.find_session("b", 50));
+    EXPECT_EQ(metadata_.find_user("alice").value().quota, 17u);
+    EXPECT_FALSE(metadata_.find_user("bob"));
 }
 
 TEST_P(MetadataTest, TokensBelongToOneUser) {
