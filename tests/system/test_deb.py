@@ -150,7 +150,9 @@ class Deb(unittest.TestCase):
         with open(self.debian.path("/etc/default/gvmkit-registry"), encoding="utf-8") as file:
             pages = re.search(r"--docs (\S+)", file.read())[1]
         self.assertTrue(os.path.exists(self.debian.path(pages + "/index.html")))
-        self.assertTrue(os.path.exists(self.debian.path("/usr/share/doc/gvmkit/html/index.html")))
+        for site in (pages, "/usr/share/doc/gvmkit/html"):  # the links name these two
+            for name in ("changelog.html", "files/LICENSE.txt"):
+                self.assertTrue(os.path.exists(self.debian.path(f"{site}/{name}")), name)
         for name in re.findall(r"^(?:ExecStart=|EnvironmentFile=-)(\S+)", unit, re.MULTILINE):
             self.assertTrue(os.path.exists(self.debian.path(name)), name)
 
