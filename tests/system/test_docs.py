@@ -198,7 +198,11 @@ class Shell:
         self.process.stdin.close()
         self.process.stdout.close()
         self.process.wait()
-        subprocess.run(["umount", self.folder + "/storage/overlay"], stderr=subprocess.DEVNULL, check=False)  # it is mounted on itself
+        # What the builders have mounted and left, the innermost first.
+        with open("/proc/self/mounts", encoding="utf-8") as file:
+            mounts = [line.split()[1] for line in file]
+        for mount in reversed([mount for mount in mounts if mount.startswith(self.folder + "/storage/")]):
+            subprocess.run(["umount", mount], check=True)
 
 
 class Docs(unittest.TestCase):
