@@ -82,9 +82,11 @@ struct Request {
     std::string body = {};                  // of a POST without parts
     std::vector<Part> parts = {};
     std::optional<Part> file = {};  // the body of a PUT: its fd, offset and length
-    std::string file_sha256 = {};   // the body's, in hex, for a signature; the store compares it
-    bool follow = true;             // redirects, of a GET or HEAD
-    bool any_status = false;        // return what send would throw as a TransientError for its status
+    // Of a `file` that is still being written: waits until it has more than `position` bytes, and returns how many; may throw.
+    std::function<uint64_t(uint64_t position)> growing = {};
+    std::string file_sha256 = {};  // the body's, in hex, for a signature; the store compares it
+    bool follow = true;            // redirects, of a GET or HEAD
+    bool any_status = false;       // return what send would throw as a TransientError for its status
     // Takes the body of a success (2xx) as it comes; may throw. Without it the body is in the response.
     std::function<void(const Response& head, std::span<const std::byte> data)> sink = {};
     // For stream.h: whether the sink takes nothing now.

@@ -117,7 +117,10 @@ size_t Transfer::on_read(char* buffer, size_t size, size_t count, void* user) {
     auto& reader = *static_cast<FileReader*>(user);
     size_t n = 0;
     const auto read = [&] {
-        const size_t wanted = static_cast<size_t>(std::min<uint64_t>(size * count, reader.part->length - reader.position));
+        const auto& growing = reader.transfer->request_.growing;
+        uint64_t end = reader.part->length;
+        if (growing && reader.position < end) end = std::min(end, growing(reader.position));
+        const size_t wanted = static_cast<size_t>(std::min<uint64_t>(size * count, end - reader.position));
         n = base::pread_full(reader.part->fd, std::as_writable_bytes(std::span(buffer, wanted)), reader.part->offset + reader.position,
                              "the file that is sent");
         if (n < wanted) throw base::Error("the file became shorter while it was sent");

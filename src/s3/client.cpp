@@ -86,13 +86,15 @@ std::optional<uint64_t> Client::size(const std::string& key) {
     }
 }
 
-void Client::put(const std::string& key, int fd, uint64_t length, const std::string& sha256) {
+void Client::put(const std::string& key, int fd, uint64_t length, const std::string& sha256,
+                 const std::function<uint64_t(uint64_t position)>& growing, Patience patience) {
     const http::Request request{.method = "PUT",
                                 .url = url(key),
                                 .headers = {"Content-Type: application/octet-stream"},
                                 .file = http::Part{.name = {}, .text = {}, .fd = fd, .offset = 0, .length = length},
+                                .growing = growing,
                                 .file_sha256 = sha256};
-    const http::Response answer = send(request);
+    const http::Response answer = send(request, patience);
     if (!answer.success()) refuse(request, answer);
 }
 

@@ -38,7 +38,12 @@ public:
     // An object's size; none where it is not there.
     std::optional<uint64_t> size(const std::string& key);
     // Writes a whole object: the first `length` bytes of a file. The store compares the SHA-256.
-    void put(const std::string& key, int fd, uint64_t length, const std::string& sha256);
+    void put(const std::string& key, int fd, uint64_t length, const std::string& sha256) {
+        put(key, fd, length, sha256, {}, Patience::some);
+    }
+    // The same of a file that is still being written (http::Request::growing).
+    void put(const std::string& key, int fd, uint64_t length, const std::string& sha256,
+             const std::function<uint64_t(uint64_t position)>& growing, Patience patience);
     void remove(const std::string& key);  // no error where it is not there
     // Calls `each` for every object whose key begins with `prefix`, by a request for each thousand.
     void list(const std::string& prefix, const std::function<void(const Object&)>& each);

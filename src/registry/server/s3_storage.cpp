@@ -5,8 +5,12 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <condition_variable>
 #include <cstdlib>
+#include <memory>
+#include <mutex>
 #include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -29,28 +33,102 @@ std::string key_of(const std::string& sha256) {
     return kChunks + sha256.substr(0, 2) + "/" + sha256;
 }
 
+constexpr uint64_t kMinSentEarly = 1 << 20;     // a shorter chunk is there before its upload has begun
+constexpr std::chrono::seconds kLongestGap{2};  // in what a client sends, after which its chunk is sent when it is whole
+
+// A chunk that is received, and by a thread sent to the store meanwhile. Both have it, and either may be done with it first.
+struct Spool {
+    enum class Outcome { under_way, stored, was_there, failed };
+
+    explicit Spool(const std::filesystem::path& folder) : file(base::temporary_file(folder)) {}
+
+    base::UniqueFd file;
+    std::mutex mutex;  // of the rest
+    std::condition_variable changed;
+    uint64_t received = 0;
+    bool gone = false;  // nobody waits for it
+    Outcome outcome = Outcome::under_way;
+
+    // http::Request::growing.
+    uint64_t wait_for_more(uint64_t position) {
+        std::unique_lock lock(mutex);
+        const bool more = changed.wait_for(lock, kLongestGap, [&] { return gone || received > position; });
+        if (gone || !more) throw base::Error("the chunk does not come");
+        return received;
+    }
+
+    void set(Outcome value) {
+        const std::lock_guard lock(mutex);
+        outcome = value;
+        changed.notify_all();
+    }
+};
+
+// The store compares the hash, so it takes no other chunk than the one that was announced.
+void send_early(s3::Client& client, Spool& spool, const std::string& sha256, uint64_t length) {
+    try {
+        const std::string key = key_of(sha256);
+        if (client.size(key) == length) {
+            spool.set(Spool::Outcome::was_there);
+            return;
+        }
+        const auto growing = [&spool](uint64_t position) { return spool.wait_for_more(position); };
+        client.put(key, spool.file.get(), length, sha256, growing, s3::Patience::some);
+        spool.set(Spool::Outcome::stored);
+    } catch (const std::exception& e) {
+        spdlog::debug("chunk {} is not sent early: {}", sha256, e.what());
+        spool.set(Spool::Outcome::failed);
+    }
+}
+
 class S3Writer : public ChunkWriter {
 public:
-    S3Writer(s3::Client& client, const std::string& sha256, uint64_t length, const std::filesystem::path& folder)
-        : client_(client), check_(sha256, length), spool_(base::temporary_file(folder)) {}
+    // `early` posts a job that sends the chunk while it comes, or returns false.
+    S3Writer(s3::Client& client, const std::string& sha256, uint64_t length, const std::filesystem::path& folder,
+             std::function<bool(std::function<void()>)> early)
+        : client_(client), check_(sha256, length), spool_(std::make_shared<Spool>(folder)), early_(std::move(early)) {}
+    S3Writer(const S3Writer&) = delete;
+    S3Writer& operator=(const S3Writer&) = delete;
+    ~S3Writer() override {
+        const std::lock_guard lock(spool_->mutex);
+        spool_->gone = true;
+        spool_->changed.notify_all();
+    }
 
     void write(std::span<const std::byte> data) override {
         check_.add(data);
-        base::write_all(spool_.get(), data, "a chunk");
+        base::write_all(spool_->file.get(), data, "a chunk");
+        {
+            const std::lock_guard lock(spool_->mutex);
+            spool_->received += data.size();
+            spool_->changed.notify_all();
+        }
+        if (!early_ || check_.length() < kMinSentEarly) return;
+        const auto send = std::exchange(early_, nullptr);
+        sent_early_ = send([&client = client_, spool = spool_, sha256 = check_.sha256(), length = check_.length()] {
+            send_early(client, *spool, sha256, length);
+        });
     }
 
     bool commit() override {
         check_.finish();
+        if (sent_early_) {
+            std::unique_lock lock(spool_->mutex);
+            spool_->changed.wait(lock, [this] { return spool_->outcome != Spool::Outcome::under_way; });
+            if (spool_->outcome != Spool::Outcome::failed) return spool_->outcome == Spool::Outcome::stored;
+        }
         const std::string key = key_of(check_.sha256());
         if (client_.size(key) == check_.length()) return false;
-        client_.put(key, spool_.get(), check_.length(), check_.sha256());
+        client_.put(key, spool_->file.get(), check_.length(), check_.sha256());
         return true;
     }
 
 private:
     s3::Client& client_;
     ChunkCheck check_;
-    base::UniqueFd spool_;
+    std::shared_ptr<Spool> spool_;
+    std::function<bool(std::function<void()>)> early_;
+    bool sent_early_ = false;
 };
 
 class S3ChunkReader : public ChunkReader {
@@ -113,7 +191,16 @@ std::vector<bool> S3Storage::which(const std::vector<std::string>& chunks) const
 }
 
 std::unique_ptr<ChunkWriter> S3Storage::begin(const std::string& sha256, uint64_t length) {
-    return std::make_unique<S3Writer>(client_, sha256, length, incoming_);
+    const auto early = [this](std::function<void()> job) {
+        if (sending_early_++ < kSentEarly && uploads_.post([this, job = std::move(job)] {
+                job();
+                sending_early_--;
+            }))
+            return true;
+        sending_early_--;
+        return false;
+    };
+    return std::make_unique<S3Writer>(client_, sha256, length, incoming_, early);
 }
 
 std::unique_ptr<ChunkReader> S3Storage::open(const std::string& sha256, const Wanted& wanted) const {

@@ -1,15 +1,17 @@
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 
 #include "registry/server/storage.h"
+#include "registry/server/workers.h"
 #include "s3/client.h"
 
 namespace registry::server {
 
 // Chunks as objects of an S3 store: PREFIX/chunks/ab/ab…, the names that they have in a folder. A chunk is received into a file without a
-// name in FOLDER/incoming, and then put as a whole, with its SHA-256, which the store compares. So an object is complete, and two servers
-// that put the same one do each other no harm.
+// name in FOLDER/incoming, and put with its SHA-256, which the store compares: while it comes, and once more when it is there as a whole if
+// that failed. So an object is complete, and two servers that put the same one do each other no harm.
 class S3Storage : public Storage {
 public:
     // Makes missing folders. Throws base::Error where the store refuses us; where it does not answer, the log says so.
@@ -28,8 +30,12 @@ public:
     uint64_t free_files() const override;
 
 private:
+    static constexpr unsigned kSentEarly = 16;  // chunks at a time, each with a thread and a connection to the store
+
     mutable s3::Client client_;
     std::filesystem::path incoming_;
+    std::atomic<unsigned> sending_early_ = 0;
+    Workers uploads_{kSentEarly};
 };
 
 }  // namespace registry::server
