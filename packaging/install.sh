@@ -6,6 +6,7 @@
 # Each version gets a folder of its own, and the descriptor changes in one step: VMs that run keep the files that they were started with.
 set -eu
 
+usage="usage: install.sh [--plugins FOLDER] [--gpu BUS:DEV.FN|none] [--no-test] | install.sh --remove [--plugins FOLDER]"
 die() { echo "error: $*" >&2; exit 1; }
 
 plugins=
@@ -18,7 +19,8 @@ while [ $# -gt 0 ]; do
     --gpu) gpu=${2:?--gpu needs a PCI address, such as 01:00.0, or none}; shift ;;
     --no-test) tests= ;;
     --remove) remove=yes ;;
-    *) die "unknown argument $1; usage: install.sh [--plugins FOLDER] [--gpu BUS:DEV.FN|none] [--no-test] | install.sh --remove [--plugins FOLDER]" ;;
+    -h | --help) echo "$usage"; exit 0 ;;
+    *) die "unknown argument $1; $usage" ;;
   esac
   shift
 done
@@ -35,10 +37,12 @@ if [ -z "$plugins" ]; then
   fi
 fi
 saved=$plugins/.before-gvmkit
+# exe-unit's supervisor and the provider read ya-*.json.
+gpu_descriptor=ya-gvmkit-vm-nvidia.json
 
 if [ -n "$remove" ]; then
   [ -d "$saved" ] || die "nothing was installed in $plugins by this script"
-  rm -f "$plugins/ya-runtime-vm.json" "$plugins/gvmkit-vm-nvidia.json"
+  rm -f "$plugins/ya-runtime-vm.json" "$plugins/$gpu_descriptor"
   for file in "$saved"/*.json; do
     [ ! -e "$file" ] || mv "$file" "$plugins/"
   done
@@ -85,6 +89,7 @@ find_gpu() {
 case $gpu in
   none) gpu= ;;
   "") find_gpu ;;
+  *) [ -e "/sys/bus/pci/devices/$gpu" ] || [ -e "/sys/bus/pci/devices/0000:$gpu" ] || echo "note: there is no PCI device $gpu on this machine now" ;;
 esac
 
 # Descriptors of other runtimes that are offered under the same name would compete with ours.
@@ -96,14 +101,25 @@ for file in "$plugins"/*.json; do
   if grep -Eq "\"name\": *\"($names)\"" "$file" && ! grep -q '"runtime-path": "gvmkit-' "$file"; then mv "$file" "$saved/"; fi
 done
 
+# What the provider's owner has added to the runtime's arguments stays.
+arguments=$(sed -n 's/^ *"extra-args": *\(\[.*\]\),\{0,1\} *$/\1/p' "$plugins/ya-runtime-vm.json" 2> /dev/null || true)
+own=$(sed -n 's/^ *"extra-args": *\(\[.*\]\),\{0,1\} *$/\1/p' "$here/ya-runtime-vm.json")
+if [ -n "$arguments" ] && [ "$arguments" != "$own" ]; then echo "note: extra-args stay what they were: $arguments"; else arguments=$own; fi
+
 # describe FROM NAME: writes a descriptor in one step.
 describe() {
   sed -e "s|\"runtime-path\": \".*\"|\"runtime-path\": \"$folder/ya-runtime-vm\"|" -e "s|@PCI_DEVICE@|$gpu|" "$here/$1" > "$plugins/.$2.new"
   mv -f "$plugins/.$2.new" "$plugins/$2"
 }
 describe ya-runtime-vm.json ya-runtime-vm.json
-if [ -n "$gpu" ]; then describe vm-nvidia.json gvmkit-vm-nvidia.json; fi
+if [ "$arguments" != "$own" ]; then
+  escaped=$(printf %s "$arguments" | sed 's/[\\&|]/\\&/g')
+  sed "s|^\( *\"extra-args\": *\)\[.*\]|\1$escaped|" "$plugins/ya-runtime-vm.json" > "$plugins/.arguments.new"
+  mv -f "$plugins/.arguments.new" "$plugins/ya-runtime-vm.json"
+fi
+if [ -n "$gpu" ]; then describe vm-nvidia.json "$gpu_descriptor"; else rm -f "$plugins/$gpu_descriptor"; fi
 echo "installed gvmkit $version in $plugins; install.sh --remove puts back what was there before"
+echo "the runtime is $plugins/$folder/ya-runtime-vm"
 [ -e "$plugins/exe-unit" ] || echo "note: $plugins has no exe-unit, which yagna's installation brings; link it there"
 
 if [ -e /dev/kvm ] && [ ! -w /dev/kvm ]; then

@@ -256,7 +256,7 @@ int print_offer(CommandLine line) {
 }
 
 asio::awaitable<runtime::TemplateOutcome> make_template(asio::any_io_executor executor, Options options) {
-    const vm::Accelerator accelerator = co_await runtime::choose_accelerator(executor, options, false);
+    const vm::Accelerator accelerator = co_await runtime::choose_accelerator(executor, options, runtime::Purpose::vm);
     co_return co_await runtime::make_template(executor, std::move(options), accelerator, runtime::TemplateUrgency::awaited);
 }
 
@@ -316,7 +316,7 @@ int run_one_command(CommandLine line, bool workdir_given) {
         });
     };
     wait_for_signal();
-    plan.accelerator = *run_to_end(context, runtime::choose_accelerator(context.get_executor(), line.options, false));
+    plan.accelerator = *run_to_end(context, runtime::choose_accelerator(context.get_executor(), line.options, runtime::Purpose::vm));
     const std::optional<int> code = run_to_end(context, command.run(std::move(plan), std::move(line.arguments)));
     if (failure) std::rethrow_exception(failure);
     return *code;

@@ -48,12 +48,13 @@ awaitable<void> boot_test(asio::any_io_executor executor, Options options) {
 
 }  // namespace
 
-awaitable<vm::Accelerator> choose_accelerator(asio::any_io_executor executor, Options options, bool sells_cpu) {
+awaitable<vm::Accelerator> choose_accelerator(asio::any_io_executor executor, Options options, Purpose purpose) {
+    const bool sells_cpu = purpose != Purpose::vm;
     const vm::QemuProgram qemu = check_installation(options, sells_cpu);
     if (options.accelerator == AcceleratorChoice::tcg) co_return vm::Accelerator::tcg;
     if (options.cache_dir.empty()) spdlog::info("the KVM verdict is not cached: neither --cache-dir nor XDG_CACHE_HOME nor HOME is set");
     BootTest boot = [executor, options] { return boot_test(executor, options); };
-    const KvmVerdict verdict = co_await judge_kvm(kDevice, qemu.file, options.cache_dir, std::move(boot));
+    const KvmVerdict verdict = co_await judge_kvm(kDevice, qemu.file, options.cache_dir, std::move(boot), purpose == Purpose::test);
     if (verdict.works) co_return vm::Accelerator::kvm;
     if (options.accelerator == AcceleratorChoice::kvm) throw base::Error("KVM does not work: " + verdict.reason);
     if (sells_cpu) throw base::Error("KVM does not work: " + verdict.reason + "; to sell software emulation anyway, use --accel tcg");

@@ -16,7 +16,7 @@ asio::awaitable<std::string> make_offer(asio::any_io_executor executor, Options 
     bool gpu = false;
     for (const std::string& device : options.pci_devices)
         gpu = find_host_device({}, device).gpu || gpu;
-    const vm::Accelerator accelerator = co_await choose_accelerator(executor, options, true);
+    const vm::Accelerator accelerator = co_await choose_accelerator(executor, options, Purpose::offer);
     Cpu cpu = describe_cpu(this_cpu);
     cpu.capabilities = feature_names(co_await guest_cpu(executor, options, accelerator));
     std::optional<std::string> gpu_text;

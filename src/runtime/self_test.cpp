@@ -51,7 +51,7 @@ void check_answer(const std::filesystem::path& file) {
 
 asio::awaitable<std::string> self_test(asio::any_io_executor executor, Options options) {
     SandboxPlan plan;
-    plan.accelerator = co_await choose_accelerator(executor, options, true);
+    plan.accelerator = co_await choose_accelerator(executor, options, Purpose::test);
     check_memory(options.memory_bytes);
     const std::filesystem::path image = options.runtime_files / kImage;
     check_installed(image);

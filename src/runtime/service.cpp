@@ -190,7 +190,7 @@ awaitable<void> Service::start_vm() {
     }
     plan_.deployment = load_deployment(plan_.options.workdir);
     plan_.links = open_links(executor_, plan_.options.vpn_endpoint, plan_.options.inet_endpoint);
-    plan_.accelerator = co_await choose_accelerator(executor_, plan_.options, false);
+    plan_.accelerator = co_await choose_accelerator(executor_, plan_.options, Purpose::vm);
     if (ending_) throw base::Error("the VM is being shut down");
     const std::string obstacle = vm::cgroup_obstacle();
     if (!obstacle.empty()) spdlog::info("QEMU has no cgroup of its own: {}", obstacle);

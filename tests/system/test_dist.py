@@ -8,6 +8,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -301,8 +302,22 @@ class Install(unittest.TestCase):
         self.assertEqual(sorted(os.listdir(self.plugins)), ["wasmtime.json", DESCRIPTOR])
         self.assertIn("nothing was installed", self.install("--remove", code=1))
 
+    def test_an_upgrade_keeps_what_the_owner_has_added(self):
+        self.install("--no-test")
+        path = f"{self.plugins}/ya-runtime-vm.json"
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        arguments = ["--cap-handoff", "--runtime-arg=--confinement=strict", "--runtime-arg=--a&b|c\\\\d"]
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(re.sub(r"\[\"--cap-handoff\".*\]", lambda _: json.dumps(arguments), text))
+        self.assertIn("extra-args stay what they were", self.install("--no-test"))
+        self.assertEqual(self.descriptors()["vm"]["extra-args"], arguments)
+        self.assertIn("usage: ", self.install("--help"))
+
     def test_a_gpu_has_a_runtime_of_its_own(self):
+        self.assertIn("there is no PCI device", self.install("--no-test", "--gpu", "ff:1f.7"))
         self.install("--no-test", "--gpu", "01:00.0")
+        self.assertTrue(all(name.startswith("ya-") or name == "wasmtime.json" for name in os.listdir(self.plugins) if name.endswith(".json")))
         self.assertEqual(set(self.descriptors()), {"vm", "vm-nvidia", "wasmtime"})
         gpu = self.descriptors()["vm-nvidia"]
         self.assertEqual(gpu["runtime-path"], self.descriptors()["vm"]["runtime-path"])
@@ -322,7 +337,6 @@ class Install(unittest.TestCase):
         there = ["unshare", "--mount", "sh", "-c", 'mount --make-rprivate / && mount --bind "$0" /sys/bus/pci/devices && exec "$@"', devices]
         self.assertIn("the GPU 0000:01:00.0 is not offered: nvidia has it", self.install("--no-test", before=there))
         self.assertEqual(self.descriptors()["vm-nvidia"]["extra-args"], ["--cap-handoff", "--runtime-arg=--pci-device=0000:03:00.0"])
-        self.install("--remove")
         self.install("--no-test", "--gpu", "none", before=there)
         self.assertEqual(set(self.descriptors()), {"vm", "wasmtime"})
 

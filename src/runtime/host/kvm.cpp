@@ -97,11 +97,13 @@ std::string kvm_obstacle(const std::filesystem::path& device) {
     return {};
 }
 
-awaitable<KvmVerdict> judge_kvm(std::filesystem::path device, std::filesystem::path qemu, std::filesystem::path cache_dir, BootTest boot) {
+awaitable<KvmVerdict> judge_kvm(std::filesystem::path device, std::filesystem::path qemu, std::filesystem::path cache_dir, BootTest boot,
+                                bool try_again) {
     // Not remembered: the check is cheap, and the user is about to change it.
     KvmVerdict verdict{.works = false, .reason = kvm_obstacle(device)};
     if (!verdict.reason.empty()) co_return verdict;
-    if (const auto known = recall(qemu, cache_dir)) co_return *known;
+    const std::optional<KvmVerdict> known = recall(qemu, cache_dir);
+    if (known && (known->works || !try_again)) co_return *known;
     try {
         co_await boot();
         verdict.works = true;

@@ -21,9 +21,9 @@ std::string kvm_obstacle(const std::filesystem::path& device);
 // which says nothing about KVM.
 using BootTest = std::function<boost::asio::awaitable<void>()>;
 
-// The verdict on KVM. A device that opens proves nothing, so a guest is booted, once per boot of the host and QEMU binary (`qemu`). The
-// outcome is kept in `cache_dir` (empty: nowhere).
+// The verdict on KVM. A device that opens proves nothing, so a guest is booted, once per boot of the host and QEMU binary (`qemu`), and
+// with `try_again` also where none ran the last time. The outcome is kept in `cache_dir` (empty: nowhere).
 boost::asio::awaitable<KvmVerdict> judge_kvm(std::filesystem::path device, std::filesystem::path qemu, std::filesystem::path cache_dir,
-                                             BootTest boot);
+                                             BootTest boot, bool try_again = false);
 
 }  // namespace runtime

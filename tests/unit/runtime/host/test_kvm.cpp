@@ -53,11 +53,11 @@ protected:
         return text;
     }
 
-    KvmVerdict judge(const fs::path& device, runtime::BootTest boot) {
+    KvmVerdict judge(const fs::path& device, runtime::BootTest boot, bool try_again = false) {
         asio::io_context io;
         KvmVerdict result;
         std::exception_ptr error;
-        asio::co_spawn(io, runtime::judge_kvm(device, "/bin/true", folder_ / "cache", std::move(boot)),
+        asio::co_spawn(io, runtime::judge_kvm(device, "/bin/true", folder_ / "cache", std::move(boot), try_again),
                        [&](std::exception_ptr e, KvmVerdict verdict) {
                            error = std::move(e);
                            result = std::move(verdict);
@@ -122,6 +122,25 @@ TEST_F(Accelerator, RemembersTheVerdict) {
     EXPECT_THAT(judge("/dev/kvm", [&count] { return fails(&count); }).reason, HasSubstr("no guest runs under it"));
     EXPECT_THAT(judge("/dev/kvm", [&count] { return boots(&count); }).reason, HasSubstr("no guest runs under it (it hangs): "));
     EXPECT_EQ(count, 2);
+}
+
+TEST_F(Accelerator, TriesAgainWhatDidNotWork) {
+    if (!kvm_opens()) GTEST_SKIP() << runtime::kvm_obstacle("/dev/kvm");
+    int count = 0;
+    EXPECT_FALSE(judge(
+                     "/dev/kvm", [&count] { return fails(&count); }, true)
+                     .works);
+    EXPECT_FALSE(judge(
+                     "/dev/kvm", [&count] { return fails(&count); }, true)
+                     .works);
+    EXPECT_TRUE(judge(
+                    "/dev/kvm", [&count] { return boots(&count); }, true)
+                    .works);
+    EXPECT_TRUE(judge(
+                    "/dev/kvm", [&count] { return fails(&count); }, true)
+                    .works);
+    EXPECT_EQ(count, 3);
+    EXPECT_TRUE(judge("/dev/kvm", [&count] { return fails(&count); }).works) << "the newer verdict is kept";
 }
 
 TEST_F(Accelerator, ForgetsTheVerdictOfAnotherBootOrQemu) {
