@@ -16,6 +16,7 @@ void PostgresMetadata::use_mirrored(const std::string& id, Time now) {
 std::vector<Mirrored> PostgresMetadata::mirrored() {
     const Rows rows = ask("SELECT upload, size FROM mirrored JOIN uploads ON id = upload ORDER BY used, upload");
     std::vector<Mirrored> all;
+    all.reserve(static_cast<size_t>(rows.count()));
     for (int row = 0; row < rows.count(); row++)
         all.push_back({.id = rows.text(row, 0), .size = rows.unsigned_number(row, 1)});
     return all;
