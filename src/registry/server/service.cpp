@@ -7,6 +7,7 @@
 #include <charconv>
 #include <ctime>
 
+#include "base/fd.h"
 #include "base/hash.h"
 #include "base/hex.h"
 #include "registry/server/errors.h"
@@ -19,7 +20,7 @@ namespace {
 constexpr size_t kSha256Digits = 64;
 constexpr size_t kSha3Digits = 56;
 constexpr uint64_t kMinFreeFiles = 1000;  // that the disk must still take; the database needs some
-constexpr Time kSessionSeconds = 12 * 3600;
+constexpr Time kSessionSeconds = Time{12} * 3600;
 constexpr uint64_t kMinFreeFilesForStrangers = 10'000;
 
 uint64_t number_field(const std::string& text, const char* name) {
