@@ -140,6 +140,7 @@ void add_serve(CLI::App& app, Action& action) {
             set_public_urls(options.urls, arguments->public_urls);
             for (const std::string& network : arguments->proxies)
                 options.http.proxies.push_back(registry::server::parse_network(network));
+            options.urls.documents = !options.docs.empty();
             options.urls.tls = !options.http.certificate.empty();
             set_size(options.limits.user_quota, arguments->user_quota);
             set_size(options.limits.image_size, arguments->max_image);

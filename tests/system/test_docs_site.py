@@ -123,6 +123,7 @@ class Served(unittest.TestCase):
             self.assertNotIn("unsafe", headers["Content-Security-Policy"])
         self.assertEqual(self.get("/docs/")[2], (SITE / "index.html").read_bytes())
         self.assertEqual(self.get("/docs")[:2][1]["Location"], "/docs/")
+        self.assertIn(b'href="/docs/"', self.get("/")[2])
         status, headers, body = self.get("/docs/", "HEAD")
         self.assertEqual((status, int(headers["Content-Length"]), body), (200, (SITE / "index.html").stat().st_size, b""))
         status, headers, body = self.get("/docs/style.css", Range="bytes=1-4")

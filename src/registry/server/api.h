@@ -15,6 +15,7 @@ namespace registry::server {
 struct PublicUrls {
     std::string http, https;  // without a trailing slash; both, one or neither
     bool tls = false;         // whether this server itself speaks TLS
+    bool documents = false;   // whether it offers pages below /docs/
 };
 
 // The exchange for a request in docs/spec/registry.md's table, the web page, /healthz and /metrics. `mirror`: null where there is none.

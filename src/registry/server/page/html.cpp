@@ -43,7 +43,7 @@ constexpr const char* kFrame = R"(<!DOCTYPE html>
 </div></header>
 <main id="main" class="wide" tabindex="-1">
 {body}</main>
-<footer><div class="wide">Images for VMs on the Golem Network, served by <code>gvmkit-registry</code>. Who publishes an image answers for what is in it.</div></footer>
+<footer><div class="wide">Images for VMs on the Golem Network, served by <code>gvmkit-registry</code>. Who publishes an image answers for what is in it.{documents}</div></footer>
 <div id="said" class="unseen" role="status"></div>
 </body>
 </html>
@@ -124,6 +124,7 @@ Response respond(const Visit& visit, const Page& page) {
                       .type = "text/html; charset=utf-8",
                       .body = fmt::format(kFrame, fmt::arg("title", text(page.title)), fmt::arg("style", style), fmt::arg("script", script),
                                           fmt::arg("icon", kIcon), fmt::arg("search", text(page.search)), fmt::arg("account", account),
+                                          fmt::arg("documents", visit.urls.documents ? " " + link("/docs/", "Documentation") : ""),
                                           fmt::arg("body", page.body)),
                       .headers = {{"Content-Security-Policy", kPolicy},
                                   {"Referrer-Policy", "no-referrer"},
