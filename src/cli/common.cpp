@@ -41,6 +41,14 @@ DeclaredCommand declared_program(const CLI::App& app) {
     return declared(app, program_name(app));
 }
 
+// A sub-command gets its parent's example where it has none of its own, and that is of another sub-command.
+void drop_inherited_examples(CLI::App& app) {
+    for (CLI::App* command : app.get_subcommands({})) {
+        drop_inherited_examples(*command);
+        if (command->get_footer() == app.get_footer()) command->footer("");
+    }
+}
+
 [[noreturn]] void print_and_end(const std::string& text) {
     base::write_all(STDOUT_FILENO, text, "standard output");
     throw CLI::Success();
@@ -52,6 +60,7 @@ int run(CLI::App& app, int argc, char** argv, const std::function<int()>& body) 
     constexpr int kFailure = 1;
     constexpr int kUsage = 2;
     use_no_libraries();
+    drop_inherited_examples(app);
     try {
         app.parse(argc, argv);
         return body();

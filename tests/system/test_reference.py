@@ -48,6 +48,14 @@ class Reference(unittest.TestCase):
         ended = subprocess.run([TOP / "site/reference.py", BIN], capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
 
+    def test_an_example_is_of_the_command_that_is_asked_for(self):
+        for command, example in (("gvmi cat", "gvmi cat "), ("gvmkit-registry", "gvmkit-registry serve "), ("gvmkit-registry token create", ""),
+                                 ("ya-runtime-vm test", "")):
+            program, *rest = command.split()
+            text = subprocess.run([f"{BIN}/{program}", *rest, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
+            found = re.search(r"^Example: (.*)", text, re.M)
+            self.assertTrue(found[1].startswith(example) if example else not found, text)
+
     def test_no_option_is_hidden(self):
         options = section("Options")
         for path, text in SOURCES.items():
