@@ -23,14 +23,15 @@ constexpr const char* kExample =
 // Refuses what `parse` throws base::Error for, as wrong usage.
 template <typename T>
 CLI::Option* add_parsed(CLI::App& app, const std::string& name, std::vector<T>& values, T (*parse)(const std::string&), const char* help) {
-    const auto add = [name, &values, parse](const std::string& text) {
+    CLI::callback_t add = [name, &values, parse](const CLI::results_t& results) {
         try {
-            values.push_back(parse(text));
+            values.push_back(parse(results.back()));
         } catch (const base::Error& e) {
             throw CLI::ValidationError(name, e.what());
         }
+        return true;
     };
-    return app.add_option_function<std::string>(name, add, help)->trigger_on_parse()->allow_extra_args(false);
+    return app.add_option(name, std::move(add), help)->type_name("TEXT")->trigger_on_parse()->allow_extra_args(false);
 }
 
 void add_vm_options(CLI::App& app, dbg::Options& options) {

@@ -13,7 +13,7 @@ using testing::HasSubstr;
 using testing::ThrowsMessage;
 
 Environment environment_of(std::map<std::string, std::string> values) {
-    return [values](const char* name) {
+    return [values = std::move(values)](const char* name) {
         const auto found = values.find(name);
         return found == values.end() ? std::nullopt : std::optional(found->second);
     };

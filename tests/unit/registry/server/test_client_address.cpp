@@ -10,6 +10,7 @@ namespace {
 
 std::string client(const char* peer, const char* forwarded, const std::vector<std::string>& proxies = {}) {
     std::vector<Network> networks;
+    networks.reserve(proxies.size());
     for (const std::string& proxy : proxies)
         networks.push_back(parse_network(proxy));
     return client_address(boost::asio::ip::make_address(peer), forwarded, networks);
