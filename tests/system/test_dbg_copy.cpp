@@ -221,10 +221,9 @@ TEST_F(DbgCopyTest, SaysWhatIsWrong) {
 // What is copied when a signal comes, or the VM ends, leaves nothing.
 TEST_F(DbgCopyTest, NothingIsHalfWritten) {
     for (const bool signal : {true, false}) {
-        AtTerminal window_of_vm(
-            dbg({"--name", "box", "--user", "root", "--exec",
-                 "mkdir /root/d; dd if=/dev/urandom of=/root/d/large bs=1M count=100 2>/dev/null; mkfifo /root/d/z; echo up; "
-                 "sleep 1000"}));
+        const std::string make =
+            "mkdir /root/d; dd if=/dev/urandom of=/root/d/large bs=1M count=100 2>/dev/null; mkfifo /root/d/z; echo up; sleep 1000";
+        AtTerminal window_of_vm(dbg({"--name", "box", "--user", "root", "--exec", make}));
         window_of_vm.until("up\r\n");
         write("large", "old");
         AtTerminal copying({program("ya-runtime-dbg"), "cp", "box:/root/d/large", here / "large"});

@@ -29,6 +29,7 @@ struct Packing {
 
     std::vector<std::string> names() const {
         std::vector<std::string> result;
+        result.reserve(entries.size());
         for (const oci::TarEntry& entry : entries)
             result.push_back(entry.path);
         return result;

@@ -315,7 +315,9 @@ TEST_P(MetadataTest, OpensAnEmptyDataBaseAtOnceFromSeveral) {
     std::filesystem::create_directory(folder);
     const std::string db = db_.empty() ? "" : new_postgres();
     std::vector<std::future<std::unique_ptr<Metadata>>> several;
-    for (int i = 0; i < 8; i++)
+    constexpr int kSeveral = 8;
+    several.reserve(kSeveral);
+    for (int i = 0; i < kSeveral; i++)
         several.push_back(std::async(std::launch::async, [&] { return open_metadata(folder, db); }));
     for (auto& one : several)
         EXPECT_EQ(one.get()->check(), "");

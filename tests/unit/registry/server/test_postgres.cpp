@@ -157,9 +157,13 @@ TEST_F(SeveralServers, NothingIsRemovedWithoutTheLock) {
 TEST_F(SeveralServers, AddTheSameChunksAtOnce) {
     std::vector<std::unique_ptr<Metadata>> servers;
     std::vector<std::future<void>> pushes;
-    for (int i = 0; i < 4; i++)
+    constexpr int kServers = 4;
+    constexpr int kPushes = 40;
+    servers.reserve(kServers);
+    pushes.reserve(kPushes);
+    for (int i = 0; i < kServers; i++)
         servers.push_back(open_again());
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < kPushes; i++) {
         pushes.push_back(std::async(std::launch::async, [&, i] {
             std::string text;
             for (int j = 0; j < 100; j++)
