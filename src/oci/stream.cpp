@@ -26,7 +26,8 @@ public:
         : fd_(std::move(fd)), name_(std::move(name)), buffer_(kBuffer), offset_(offset), end_(offset + size) {}
 
     std::span<const std::byte> next() override {
-        const auto room = std::span(buffer_).first(static_cast<size_t>(std::min<uint64_t>(kBuffer, end_ - offset_)));
+        const auto room = std::span(buffer_).first(static_cast<size_t>(std::min<uint64_t>(piece_, end_ - offset_)));
+        piece_ = std::min(2 * piece_, kBuffer);
         const base::Timed timed(base::Work::read);
         const size_t n = base::pread_full(fd_->get(), room, offset_, name_);
         offset_ += n;
@@ -39,16 +40,19 @@ public:
         const uint64_t end = std::min(end_, static_cast<uint64_t>(status.st_size));
         const uint64_t n = std::min(bytes, end > offset_ ? end - offset_ : 0);
         offset_ += n;
+        piece_ = kBehindSkipped;
         return n;
     }
 
 private:
     static constexpr size_t kBuffer = size_t{256} << 10;
+    static constexpr size_t kBehindSkipped = size_t{8} << 10;  // who skips once, reads a header and skips again
     std::shared_ptr<const base::UniqueFd> fd_;
     std::string name_;
     std::vector<std::byte> buffer_;
     uint64_t offset_;
     uint64_t end_;
+    size_t piece_ = kBuffer;
 };
 
 class Empty : public Stream {

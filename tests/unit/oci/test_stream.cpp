@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/error.h"
@@ -21,6 +22,33 @@ const std::string kText = [] {
 
 std::string all(oci::StreamPtr stream) {
     return oci::read_all(*stream, size_t{1} << 30);
+}
+
+// Behind what it skips a file is read in smaller pieces, which grow again.
+TEST(Stream, AFileIsWholeAroundWhatItSkips) {
+    const auto fd = std::make_shared<base::UniqueFd>(::memfd_create("text", 0));
+    std::string text;
+    while (text.size() < 3'000'000)
+        text += kText;
+    base::write_all(fd->get(), text, "text");
+    const oci::StreamPtr stream = oci::read_file(fd, "text");
+    size_t position = 0;
+    const auto read = [&] {
+        const auto bytes = stream->next();
+        EXPECT_EQ(text.substr(position, bytes.size()), std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+        position += bytes.size();
+        return bytes.size();
+    };
+    const size_t whole = read();
+    EXPECT_EQ(stream->skip(1'000'000), 1'000'000);
+    position += 1'000'000;
+    const size_t behind = read();
+    EXPECT_LT(behind, whole / 10);
+    EXPECT_EQ(read(), 2 * behind);
+    while (read() > 0) {
+    }
+    EXPECT_EQ(position, text.size());
+    EXPECT_EQ(stream->skip(1), 0);
 }
 
 TEST(Stream, DecompressesWhatIsCompressed) {
