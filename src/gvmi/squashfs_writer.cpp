@@ -1,5 +1,6 @@
 #include "gvmi/squashfs_writer.h"
 
+#include <sched.h>
 #include <sqfs/block_processor.h>
 #include <sqfs/block_writer.h>
 #include <sqfs/dir_writer.h>
@@ -73,6 +74,24 @@ InodePtr new_inode(uint16_t type, size_t payload = 0) {
     return InodePtr(inode);
 }
 
+// While it lives, new threads have the policy SCHED_BATCH: one that is woken does not interrupt who wakes it. A worker gets its next block
+// while the thread that feeds all of them has more to do.
+class NewThreadsWait {
+public:
+    NewThreadsWait() : usual_(::sched_getscheduler(0) == SCHED_OTHER) { set(SCHED_BATCH); }
+    ~NewThreadsWait() { set(SCHED_OTHER); }
+    NewThreadsWait(const NewThreadsWait&) = delete;
+    NewThreadsWait& operator=(const NewThreadsWait&) = delete;
+
+private:
+    void set(int policy) const {
+        const sched_param none{};
+        if (usual_) (void)::sched_setscheduler(0, policy, &none);
+    }
+
+    bool usual_;
+};
+
 }  // namespace
 
 bool holds_attribute(std::string_view name) {
@@ -141,7 +160,10 @@ SquashfsWriter::State::State(int fd, std::string file_name, const Options& optio
     description.file = &file;  // equal hashes are compared byte by byte
     description.uncmp = decompressor.get();
     sqfs_block_processor_t* made_processor = nullptr;
-    check(sqfs_block_processor_create_ex(&description, &made_processor));
+    {
+        const NewThreadsWait wait;
+        check(sqfs_block_processor_create_ex(&description, &made_processor));
+    }
     processor.reset(made_processor);
 
     ids = made(sqfs_id_table_create(0));

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -159,6 +160,13 @@ TEST(SquashfsWriter, GivesTheSameBytesAtAnyNumberOfWorkers) {
         write_files(other, workers, contents);
         EXPECT_EQ(other.content(), expected) << workers;
     }
+}
+
+TEST(SquashfsWriter, LeavesItsCallersPolicyAlone) {
+    const File file;
+    const int before = ::sched_getscheduler(0);
+    const SquashfsWriter writer(file.fd.get(), "test", {});
+    EXPECT_EQ(::sched_getscheduler(0), before);
 }
 
 TEST(SquashfsWriter, StoresEqualFilesOnce) {
