@@ -182,23 +182,26 @@ BuiltImage build_image(const BuildArguments& arguments) {
     base::AtomicFile file(output);
     options.progress = [&steps](uint64_t done, uint64_t total) { steps.show(done, total); };
     steps.begin("converting");
-    const convert::Summary summary =
-        base::with_context(what, [&] { return convert::convert(image, config, file.fd().get(), output, options); });
+    std::optional<convert::Digests> digests;
+    const convert::Summary summary = base::with_context(what, [&] {
+        digests.emplace(image.layers);
+        return convert::convert(image, config, file.fd().get(), output, options, *digests);
+    });
     steps.end();
-    // In parallel with the hashing: the commit waits for this anyway.
-    (void)::sync_file_range(file.fd().get(), 0, 0, SYNC_FILE_RANGE_WRITE);
     // Beside the hashing, which leaves most of a second core idle. Where the hashing fails, the destructor waits for it.
-    std::future<std::vector<lint::Finding>> findings;
-    if (!arguments.no_lint) {
-        findings =
-            std::async(std::launch::async, [&] { return lint_image(file.fd().get(), output, arguments.lint_off, summary, config_notes); });
-    }
+    std::future<std::vector<lint::Finding>> findings = std::async(std::launch::async, [&]() -> std::vector<lint::Finding> {
+        // The commit waits for the disk anyway.
+        (void)::sync_file_range(file.fd().get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+        if (arguments.no_lint) return {};
+        return lint_image(file.fd().get(), output, arguments.lint_off, summary, config_notes);
+    });
     const registry::Descriptor descriptor = base::with_context(what, [&] { return describe(file.fd().get()); });
+    base::with_context(what, [&] { digests->finish(Interruptible::check); });
     file.commit();
     print_summary(output, summary, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     std::cout << "image hash: " << descriptor.sha3 << "\n";
     if (arguments.times) steps.print_times(std::cerr);
-    if (findings.valid()) print_findings(std::cerr, findings.get());  // to stderr: they are not the result
+    print_findings(std::cerr, findings.get());  // to stderr: they are not the result
     if (options.compression.method == gvmi::Method::zstd) {
         std::cerr << "note: providers with ya-runtime-vm 0.5 cannot read zstd; this project's runtime does\n";
     }

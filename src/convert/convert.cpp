@@ -108,26 +108,25 @@ void copy_data(oci::Entries& reader, const Node& node, gvmi::SquashfsWriter& wri
         [&](std::span<const std::byte> bytes) { writer.append(bytes); });
 }
 
-void write_layer(const oci::Layer& layer, const std::map<uint64_t, Node*>& files, gvmi::SquashfsWriter& writer) {
-    const std::unique_ptr<oci::Entries> reader = oci::read_layer(layer);
+void write_layer(oci::Entries& reader, const std::map<uint64_t, Node*>& files, gvmi::SquashfsWriter& writer) {
     oci::TarEntry entry;
     uint64_t ordinal = 0;
     for (const auto& [wanted, node] : files) {
         for (bool found = false; !found; ordinal++) {
             found = ordinal == wanted;
-            const bool there = reader->next(entry);
+            const bool there = reader.next(entry);
             if (!there || (found && (entry.type != oci::TarEntry::Type::file || entry.size != node->size))) {
                 throw base::Error("it changed while it was read");
             }
         }
         node->handle = writer.begin_file();
-        base::with_context(base::quote(entry.path), [&, node = node] { copy_data(*reader, *node, writer); });
+        base::with_context(base::quote(entry.path), [&, node = node] { copy_data(reader, *node, writer); });
         writer.end_file();
     }
     // The digests are compared at the layer's end.
-    while (reader->next(entry)) {
+    while (reader.next(entry)) {
     }
-    reader->drain();
+    reader.drain();
 }
 
 gvmi::InodeRef write_inode(Node& node, uint32_t parent, gvmi::SquashfsWriter& writer);
@@ -166,6 +165,17 @@ gvmi::InodeRef write_inode(Node& node, uint32_t parent, gvmi::SquashfsWriter& wr
 }  // namespace
 
 Summary convert(const oci::Image& image, const nlohmann::json& config, int fd, const std::string& name, const Options& options) {
+    Digests digests(image.layers);
+    const Summary summary = convert(image, config, fd, name, options, digests);
+    uint64_t total = 0;
+    for (const oci::Layer& layer : image.layers)
+        total += 2 * layer.size;
+    digests.finish([&] { options.progress(total, total); });
+    return summary;
+}
+
+Summary convert(const oci::Image& image, const nlohmann::json& config, int fd, const std::string& name, const Options& options,
+                Digests& digests) {
     const std::string trailer = gvmi::make_trailer(config);
     const auto left = std::make_shared<uint64_t>(options.limits.data_bytes);
     const std::vector<oci::Layer> layers = counted(image, options, left);
@@ -180,7 +190,10 @@ Summary convert(const oci::Image& image, const nlohmann::json& config, int fd, c
     squashfs.workers = options.workers;
     gvmi::SquashfsWriter writer(fd, name, squashfs);
     for (size_t i = 0; i < layers.size(); i++) {
-        base::with_context(layers[i].name, [&] { write_layer(layers[i], plan.files[i], writer); });
+        base::with_context(layers[i].name, [&] {
+            const auto reader = digests.covers(i) ? oci::read_unchecked_layer(layers[i]) : oci::read_layer(layers[i]);
+            write_layer(*reader, plan.files[i], writer);
+        });
     }
     writer.finish(write_inode(tree.root(), tree.root().inode.number + 1, writer));
 

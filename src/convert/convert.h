@@ -1,6 +1,6 @@
 // Folder convert: merges an image's layers into one tree and writes it as a .gvmi. A first pass over the layers reads the headers. A second
-// checks the digests and writes the data that is still in the tree, the base layers' first, while other threads compress. Memory grows with
-// the number of entries, not with the bytes.
+// writes the data that is still in the tree, the base layers' first, while other threads compress. It also checks the digests of compressed
+// layers; another thread checks those of plain ones. Memory grows with the number of entries, not with the bytes.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <string>
 
 #include "convert/budget.h"
+#include "convert/digests.h"
 #include "gvmi/compression.h"
 #include "oci/image.h"
 
@@ -32,5 +33,9 @@ struct Summary {
 // Writes a .gvmi into the empty file `fd` (open for reading and writing; it stays the caller's), which messages call `name`. Throws
 // base::Error; the file is then useless.
 Summary convert(const oci::Image& image, const nlohmann::json& config, int fd, const std::string& name, const Options& options);
+
+// Leaves to the caller to finish the digests of the image's layers. What was written is not to be used before.
+Summary convert(const oci::Image& image, const nlohmann::json& config, int fd, const std::string& name, const Options& options,
+                Digests& digests);
 
 }  // namespace convert

@@ -85,6 +85,17 @@ StreamPtr open_unchecked_layer(const Layer& layer) {
     return bound(decompress(layer.open_blob(), layer.limit), layer.left);
 }
 
+bool is_plain_tar(const Layer& layer) {
+    return !layer.open_entries && !is_compressed(layer.open_blob()->next());
+}
+
+StreamPtr open_plain_tar(const Layer& layer) {
+    StreamPtr tar = check_sha256(layer.open_blob(), layer.diff_id, "its tar");
+    // The same bytes: one hash tells of both.
+    if (layer.digest.empty() || layer.digest == layer.diff_id) return tar;
+    return check_sha256(std::move(tar), layer.digest, "its blob");
+}
+
 std::unique_ptr<Entries> read_layer(const Layer& layer) {
     if (layer.open_entries) return layer.open_entries();
     return std::make_unique<TarReader>(open_layer(layer));

@@ -22,7 +22,7 @@ struct Layer {
     std::string diff_id;                   // the SHA-256 of the plain tar, 64 hex digits
     std::string digest;                    // the SHA-256 of the blob; empty where it is unknown
     uint64_t size = 0;                     // of the blob, in bytes
-    std::function<StreamPtr()> open_blob;  // the blob as it is stored
+    std::function<StreamPtr()> open_blob;  // the blob as it is stored; several threads may call it
     uint64_t limit = kDefaultLimit;        // bytes that the blob may unpack to
     // Bytes that this layer and those with the same counter may still unpack to, whenever they are read; null: any number. Many layers can
     // be one blob.
@@ -43,6 +43,11 @@ struct Image {
 StreamPtr open_layer(const Layer& layer);
 // Like open_layer, without checks, for data that is checked elsewhere.
 StreamPtr open_unchecked_layer(const Layer& layer);
+
+// Whether the layer's blob is an uncompressed tar.
+bool is_plain_tar(const Layer& layer);
+// Like open_layer, for a blob that is one. The bytes do not count for the layer's `left`, so that another thread may read the layer too.
+StreamPtr open_plain_tar(const Layer& layer);
 
 // The layer's entries, checked in the same way.
 std::unique_ptr<Entries> read_layer(const Layer& layer);

@@ -179,11 +179,14 @@ TEST(Convert, NamesTheLayerThatIsBroken) {
 
 TEST(Convert, NoticesAFileThatChangesMeanwhile) {
     oci::Image image = image_of({test::make_tar({{.path = "f", .content = "x"}})});
+    convert::Digests digests(image.layers);  // of the layer as it was first
     const auto calls = std::make_shared<int>(0);
     image.layers[0].open_blob = [calls, first = image.layers[0].open_blob] {
         return (*calls)++ == 0 ? first() : test::stream_of(test::make_tar({{.path = "f", .content = "longer"}}));
     };
-    EXPECT_THAT([&] { convert(image); }, ThrowsMessage<base::Error>("layer 1: it changed while it was read"));
+    const Converted result;
+    EXPECT_THAT([&] { convert::convert(image, {}, result.fd.get(), "app.gvmi", {}, digests); },
+                ThrowsMessage<base::Error>("layer 1: it changed while it was read"));
 }
 
 // A list of layers may name the same blob any number of times.
