@@ -52,7 +52,7 @@ void add_thin_options(CLI::App& app, ThinArguments& arguments, const std::string
 }
 
 std::string make_thin_image(const std::filesystem::path& full, const ThinArguments& arguments, bool progress) {
-    const std::string output = arguments.output.empty() ? thin_name(full.string()) : arguments.output;
+    std::string output = arguments.output.empty() ? thin_name(full.string()) : arguments.output;
     thin::MakeOptions options;
     options.urls = arguments.urls;
     if (!arguments.record.empty())

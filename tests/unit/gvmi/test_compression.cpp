@@ -82,7 +82,7 @@ TEST_P(Compression, RefusesDamagedBlocks) {
 std::vector<std::byte> packed(gvmi::Method method) {
     std::mt19937 random(2);
     std::string content;
-    while (content.size() < 8 * kBlock)
+    while (content.size() < size_t{8} * kBlock)
         content += "word " + std::to_string(random()) + "\n";
     const auto encoder = gvmi::make_encoder({method, gvmi::levels_of(method).standard}, 8 * kBlock);
     std::vector<std::byte> out(content.size());
@@ -95,7 +95,7 @@ std::vector<std::byte> packed(gvmi::Method method) {
 // This program's own code, behind its headers.
 std::vector<std::byte> program() {
     std::ifstream file("/proc/self/exe", std::ios::binary);
-    std::vector<char> content(8 * kBlock);
+    std::vector<char> content(size_t{8} * kBlock);
     file.read(content.data(), static_cast<std::streamsize>(content.size()));
     const auto bytes = std::as_bytes(std::span(content)).last(kBlock);
     return {bytes.begin(), bytes.end()};
