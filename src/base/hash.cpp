@@ -38,4 +38,13 @@ std::string sha256_hex(std::span<const std::byte> data) {
     return hasher.hex();
 }
 
+std::string hmac_sha256_hex(std::string_view key, std::string_view data) {
+    unsigned char code[EVP_MAX_MD_SIZE];
+    size_t size = 0;
+    if (!EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, key.data(), key.size(), reinterpret_cast<const unsigned char*>(data.data()),
+                   data.size(), code, sizeof code, &size))
+        throw Error("OpenSSL cannot make an HMAC");
+    return to_hex(std::as_bytes(std::span(code, size)));
+}
+
 }  // namespace base

@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 struct evp_md_ctx_st;
 
@@ -32,5 +33,8 @@ private:
 };
 
 std::string sha256_hex(std::span<const std::byte> data);
+
+// HMAC-SHA256 (RFC 2104), in lower-case hex digits.
+std::string hmac_sha256_hex(std::string_view key, std::string_view data);
 
 }  // namespace base
