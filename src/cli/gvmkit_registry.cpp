@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/duration.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/size.h"
@@ -18,6 +19,7 @@ namespace {
 struct ServeArguments {
     registry::server::ServeOptions options;
     std::vector<std::string> public_urls, proxies;
+    std::string link_ttl = "12h";
     std::string user_quota, max_image, min_free, anonymous_quota, min_chunk, upstream_quota;
 };
 
@@ -122,6 +124,8 @@ void add_serve(CLI::App& app, Action& action) {
             "Seconds that a silent connection is kept and that a request's head may take; a body may take longer only at 4 KiB/s or more")
         ->check(CLI::Range(1, 3600))
         ->capture_default_str();
+    serve->add_option("--link-ttl", arguments->link_ttl, "Time for which a link to a private image holds, such as 90m, 12h or 7d")
+        ->capture_default_str();
     serve->add_flag("--read-only", options.limits.read_only,
                     "Serve images and refuse everything else, with 503 and Retry-After, and change nothing; while `migrate` moves them");
     serve->add_option("--keep-anonymous", options.keep_anonymous_days, "Days after which an upload without a tag is removed")
@@ -147,6 +151,7 @@ void add_serve(CLI::App& app, Action& action) {
             set_size(options.limits.min_free, arguments->min_free);
             set_size(options.limits.anonymous_quota, arguments->anonymous_quota);
             set_size(options.limits.min_chunk, arguments->min_chunk);
+            options.limits.link_seconds = base::parse_duration(arguments->link_ttl).count();
             set_size(options.mirror.quota, arguments->upstream_quota);
             check_upstream(options.mirror.upstream);
             registry::server::serve(options);

@@ -21,6 +21,7 @@ struct Arguments {
     std::string user, text;
     std::string quota;
     int64_t id = 0;
+    bool make_private = false, make_public = false, end_links = false;
 };
 
 // A nested sub-command on a registry; `run` gets the registry's database.
@@ -91,6 +92,16 @@ void delete_image(Metadata& metadata, const Arguments& arguments) {
     require(metadata.remove_tags(name) > 0, "image " + arguments.text);
 }
 
+void set_repository(Metadata& metadata, const Arguments& arguments) {
+    const registry::server::Name name = registry::server::parse_name(arguments.text);
+    if (arguments.text.find(':') != std::string::npos) throw base::Error("bad USER/REPOSITORY: a tag alone cannot be set");
+    if (!arguments.make_private && !arguments.make_public && !arguments.end_links)
+        throw base::Error("nothing to set: give --private, --public or --end-links");
+    require(metadata.find_user(name.user).has_value(), "user " + name.user);
+    if (arguments.make_private || arguments.make_public) metadata.set_private(name.user, name.repository, arguments.make_private);
+    if (arguments.end_links) require(metadata.end_links(name.user, name.repository), "repository " + arguments.text);
+}
+
 }  // namespace
 
 void add_user(CLI::App& app, Action& action) {
@@ -132,6 +143,11 @@ void add_repo(CLI::App& app, Action& action) {
     repo->require_subcommand(1);
     add_command(*repo, "list", "List all tags: hash, size, date and uses", arguments, action, list_images)
         ->add_option("TEXT", arguments->text, "Only names that contain this");
+    CLI::App* set = add_command(*repo, "set", "Say who sees a repository", arguments, action, set_repository);
+    set->add_option("USER/REPOSITORY", arguments->text)->required();
+    CLI::Option* only_user = set->add_flag("--private", arguments->make_private, "Only its user sees it; it is made if it is missing");
+    set->add_flag("--public", arguments->make_public, "Everybody sees it")->excludes(only_user);
+    set->add_flag("--end-links", arguments->end_links, "Links to its images that were given before hold no longer");
     add_command(*repo, "delete", "Delete a tag, or a repository with all its tags", arguments, action, delete_image)
         ->add_option("USER/REPOSITORY[:TAG]", arguments->text)
         ->required();

@@ -78,6 +78,9 @@ def hostile(bin_folder, work):
 def publish(client, path, user, repository, tag, token):
     """Pushes it and sets a tag."""
     image = registry_server.Image(path, 64 << 10)
+    client.push_descriptor(image.descriptor)
+    code, _, body = client.attach(image.id, user, repository, tag, user, token, check="true")
+    assert code == 200, body
     client.push(image)
     client.wait_full(image.id)
     code, _, body = client.attach(image.id, user, repository, tag, user, token)

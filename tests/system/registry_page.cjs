@@ -100,7 +100,7 @@ async function copying(browser) {
   await context.close();
 }
 
-// Signs in, makes a token, revokes it, deletes a tag, and signs out.
+// Signs in, makes a token, revokes it, makes a repository private and public again, deletes a tag, and signs out.
 async function account(browser, kind, colorScheme) {
   const { context, page, wrong } = await open(browser, { ...kinds[kind], colorScheme });
   const name = (what) => `${what}-${kind}-${colorScheme}`;
@@ -122,6 +122,20 @@ async function account(browser, kind, colorScheme) {
   await page.waitForURL(url + "/account");
   assert.strictEqual(await page.getByRole("row", { name: "CI" }).count(), 0);
   await page.goto(url + "/image/alice/tools");
+  await page.getByText("Make private…").click();
+  await page.getByRole("button", { name: "Make private" }).click();
+  await page.getByRole("heading", { level: 1 }).getByText("private", { exact: true }).waitFor();
+  await look(page, name("private"));
+  const stranger = await browser.newContext();
+  assert.strictEqual((await stranger.request.get(url + "/image/alice/tools")).status(), 404);
+  const link = await page.getByRole("link", { name: "Download" }).getAttribute("href");
+  assert.strictEqual((await stranger.request.head(url + link)).status(), 200);
+  await page.getByText("Make public…").click();
+  await page.getByRole("button", { name: "Make public" }).click();
+  await page.getByText("Make private…").waitFor();
+  assert.strictEqual((await stranger.request.get(url + "/image/alice/tools")).status(), 200);
+  assert.strictEqual((await stranger.request.head(url + link)).status(), 404);
+  await stranger.close();
   await page.getByText("Delete…").click();
   await look(page, name("delete"));
   if (kind === "phone") {

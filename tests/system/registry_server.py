@@ -321,10 +321,17 @@ class Case(unittest.TestCase):
     def image(self, size=5_000_000, chunk_size=2 << 20):
         return make_image(f"{WORK}/{random.getrandbits(64):x}", size, chunk_size)
 
-    def pushed(self, **options):
+    def pushed(self, attached=None, **options):
+        """As clients do it. With `attached`, (USER, REPOSITORY, TAG, TOKEN), the user asks for the name first, and sets it; else it is
+        anonymous."""
         image = self.image(**options)
+        if attached:
+            self.assertEqual(self.client.push_descriptor(image.descriptor)[0], 200)
+            self.assertEqual(self.client.attach(image.id, *attached[:3], attached[0], attached[3], check="true")[0], 200)
         self.client.push(image)
         self.client.wait_full(image.id)
+        if attached:
+            self.assertEqual(self.client.attach(image.id, *attached[:3], attached[0], attached[3])[0], 200)
         return image
 
     def tagged(self, token, user="alice", repository="tools", tag="1.0", **options):

@@ -376,6 +376,46 @@ class SignedIn(PageCase):
         self.assertEqual(self.code("/v1/image/info?tag=alice/tools:3"), 404)
         self.assertEqual(self.code("/v1/image/info?tag=bob/tools:1"), 200)
 
+    def test_private_images(self):
+        token, bob = self.server.user("alice"), self.server.user("bob")
+        image = self.pushed(size=300_000, attached=("alice", "secret", "1", token))
+        self.tagged(bob, "bob", size=1000)
+        self.sign_in("bob", bob)
+        bobs = self.cookies
+        private = lambda name, value="true": self.visit("POST", "/account/privacy", {"form": self.form(), "name": name, "private": value})  # noqa: E731
+        self.assertNotIn("/account/privacy", self.visit("GET", "/image/alice/secret")[2])
+        self.assertEqual(private("alice/secret")[0], 403)
+        self.cookies = {}
+        self.sign_in("alice", token)
+        self.assertIn("/account/privacy", self.visit("GET", "/image/alice/secret")[2])
+        self.assertEqual([private(name, value)[0] for name, value in (("bob/tools", "true"), ("alice/none", "true"), ("alice/secret", "maybe"),
+                                                                       ("alice", "true"), ("", "true"))], [403, 404, 400, 400, 400])
+        self.assertEqual(private("alice/secret")[1]["Location"], "/image/alice/secret")
+        for path, text in (("/", "alice/<wbr><b>secret"), ("/?q=secret", "secret"), ("/account", "secret"), ("/image/alice/secret", image.sha3),
+                           ("/image/alice/secret:1", "/download/private/")):
+            code, headers, body = self.visit("GET", path)
+            self.assertEqual((code, headers["Cache-Control"]), (200, "no-store"), path)
+            self.assertIn(text, body)
+            self.assertIn(">private<", body)
+        link = next(attributes["href"] for tag, attributes in Outline(self.visit("GET", "/image/alice/secret")[2]).elements
+                    if attributes.get("href", "").startswith("/download/private/"))
+        alices = self.cookies
+        for cookies in ({}, bobs):
+            self.cookies = cookies
+            for path in ("/image/alice/secret", "/image/alice/secret:1", "/image/alice/secret:1/files/", "/image/alice/secret:1/changes",
+                         "/image/alice/secret:1/checks"):
+                code, _, body = self.visit("GET", path)
+                self.assertEqual(code, 404, path)
+                self.assertNotIn(image.sha3, body)
+            self.assertNotIn("secret", self.visit("GET", "/")[2])
+            self.assertIn("No image has such a name", self.visit("GET", "/?q=secret")[2])
+            self.assertEqual(self.client.get(link)[0], 200)
+        self.cookies = alices
+        self.assertEqual(private("alice/secret", "false")[0], 303)
+        self.cookies = {}
+        self.assertIn(image.sha3, self.visit("GET", "/image/alice/secret")[2])
+        self.assertEqual(self.client.get(link)[0], 404)
+
     def test_forms_of_others_do_nothing(self):
         token = self.server.user("alice")
         self.tagged(token)
@@ -385,11 +425,11 @@ class SignedIn(PageCase):
                          403)
         self.sign_in("alice", token)
         for fields in ({}, {"form": ""}, {"form": other_form}, {"form": "0" * 64}):
-            for path in ("/sign-out", "/account/token", "/account/revoke", "/account/delete"):
+            for path in ("/sign-out", "/account/token", "/account/revoke", "/account/delete", "/account/privacy"):
                 self.assertIn(self.visit("POST", path, {**fields, "name": "alice/tools:1.0", "id": "1", "note": ""})[0], (400, 403), path)
         good = self.form()
         cookies, self.cookies = self.cookies, {}
-        for path in ("/sign-out", "/account/token", "/account/revoke", "/account/delete"):
+        for path in ("/sign-out", "/account/token", "/account/revoke", "/account/delete", "/account/privacy"):
             self.assertEqual(self.visit("POST", path, {"form": good, "name": "alice/tools:1.0", "id": "1", "note": ""})[0], 403, path)
         self.assertEqual(self.code("/v1/image/info?tag=alice/tools:1.0"), 200)
         self.cookies = cookies

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "registry/server/api.h"
+#include "registry/server/basic_login.h"
 #include "registry/server/errors.h"
 #include "registry/server/image_content.h"
 
@@ -10,7 +11,6 @@ namespace {
 
 constexpr const char* kJson = "application/json";
 constexpr std::string_view kDescriptor = "/v1/image/descr/";
-constexpr std::string_view kDownload = "/download/";
 constexpr std::string_view kLinkStart = "/image.";
 constexpr std::string_view kLinkEnd = ".link";
 
@@ -64,17 +64,38 @@ Response ranged_answer(const Request& request, uint64_t size, const std::string&
 
 namespace {
 
-Upload find_by_hash(const std::string& sha3, Service& service, Mirror* mirror) {
-    return mirror ? mirror->find_by_hash(sha3) : service.find_by_hash(sha3);
+// An image, and where it can be downloaded by whoever asks.
+struct Found {
+    Upload upload;
+    std::string path;
+    bool is_private = false;
+};
+
+Found found(Upload upload, Service& service, const std::string& viewer) {
+    std::string path = service.download_path(upload.id, viewer);
+    const bool is_private = path.starts_with(kPrivateDownload);
+    return {.upload = std::move(upload), .path = std::move(path), .is_private = is_private};
+}
+
+Found find_by_hash(const std::string& sha3, const Request& request, Service& service, Mirror* mirror) {
+    const std::string viewer = basic_login(request, service);
+    return found(mirror ? mirror->find_by_hash(sha3, viewer) : service.find_by_hash(sha3, viewer), service, viewer);
 }
 
 // The image requested by `tag` or by `hash`.
-Upload find(const Request& request, Service& service, Mirror* mirror) {
+Found find(const Request& request, Service& service, Mirror* mirror) {
     const std::optional<std::string> tag = request.query("tag");
-    if (tag) return mirror ? mirror->find_by_tag(*tag) : service.find_by_tag(*tag);
     const std::optional<std::string> hash = request.query("hash");
-    if (!hash) throw HttpError(http::kBadRequest, "neither tag nor hash is given");
-    return find_by_hash(*hash, service, mirror);
+    if (!tag && !hash) throw HttpError(http::kBadRequest, "neither tag nor hash is given");
+    if (!tag) return find_by_hash(*hash, request, service, mirror);
+    const std::string viewer = basic_login(request, service);
+    return found(mirror ? mirror->find_by_tag(*tag, viewer) : service.find_by_tag(*tag, viewer), service, viewer);
+}
+
+// Nobody on the way keeps an answer with a link for the next one who asks.
+Response kept_private(Response response, bool is_private) {
+    if (is_private) response.headers.emplace_back("Cache-Control", "no-store");
+    return response;
 }
 
 Response status(const std::string& id, Service& service) {
@@ -93,30 +114,39 @@ Response status(const std::string& id, Service& service) {
 }
 
 Response info(const Request& request, Service& service, const PublicUrls& given, Mirror* mirror) {
-    const Upload upload = find(request, service, mirror);
-    if (request.query("count") == "true") service.count_use(upload.id);
-    const PublicUrls urls = public_urls(request, given);
-    const std::string path = std::string(kDownload) + upload.id;
-    return image_info(urls, path, upload.descriptor.sha3, upload.descriptor.size);
+    const Found image = find(request, service, mirror);
+    if (request.query("count") == "true") service.count_use(image.upload.id);
+    const Descriptor& descriptor = image.upload.descriptor;
+    return kept_private(image_info(public_urls(request, given), image.path, descriptor.sha3, descriptor.size), image.is_private);
 }
 
 // The URL of the same protocol as the request's.
-std::string own_url(const Request& request, const Upload& upload, const PublicUrls& given) {
+std::string own_url(const Request& request, const Found& image, const PublicUrls& given) {
     const PublicUrls urls = public_urls(request, given);
-    return (urls.tls ? urls.https : urls.http) + std::string(kDownload) + upload.id;
+    return (urls.tls ? urls.https : urls.http) + image.path;
 }
 
 Response redirect(const Request& request, Service& service, const PublicUrls& urls, Mirror* mirror) {
-    const std::string url = own_url(request, find(request, service, mirror), urls);
-    return {.status = http::kFound, .body = url + "\n", .headers = {{"Location", url}}};
+    const Found image = find(request, service, mirror);
+    const std::string url = own_url(request, image, urls);
+    return kept_private({.status = http::kFound, .body = url + "\n", .headers = {{"Location", url}}}, image.is_private);
 }
 
-Response download(const Request& request, Service& service, const std::string& id, Mirror* mirror) {
-    Upload upload = service.find(id);
-    if (mirror) mirror->use(id);
+Response link_to(const std::string& sha3, const Request& request, Service& service, const PublicUrls& urls, Mirror* mirror) {
+    const Found image = find_by_hash(sha3, request, service, mirror);
+    return kept_private({.body = own_url(request, image, urls)}, image.is_private);
+}
+
+Response download(const Request& request, Service& service, Mirror* mirror) {
+    const bool linked = request.path.starts_with(kPrivateDownload);
+    Upload upload = linked ? service.find_linked(request.path.substr(kPrivateDownload.size()))
+                           : service.find(request.path.substr(kDownload.size()), basic_login(request, service));
+    if (mirror) mirror->use(upload.id);
     const uint64_t size = upload.descriptor.size;
     const std::string etag = "\"" + upload.descriptor.sha3 + "\"";
-    return ranged_answer(request, size, etag, std::make_shared<ImageContent>(service.storage(), std::move(upload.descriptor)));
+    Response answer = ranged_answer(request, size, etag, std::make_shared<ImageContent>(service.storage(), std::move(upload.descriptor)));
+    if (linked || !request.header("Authorization").empty()) answer.headers.emplace_back("Cache-Control", "private");
+    return answer;
 }
 
 }  // namespace
@@ -130,15 +160,10 @@ std::unique_ptr<Exchange> route_pull(const Request& request, Service& service, c
     if (path == "/v1/image/info") return look_up([&request, &service, &urls, mirror] { return info(request, service, urls, mirror); });
     if (path == "/v1/image/download")
         return look_up([&request, &service, &urls, mirror] { return redirect(request, service, urls, mirror); });
-    if (path.starts_with(kDownload)) {
-        return answer([id = path.substr(kDownload.size()), &request, &service, mirror] { return download(request, service, id, mirror); },
-                      remote);
-    }
+    if (path.starts_with(kDownload)) return answer([&request, &service, mirror] { return download(request, service, mirror); }, remote);
     if (path.starts_with(kLinkStart) && path.ends_with(kLinkEnd) && path.size() > kLinkStart.size() + kLinkEnd.size()) {
         const std::string sha3 = path.substr(kLinkStart.size(), path.size() - kLinkStart.size() - kLinkEnd.size());
-        return look_up([sha3, &request, &service, &urls, mirror] {
-            return Response{.body = own_url(request, find_by_hash(sha3, service, mirror), urls)};
-        });
+        return look_up([sha3, &request, &service, &urls, mirror] { return link_to(sha3, request, service, urls, mirror); });
     }
     return nullptr;
 }

@@ -118,12 +118,36 @@ private:
     Form form_;
 };
 
+class SetRepository : public Exchange {
+public:
+    SetRepository(const Request& request, Service& service)
+        : service_(service),
+          form_(request.connection, [](std::span<const std::byte>) { throw HttpError(http::kBadRequest, "no file is wanted here"); }) {}
+    uint64_t max_body() const override { return Form::kMaxBesideFile; }
+    void body(std::span<const std::byte> data) override { form_.take(data); }
+    bool slow() const override { return true; }
+
+    Response finish() override {
+        form_.finish();
+        const Name name{.user = form_.field("username"), .repository = form_.field("repository"), .tag = {}};
+        const std::string& value = form_.field("private");
+        if (value != "true" && value != "false") throw HttpError(http::kBadRequest, "private is neither true nor false");
+        service_.set_private(name, form_.field("login"), form_.field("token"), value == "true");
+        return {.body = name.user + "/" + name.repository + (value == "true" ? " is private\n" : " is public\n")};
+    }
+
+private:
+    Service& service_;
+    Form form_;
+};
+
 }  // namespace
 
 std::unique_ptr<Exchange> route_push(const Request& request, Service& service) {
     if (request.path == "/auth/pat/login") return std::make_unique<Login>(service);
     if (request.path == "/v1/image/push/descr") return std::make_unique<PushDescriptor>(request, service);
     if (request.path == "/v1/image/push/chunk") return std::make_unique<PushChunk>(request, service);
+    if (request.path == "/v1/repository/settings") return std::make_unique<SetRepository>(request, service);
     if (request.path.starts_with(kAttach)) return std::make_unique<Attach>(request, service);
     return nullptr;
 }

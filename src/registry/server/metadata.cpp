@@ -10,4 +10,10 @@ void refuse_above_quota(const std::string& user, uint64_t used, uint64_t quota) 
                                           "'s repositories, more than the quota of " + std::to_string(quota));
 }
 
+void refuse_too_many_empty(const std::string& user, int64_t empty) {
+    if (empty <= kMostEmptyRepositories) return;
+    throw HttpError(http::kForbidden,
+                    user + " has " + std::to_string(kMostEmptyRepositories) + " repositories without a tag; delete one first");
+}
+
 }  // namespace registry::server

@@ -13,6 +13,9 @@ namespace registry::server {
 
 // Everything except the chunks' bytes. Several threads may call its functions at once, and other processes may change the same data. Each
 // throws base::Error; http::TransientError where the data base does not answer for now.
+//
+// `viewer` is who asks, a user's name or, for nobody, empty. Private repositories, and images that nothing else shows, are as if they were
+// not there for all but their user.
 class Metadata {
 public:
     virtual ~Metadata() = default;
@@ -28,7 +31,8 @@ public:
     virtual void add_uses(const std::string& id, uint64_t uses) = 0;
     virtual std::vector<std::string> uploads(State state) = 0;
     // A full upload of an image.
-    virtual std::optional<std::string> find_image(const std::string& sha3) = 0;
+    virtual std::optional<std::string> find_image(const std::string& sha3, const std::string& viewer) = 0;
+    virtual bool is_visible(const std::string& id, const std::string& viewer) = 0;
     // Removes uploads without a tag, and not of a mirror, that are older than `before`, at most `limit`; returns how many.
     virtual uint64_t expire(Time before, uint64_t limit) = 0;
     // Calls `remove` for those of `chunks` that are in no upload; no upload can be added meanwhile.
@@ -58,20 +62,36 @@ public:
     virtual void set_mirrored_tag(const std::string& tag, const MirroredTag& value) = 0;
     virtual void forget_mirrored_tag(const std::string& tag) = 0;
 
-    virtual std::optional<std::string> find_tag(const Name& name) = 0;
+    virtual std::optional<std::string> find_tag(const Name& name, const std::string& viewer) = 0;
     // Sets or moves a tag, or only checks whether that is allowed. Throws HttpError 403 where the user's images would exceed the quota.
     virtual void set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check) = 0;
-    // Removes a tag, or all tags of a repository where `name.tag` is empty; returns how many.
+    // Removes a tag, or where `name.tag` is empty a repository with all its tags; returns how many tags, at least 1 where there was
+    // something. A repository goes with its last tag, unless it is private.
     virtual uint64_t remove_tags(const Name& name) = 0;
-    // Images whose user or repository contains `text`, at most `limit`, by name.
+    // Images whose user or repository contains `text`, at most `limit`, by name; all, the private ones too.
     virtual std::vector<TaggedImage> search(const std::string& text, size_t limit) = 0;
     // The tags of a repository, those set last first: at most `limit`, without the first `skip`.
-    virtual std::vector<TaggedImage> tags(const std::string& user, const std::string& repository, size_t skip, size_t limit) = 0;
+    virtual std::vector<TaggedImage> tags(const std::string& user, const std::string& repository, const std::string& viewer, size_t skip,
+                                          size_t limit) = 0;
     // A tag with its image, whatever its state.
-    virtual std::optional<TaggedImage> find_tagged(const Name& name) = 0;
+    virtual std::optional<TaggedImage> find_tagged(const Name& name, const std::string& viewer) = 0;
     // Repositories with tags whose user/repository contains `text`, by name: those behind `after` (of which only user and repository
     // count), at most `limit`.
-    virtual std::vector<ListedRepository> repositories(const std::string& text, const Name& after, size_t limit) = 0;
+    virtual std::vector<ListedRepository> repositories(const std::string& text, const std::string& viewer, const Name& after,
+                                                       size_t limit) = 0;
+
+    // Makes a repository private, with the images that its user has pushed, or public; one that is not there is made. Ends its links where
+    // that is a change. Throws HttpError 403 where there is no such user, or where the user has too many repositories without a tag.
+    virtual void set_private(const std::string& user, const std::string& repository, bool value) = 0;
+    // Ends the links to a repository's images that were given before. Returns false where there is no such repository.
+    virtual bool end_links(const std::string& user, const std::string& repository) = 0;
+    virtual bool is_private(const std::string& user, const std::string& repository) = 0;
+    // A private repository of the user that has the upload.
+    virtual std::optional<PrivateImage> find_private(const std::string& id, const std::string& user) = 0;
+    // The upload with a number, where the repository with a number has it.
+    virtual std::optional<PrivateImage> find_private(int64_t number, int64_t repository) = 0;
+    // A secret that all servers share: `fresh`, kept from now on, where there was none.
+    virtual std::string secret(const std::string& name, const std::string& fresh) = 0;
 
     virtual void add_user(const std::string& name, std::optional<uint64_t> quota, Time now) = 0;  // or changes the quota
     virtual bool remove_user(const std::string& name) = 0;                                        // with tokens and tags
@@ -100,6 +120,11 @@ public:
     // Defects of the database itself; empty where there are none.
     virtual std::string check() = 0;
 };
+
+// Repositories without a tag that a user may have: private ones stay when they are empty.
+inline constexpr int64_t kMostEmptyRepositories = 1000;
+// Throws HttpError 403 where there are more than that.
+void refuse_too_many_empty(const std::string& user, int64_t empty);
 
 // Throws HttpError 403 where `used` bytes, those of the image to be tagged among them, are above a user's quota.
 void refuse_above_quota(const std::string& user, uint64_t used, uint64_t quota);

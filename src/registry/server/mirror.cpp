@@ -130,20 +130,24 @@ std::string Mirror::resolve(const std::string& tag) {
     return found->sha3;
 }
 
-Upload Mirror::find_by_tag(const std::string& name) {
-    std::optional<Upload> own = here([&] { return service_.find_by_tag(name); });
+Upload Mirror::find_by_tag(const std::string& name, const std::string& viewer) {
+    std::optional<Upload> own = here([&] { return service_.find_by_tag(name, viewer); });
     if (own) return *std::move(own);
     const Name parsed = parse_name(name);
+    // The name of a private repository is nobody's business, and means nothing elsewhere.
+    if (service_.metadata().is_private(parsed.user, parsed.repository)) throw HttpError(http::kNotFound, "there is no image " + name);
     const std::string tag = fmt::format("{}/{}:{}", parsed.user, parsed.repository, parsed.tag);
     return find_by_hash(once(
-        tag, [this, tag] { return resolve(tag); }, nullptr));
+                            tag, [this, tag] { return resolve(tag); }, nullptr),
+                        viewer);
 }
 
-Upload Mirror::find_by_hash(const std::string& sha3) {
-    std::optional<Upload> found = here([&] { return service_.find_by_hash(sha3); });
+Upload Mirror::find_by_hash(const std::string& sha3, const std::string& viewer) {
+    std::optional<Upload> found = here([&] { return service_.find_by_hash(sha3, viewer); });
     if (!found)
         found = service_.find(once(
-            sha3, [this, sha3] { return fetch(sha3); }, &fetchers_));
+                                  sha3, [this, sha3] { return fetch(sha3); }, &fetchers_),
+                              viewer);
     use(found->id);
     return *std::move(found);
 }
@@ -154,7 +158,7 @@ void Mirror::use(const std::string& id) {
 
 std::string Mirror::fetch(const std::string& sha3) {
     // Between somebody's look and this job another one may have ended.
-    const std::optional<Upload> there = here([&] { return service_.find_by_hash(sha3); });
+    const std::optional<Upload> there = here([&] { return service_.find_by_hash(sha3, ""); });
     if (there) return there->id;
     if (service_.metadata().find_blocked({sha3})) throw HttpError(http::kBlocked, sha3 + " is blocked in this registry");
     const std::optional<ImageInfo> info = Api(options_.upstream, http_).find_image("hash", sha3);

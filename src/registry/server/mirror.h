@@ -32,8 +32,8 @@ public:
 
     // As the functions of Service, but what is not here is fetched first. HttpError 404 where the upstream has none, 502 where it sends
     // something else or nothing, 503 where it takes longer than the patience; then it goes on in the background.
-    Upload find_by_tag(const std::string& name);
-    Upload find_by_hash(const std::string& sha3);
+    Upload find_by_tag(const std::string& name, const std::string& viewer);
+    Upload find_by_hash(const std::string& sha3, const std::string& viewer);
     // Somebody downloads it.
     void use(const std::string& id);
 

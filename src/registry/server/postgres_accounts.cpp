@@ -15,14 +15,15 @@ User user_of(const Rows& rows, int row) {
             .used = rows.unsigned_number(row, 2)};
 }
 
-// Columns: user, repository, tag, upload, SHA3-224, size, uses, when it was set.
+// Columns: user, repository, tag, upload, SHA3-224, size, uses, when it was set, whether it is private.
 TaggedImage tagged_row(const Rows& rows, int row) {
     return {.name = {.user = rows.text(row, 0), .repository = rows.text(row, 1), .tag = rows.text(row, 2)},
             .id = rows.text(row, 3),
             .sha3 = rows.text(row, 4),
             .size = rows.unsigned_number(row, 5),
             .uses = rows.unsigned_number(row, 6),
-            .changed = rows.number(row, 7)};
+            .changed = rows.number(row, 7),
+            .in_private = rows.is_true(row, 8)};
 }
 
 std::vector<TaggedImage> tagged_rows(const Rows& rows) {
@@ -35,11 +36,11 @@ std::vector<TaggedImage> tagged_rows(const Rows& rows) {
 
 }  // namespace
 
-std::optional<std::string> PostgresMetadata::find_tag(const Name& name) {
+std::optional<std::string> PostgresMetadata::find_tag(const Name& name, const std::string& viewer) {
     return postgres::first_text(
         ask("SELECT upload FROM tags JOIN repositories ON repositories.id = repository WHERE user_name = $1 AND repositories.name = $2 AND "
-            "tags.name = $3",
-            name.user, name.repository, name.tag));
+            "tags.name = $3 AND (NOT private OR user_name = $4)",
+            name.user, name.repository, name.tag, viewer));
 }
 
 void PostgresMetadata::set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check) {
@@ -56,6 +57,12 @@ void PostgresMetadata::set_tag(const Name& name, const std::string& id, uint64_t
                                       id, name.user)
                                   .unsigned_number(0, 0);
         refuse_above_quota(name.user, used, quota);
+        // As SqliteMetadata has it.
+        connection.query("UPDATE uploads SET pusher = $1 WHERE id = $2 AND state = 0 AND pusher IS NULL AND NOT known", name.user, id);
+        connection.query(
+            "UPDATE uploads SET hidden = true WHERE id = $1 AND NOT hidden AND pusher = $2 AND EXISTS (SELECT 1 FROM repositories WHERE "
+            "user_name = $2 AND name = $3 AND private)",
+            id, name.user, name.repository);
         if (only_check) return;
         if (connection.query("SELECT 1 FROM uploads WHERE id = $1", id).count() == 0)
             throw HttpError(http::kNotFound, "there is no such descriptor");
@@ -72,58 +79,67 @@ uint64_t PostgresMetadata::remove_tags(const Name& name) {
     return pool_.transact([&](Connection& connection) {
         // Beside set_tag a repository would go with the tag that it has just got.
         connection.query("SELECT 1 FROM users WHERE name = $1 FOR UPDATE", name.user);
-        const uint64_t removed = connection
-                                     .query(
-                                         "DELETE FROM tags WHERE repository = (SELECT id FROM repositories WHERE user_name = $1 AND name = "
-                                         "$2) AND (name = $3 OR $3 = '')",
-                                         name.user, name.repository, name.tag)
-                                     .changed();
-        connection.query("DELETE FROM repositories WHERE user_name = $1 AND NOT EXISTS (SELECT 1 FROM tags WHERE repository = id)",
-                         name.user);
-        return removed;
+        uint64_t removed = connection
+                               .query(
+                                   "DELETE FROM tags WHERE repository = (SELECT id FROM repositories WHERE user_name = $1 AND name = "
+                                   "$2) AND (name = $3 OR $3 = '')",
+                                   name.user, name.repository, name.tag)
+                               .changed();
+        const uint64_t gone = connection
+                                  .query(
+                                      "DELETE FROM repositories WHERE user_name = $1 AND name = $2 AND (NOT private OR $3 = '') AND NOT "
+                                      "EXISTS (SELECT 1 FROM tags WHERE repository = id)",
+                                      name.user, name.repository, name.tag)
+                                  .changed();
+        return std::max(removed, gone);
     });
 }
 
 std::vector<TaggedImage> PostgresMetadata::search(const std::string& text, size_t limit) {
     // strpos, not LIKE, in which % and _ have a meaning.
-    return tagged_rows(
-        ask("SELECT user_name, repositories.name, tags.name, uploads.id, sha3, size, uses, changed FROM tags JOIN repositories ON "
-            "repositories.id = repository JOIN uploads ON uploads.id = upload WHERE strpos(lower(user_name || '/' || repositories.name), "
-            "lower($1 COLLATE \"C\")) > 0 ORDER BY user_name, repositories.name, changed DESC, tags.name LIMIT $2",
-            text, uint64_t{limit}));
+    return tagged_rows(ask(
+        "SELECT user_name, repositories.name, tags.name, uploads.id, sha3, size, uses, changed, private FROM tags JOIN repositories "
+        "ON repositories.id = repository JOIN uploads ON uploads.id = upload WHERE strpos(lower(user_name || '/' || repositories.name), "
+        "lower($1 COLLATE \"C\")) > 0 ORDER BY user_name, repositories.name, changed DESC, tags.name LIMIT $2",
+        text, uint64_t{limit}));
 }
 
-std::vector<TaggedImage> PostgresMetadata::tags(const std::string& user, const std::string& repository, size_t skip, size_t limit) {
-    return tagged_rows(
-        ask("SELECT $1::TEXT, $2::TEXT, name, uploads.id, sha3, size, uses, changed FROM (SELECT name, upload, changed FROM tags WHERE "
-            "repository = (SELECT id FROM repositories WHERE user_name = $1 AND name = $2) ORDER BY changed DESC, name LIMIT $3 OFFSET $4) "
-            "AS page JOIN uploads ON uploads.id = upload ORDER BY changed DESC, name",
-            user, repository, uint64_t{limit}, uint64_t{skip}));
+std::vector<TaggedImage> PostgresMetadata::tags(const std::string& user, const std::string& repository, const std::string& viewer,
+                                                size_t skip, size_t limit) {
+    return tagged_rows(ask(
+        "SELECT $1::TEXT, $2::TEXT, name, uploads.id, sha3, size, uses, changed, (SELECT private FROM repositories WHERE user_name = $1 "
+        "AND name = $2) FROM (SELECT name, upload, changed FROM tags WHERE repository = (SELECT id FROM repositories WHERE user_name = "
+        "$1 AND name = $2 AND (NOT private OR user_name = $5)) ORDER BY changed DESC, name LIMIT $3 OFFSET $4) "
+        "AS page JOIN uploads ON uploads.id = upload ORDER BY changed DESC, name",
+        user, repository, uint64_t{limit}, uint64_t{skip}, viewer));
 }
 
-std::optional<TaggedImage> PostgresMetadata::find_tagged(const Name& name) {
+std::optional<TaggedImage> PostgresMetadata::find_tagged(const Name& name, const std::string& viewer) {
     const Rows rows =
-        ask("SELECT user_name, repositories.name, tags.name, uploads.id, sha3, size, uses, changed FROM tags JOIN repositories ON "
-            "repositories.id = repository JOIN uploads ON uploads.id = upload WHERE user_name = $1 AND repositories.name = $2 AND "
-            "tags.name = $3",
-            name.user, name.repository, name.tag);
+        ask("SELECT user_name, repositories.name, tags.name, uploads.id, sha3, size, uses, changed, private FROM tags JOIN repositories "
+            "ON repositories.id = repository JOIN uploads ON uploads.id = upload WHERE user_name = $1 AND repositories.name = $2 AND "
+            "tags.name = $3 AND (NOT private OR user_name = $4)",
+            name.user, name.repository, name.tag, viewer);
     return rows.count() == 0 ? std::nullopt : std::optional(tagged_row(rows, 0));
 }
 
-std::vector<ListedRepository> PostgresMetadata::repositories(const std::string& text, const Name& after, size_t limit) {
+std::vector<ListedRepository> PostgresMetadata::repositories(const std::string& text, const std::string& viewer, const Name& after,
+                                                             size_t limit) {
     // As SqliteMetadata has it.
     const Rows rows = ask(
-        "SELECT user_name, found.name, newest.name, uploads.id, sha3, size, uses, changed, (SELECT COUNT(*) FROM (SELECT 1 FROM tags "
-        "WHERE repository = found.id LIMIT $5) AS counted) FROM (SELECT id, user_name, name FROM repositories WHERE (user_name, name) > "
-        "($2, $3) AND strpos(lower(user_name || '/' || name), lower($1 COLLATE \"C\")) > 0 AND EXISTS (SELECT 1 FROM tags WHERE "
+        "SELECT user_name, found.name, newest.name, uploads.id, sha3, size, uses, changed, private, (SELECT COUNT(*) FROM (SELECT 1 FROM "
+        "tags "
+        "WHERE repository = found.id LIMIT $5) AS counted) FROM (SELECT id, user_name, name, private FROM repositories WHERE (user_name, "
+        "name) > ($2, $3) AND (NOT private OR user_name = $6) AND strpos(lower(user_name || '/' || name), lower($1 COLLATE \"C\")) > 0 AND "
+        "EXISTS (SELECT 1 FROM tags WHERE "
         "repository = repositories.id) ORDER BY user_name, name LIMIT $4) AS found CROSS JOIN LATERAL (SELECT name, upload, changed "
         "FROM tags WHERE repository = found.id ORDER BY changed DESC, name LIMIT 1) AS newest JOIN uploads ON uploads.id = upload "
         "ORDER BY user_name, found.name",
-        text, after.user, after.repository, uint64_t{limit}, ListedRepository::kMostCounted);
+        text, after.user, after.repository, uint64_t{limit}, ListedRepository::kMostCounted, viewer);
     std::vector<ListedRepository> all;
     all.reserve(static_cast<size_t>(rows.count()));
     for (int row = 0; row < rows.count(); row++)
-        all.push_back({.newest = tagged_row(rows, row), .tags = rows.unsigned_number(row, 8)});
+        all.push_back({.newest = tagged_row(rows, row), .tags = rows.unsigned_number(row, 9)});
     return all;
 }
 

@@ -98,16 +98,6 @@ std::vector<std::string> PostgresMetadata::uploads(State state) {
     return postgres::texts(ask("SELECT id FROM uploads WHERE state = $1", number_of(state)));
 }
 
-// As SqliteMetadata has it: a known user's upload counts first, and before that one that is served.
-std::optional<std::string> PostgresMetadata::find_image(const std::string& sha3) {
-    return postgres::first_text(
-        ask("SELECT id FROM uploads WHERE sha3 = $1 AND state = $2 ORDER BY CASE WHEN EXISTS (SELECT 1 FROM blocked) THEN id IN (SELECT "
-            "hash FROM blocked) OR EXISTS (SELECT 1 FROM upload_chunks JOIN chunks ON chunks.id = chunk WHERE upload = number AND "
-            "encode(sha256, 'hex') IN (SELECT hash FROM blocked)) ELSE false END, NOT EXISTS (SELECT 1 FROM tags WHERE upload = "
-            "uploads.id), id LIMIT 1",
-            sha3, number_of(State::full)));
-}
-
 uint64_t PostgresMetadata::expire(Time before, uint64_t limit) {
     return pool_.transact([&](Connection& connection) {
         lock_for_removing(connection);

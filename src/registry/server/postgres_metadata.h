@@ -23,7 +23,8 @@ public:
     uint64_t anonymous_bytes() override;
     void add_uses(const std::string& id, uint64_t uses) override;
     std::vector<std::string> uploads(State state) override;
-    std::optional<std::string> find_image(const std::string& sha3) override;
+    std::optional<std::string> find_image(const std::string& sha3, const std::string& viewer) override;
+    bool is_visible(const std::string& id, const std::string& viewer) override;
     uint64_t expire(Time before, uint64_t limit) override;
     void for_unused(const std::vector<std::string>& chunks, const std::function<void(const std::string&)>& remove) override;
 
@@ -41,13 +42,22 @@ public:
     void set_mirrored_tag(const std::string& tag, const MirroredTag& value) override;
     void forget_mirrored_tag(const std::string& tag) override;
 
-    std::optional<std::string> find_tag(const Name& name) override;
+    std::optional<std::string> find_tag(const Name& name, const std::string& viewer) override;
     void set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check) override;
     uint64_t remove_tags(const Name& name) override;
     std::vector<TaggedImage> search(const std::string& text, size_t limit) override;
-    std::vector<TaggedImage> tags(const std::string& user, const std::string& repository, size_t skip, size_t limit) override;
-    std::optional<TaggedImage> find_tagged(const Name& name) override;
-    std::vector<ListedRepository> repositories(const std::string& text, const Name& after, size_t limit) override;
+    std::vector<TaggedImage> tags(const std::string& user, const std::string& repository, const std::string& viewer, size_t skip,
+                                  size_t limit) override;
+    std::optional<TaggedImage> find_tagged(const Name& name, const std::string& viewer) override;
+    std::vector<ListedRepository> repositories(const std::string& text, const std::string& viewer, const Name& after,
+                                               size_t limit) override;
+
+    void set_private(const std::string& user, const std::string& repository, bool value) override;
+    bool end_links(const std::string& user, const std::string& repository) override;
+    bool is_private(const std::string& user, const std::string& repository) override;
+    std::optional<PrivateImage> find_private(const std::string& id, const std::string& user) override;
+    std::optional<PrivateImage> find_private(int64_t number, int64_t repository) override;
+    std::string secret(const std::string& name, const std::string& fresh) override;
 
     void add_user(const std::string& name, std::optional<uint64_t> quota, Time now) override;
     bool remove_user(const std::string& name) override;

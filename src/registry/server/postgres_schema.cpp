@@ -121,8 +121,22 @@ CREATE INDEX sessions_token ON sessions (token);
 CREATE INDEX sessions_expires ON sessions (expires);
 )";
 
+// As SQLite's.
+constexpr const char* kPrivate = R"(
+ALTER TABLE repositories ADD COLUMN private BOOLEAN NOT NULL DEFAULT false;
+ALTER TABLE repositories ADD COLUMN links BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE uploads ADD COLUMN hidden BOOLEAN NOT NULL DEFAULT false;
+ALTER TABLE uploads ADD COLUMN pusher TEXT COLLATE "C";
+UPDATE uploads SET pusher = (SELECT MAX(user_name) FROM tags JOIN repositories ON repositories.id = repository WHERE upload = uploads.id
+    HAVING COUNT(DISTINCT user_name) = 1) WHERE known;
+CREATE TABLE secrets (
+    name TEXT COLLATE "C" PRIMARY KEY,
+    value TEXT NOT NULL
+);
+)";
+
 // Step N brings a data base of version N to the next one; one without tables has version 0.
-constexpr const char* kSteps[] = {kFirstSchema, kMirror, kTagsByTime, kSessions};
+constexpr const char* kSteps[] = {kFirstSchema, kMirror, kTagsByTime, kSessions, kPrivate};
 
 constexpr int64_t kMigrationLock = 0x67766d6b69740001;  // of pg_advisory_xact_lock
 

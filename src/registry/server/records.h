@@ -33,7 +33,17 @@ struct TaggedImage {
     std::string id, sha3;
     uint64_t size = 0;
     uint64_t uses = 0;
-    Time changed = 0;  // when the tag was set
+    Time changed = 0;         // when the tag was set
+    bool in_private = false;  // whether the repository is private
+};
+
+// An upload as somebody's private repository has it: what a link to it is about.
+struct PrivateImage {
+    std::string id;          // of the upload
+    int64_t number = 0;      // of the upload
+    int64_t repository = 0;  // its number
+    std::string name;        // USER/REPOSITORY
+    int64_t links = 0;       // how many times the links of the repository were ended
 };
 
 // A repository as a list of them shows it: by the tag that was set last.

@@ -128,8 +128,23 @@ CREATE INDEX sessions_token ON sessions (token);
 CREATE INDEX sessions_expires ON sessions (expires);
 )";
 
+// Private repositories (docs/spec/registry.md). `pusher`: the user who asked first for a name of an upload while it was not there as a
+// whole.
+constexpr const char* kPrivate = R"(
+ALTER TABLE repositories ADD COLUMN private INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE repositories ADD COLUMN links INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE uploads ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE uploads ADD COLUMN pusher TEXT;
+UPDATE uploads SET pusher = (SELECT MAX(user) FROM tags JOIN repositories ON repositories.id = repository WHERE upload = uploads.id
+    HAVING COUNT(DISTINCT user) = 1) WHERE known = 1;
+CREATE TABLE secrets (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+)";
+
 // Step N brings a database of version N (PRAGMA user_version) to the next one.
-constexpr const char* kSteps[] = {kAnonymousQuota, kIntegerChunks, kMirror, kTagsByTime, kSessions};
+constexpr const char* kSteps[] = {kAnonymousQuota, kIntegerChunks, kMirror, kTagsByTime, kSessions, kPrivate};
 
 // SQL's hash_bytes(TEXT): SQLite has an unhex() only since 3.41.
 void hash_bytes(sqlite3_context* context, int, sqlite3_value** arguments) {

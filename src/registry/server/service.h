@@ -5,6 +5,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "registry/server/metadata.h"
@@ -21,6 +22,7 @@ struct Limits {
     uint64_t anonymous_quota = uint64_t{50} << 30;  // what uploads that no logged-in user has asked for may have stored, in all
     uint64_t min_chunk = 64 << 10;                  // an image of more than one chunk has none smaller, but for its last
     unsigned hourly_pushes = 120;                   // new descriptors that an address may push in an hour
+    Time link_seconds = Time{12} * 3600;            // for which a link to a private image holds
     bool read_only = false;                         // nothing is taken, counted or removed
 };
 
@@ -34,6 +36,10 @@ struct Status {
 struct ChunkFields {
     std::string descriptor, number, sha256, position, length;
 };
+
+// Paths of downloads: of an upload by its id, and of one by a link to it (link.h).
+inline constexpr std::string_view kDownload = "/download/";
+inline constexpr std::string_view kPrivateDownload = "/download/private/";
 
 // The registry without HTTP: rules over Metadata and Storage. A client's errors are HttpErrors. Several threads may call it at once.
 class Service {
@@ -71,10 +77,17 @@ public:
     // Sets a tag, or only checks that it could be set now or, while chunks are missing, later.
     void attach(const std::string& id, const Name& name, const std::string& login, const std::string& token, bool only_check);
 
-    // Full uploads that are not blocked; HttpError 404 or 451 otherwise.
-    Upload find_by_tag(const std::string& name);
-    Upload find_by_hash(const std::string& sha3);
-    Upload find(const std::string& id);
+    // Makes a repository private or public; one that is not there is made.
+    void set_private(const Name& name, const std::string& login, const std::string& token, bool value);
+
+    // Full uploads that are not blocked and that `viewer` may have (Metadata); HttpError 404 or 451 otherwise.
+    Upload find_by_tag(const std::string& name, const std::string& viewer);
+    Upload find_by_hash(const std::string& sha3, const std::string& viewer);
+    Upload find(const std::string& id, const std::string& viewer);
+    // What a link (link.h) names. HttpError 403 where its time is over, 404 where it is not one of ours or was ended.
+    Upload find_linked(const std::string& link);
+    // The path below the registry's address for downloads of an upload that `viewer` has found: to a private image a link.
+    std::string download_path(const std::string& id, const std::string& viewer);
 
     void count_use(const std::string& id);
     // Tells the data base what has changed in memory, and learns what other servers have done. Call it once a second.
@@ -87,6 +100,10 @@ public:
     void stop();  // after the last request
 
 private:
+    // Throws HttpError 401 where the token is not the login's, 403 where the login is not the user.
+    void check_login(const std::string& user, const std::string& login, const std::string& token);
+    Upload find_full(const std::string& id);
+    std::string link_key();
     // The number of a user's token.
     std::optional<int64_t> find_token(const std::string& user, const std::string& token);
     // An upload in any state; none also where `id` is no descriptor hash.
@@ -107,6 +124,7 @@ private:
     Presence presence_;
     Verifier verifier_;
     std::mutex mutex_;
+    std::string link_key_;                  // once it is known
     Receiving reserved_;                    // by chunks that are being received here
     Receiving elsewhere_;                   // by other servers, when they were asked the last time
     std::map<std::string, uint64_t> uses_;  // not yet in the database: committing each would cost a disk write each

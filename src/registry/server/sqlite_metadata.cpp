@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "registry/server/errors.h"
 #include "registry/server/schema.h"
@@ -33,7 +35,7 @@ User user_of(SQLite::Database& db, SQLite::Statement& row) {
     return user;
 }
 
-// Columns: user, repository, tag, upload, SHA3-224, size, uses, when it was set.
+// Columns: user, repository, tag, upload, SHA3-224, size, uses, when it was set, whether it is private.
 TaggedImage tagged_row(SQLite::Statement& row) {
     const auto text = [&row](int column) { return row.getColumn(column).getString(); };
     return {.name = {.user = text(0), .repository = text(1), .tag = text(2)},
@@ -41,7 +43,8 @@ TaggedImage tagged_row(SQLite::Statement& row) {
             .sha3 = text(4),
             .size = unsigned_at(row, 5),
             .uses = unsigned_at(row, 6),
-            .changed = row.getColumn(7).getInt64()};
+            .changed = row.getColumn(7).getInt64(),
+            .in_private = row.getColumn(8).getInt() != 0};
 }
 
 std::vector<TaggedImage> tagged_rows(SQLite::Statement rows) {
@@ -158,19 +161,6 @@ std::vector<std::string> SqliteMetadata::uploads(State state) {
         [&](SQLite::Database& db) { return texts(query(db, "SELECT id FROM uploads WHERE state = ?", static_cast<int>(state))); });
 }
 
-std::optional<std::string> SqliteMetadata::find_image(const std::string& sha3) {
-    return reading([&](SQLite::Database& db) {
-        // A stranger may upload the same image in other chunks: a known user's upload counts before it, and one that is served before both.
-        return first_text(
-            query(db,
-                  "SELECT id FROM uploads WHERE sha3 = ? AND state = ? ORDER BY CASE WHEN EXISTS (SELECT 1 FROM blocked) THEN id IN "
-                  "(SELECT hash FROM blocked) OR EXISTS (SELECT 1 FROM upload_chunks JOIN chunks ON chunks.id = chunk WHERE upload = "
-                  "number AND lower(hex(sha256)) IN (SELECT hash FROM blocked)) ELSE 0 END, NOT EXISTS (SELECT 1 FROM tags WHERE "
-                  "upload = uploads.id), id LIMIT 1",
-                  sha3, static_cast<int>(State::full)));
-    });
-}
-
 uint64_t SqliteMetadata::expire(Time before, uint64_t limit) {
     return locked([&] {
         return change(db_,
@@ -199,12 +189,12 @@ unsigned SqliteMetadata::count_push(const std::string& address, unsigned hourly)
     return pushes_->take(address, RateLimit::Clock::now());
 }
 
-std::optional<std::string> SqliteMetadata::find_tag(const Name& name) {
+std::optional<std::string> SqliteMetadata::find_tag(const Name& name, const std::string& viewer) {
     return reading([&](SQLite::Database& db) {
         return first_text(query(db,
                                 "SELECT upload FROM tags JOIN repositories ON repositories.id = repository WHERE user = ? AND "
-                                "repositories.name = ? AND tags.name = ?",
-                                name.user, name.repository, name.tag));
+                                "repositories.name = ? AND tags.name = ? AND (NOT private OR user = ?)",
+                                name.user, name.repository, name.tag, viewer));
     });
 }
 
@@ -217,7 +207,16 @@ void SqliteMetadata::set_tag(const Name& name, const std::string& id, uint64_t d
         user.reset();
         const uint64_t used = used_with(db_, name.user, id);
         refuse_above_quota(name.user, used, quota);
-        if (only_check) return;
+        // Before the image is there as a whole, so that there is no moment in which everybody has it.
+        change(db_, "UPDATE uploads SET pusher = ? WHERE id = ? AND state = 0 AND pusher IS NULL AND known = 0", name.user, id);
+        change(db_,
+               "UPDATE uploads SET hidden = 1 WHERE id = ?1 AND hidden = 0 AND pusher = ?2 AND EXISTS (SELECT 1 FROM repositories WHERE "
+               "user = ?2 AND name = ?3 AND private)",
+               id, name.user, name.repository);
+        if (only_check) {
+            transaction.commit();
+            return;
+        }
         change(db_, "INSERT OR IGNORE INTO repositories (user, name) VALUES (?, ?)", name.user, name.repository);
         change(db_,
                "INSERT INTO tags (repository, name, upload, changed) SELECT id, ?, ?, ? FROM repositories WHERE user = ? AND name = ? ON "
@@ -230,12 +229,15 @@ void SqliteMetadata::set_tag(const Name& name, const std::string& id, uint64_t d
 uint64_t SqliteMetadata::remove_tags(const Name& name) {
     return locked([&] {
         SQLite::Transaction transaction(db_, SQLite::TransactionBehavior::IMMEDIATE);
-        const uint64_t removed =
-            change(db_,
-                   "DELETE FROM tags WHERE repository = (SELECT id FROM repositories WHERE user = ?1 AND name = ?2) AND "
-                   "(name = ?3 OR ?3 = '')",
-                   name.user, name.repository, name.tag);
-        change(db_, "DELETE FROM repositories WHERE NOT EXISTS (SELECT 1 FROM tags WHERE repository = id)");
+        uint64_t removed = change(db_,
+                                  "DELETE FROM tags WHERE repository = (SELECT id FROM repositories WHERE user = ?1 AND name = ?2) AND "
+                                  "(name = ?3 OR ?3 = '')",
+                                  name.user, name.repository, name.tag);
+        const uint64_t gone = change(db_,
+                                     "DELETE FROM repositories WHERE user = ?1 AND name = ?2 AND (NOT private OR ?3 = '') AND NOT EXISTS "
+                                     "(SELECT 1 FROM tags WHERE repository = id)",
+                                     name.user, name.repository, name.tag);
+        removed = std::max(removed, gone);
         transaction.commit();
         return removed;
     });
@@ -245,7 +247,7 @@ std::vector<TaggedImage> SqliteMetadata::search(const std::string& text, size_t 
     return reading([&](SQLite::Database& db) {
         // instr, not LIKE, in which % and _ have a meaning.
         return tagged_rows(query(db,
-                                 "SELECT user, repositories.name, tags.name, uploads.id, sha3, size, uses, changed FROM tags JOIN "
+                                 "SELECT user, repositories.name, tags.name, uploads.id, sha3, size, uses, changed, private FROM tags JOIN "
                                  "repositories ON repositories.id = repository JOIN uploads ON uploads.id = upload WHERE "
                                  "instr(lower(user || '/' || repositories.name), lower(?)) > 0 ORDER BY user, repositories.name, changed "
                                  "DESC, tags.name LIMIT ?",
@@ -253,42 +255,46 @@ std::vector<TaggedImage> SqliteMetadata::search(const std::string& text, size_t 
     });
 }
 
-std::vector<TaggedImage> SqliteMetadata::tags(const std::string& user, const std::string& repository, size_t skip, size_t limit) {
+std::vector<TaggedImage> SqliteMetadata::tags(const std::string& user, const std::string& repository, const std::string& viewer,
+                                              size_t skip, size_t limit) {
     return reading([&](SQLite::Database& db) {
         return tagged_rows(query(db,
-                                 "SELECT ?1, ?2, name, uploads.id, sha3, size, uses, changed FROM (SELECT name, upload, changed FROM tags "
-                                 "WHERE repository = (SELECT id FROM repositories WHERE user = ?1 AND name = ?2) ORDER BY changed DESC, "
+                                 "SELECT ?1, ?2, name, uploads.id, sha3, size, uses, changed, (SELECT private FROM repositories WHERE user "
+                                 "= ?1 AND name = ?2) FROM (SELECT name, upload, changed FROM tags WHERE repository = (SELECT id FROM "
+                                 "repositories WHERE user = ?1 AND name = ?2 AND (NOT private OR user = ?5)) ORDER BY changed DESC, "
                                  "name LIMIT ?3 OFFSET ?4) JOIN uploads ON uploads.id = upload ORDER BY changed DESC, name",
-                                 user, repository, number(limit), number(skip)));
+                                 user, repository, number(limit), number(skip), viewer));
     });
 }
 
-std::optional<TaggedImage> SqliteMetadata::find_tagged(const Name& name) {
+std::optional<TaggedImage> SqliteMetadata::find_tagged(const Name& name, const std::string& viewer) {
     return reading([&](SQLite::Database& db) -> std::optional<TaggedImage> {
         const std::vector<TaggedImage> found =
             tagged_rows(query(db,
-                              "SELECT user, repositories.name, tags.name, uploads.id, sha3, size, uses, changed FROM tags JOIN "
+                              "SELECT user, repositories.name, tags.name, uploads.id, sha3, size, uses, changed, private FROM tags JOIN "
                               "repositories ON repositories.id = repository JOIN uploads ON uploads.id = upload WHERE user = ? AND "
-                              "repositories.name = ? AND tags.name = ?",
-                              name.user, name.repository, name.tag));
+                              "repositories.name = ? AND tags.name = ? AND (NOT private OR user = ?)",
+                              name.user, name.repository, name.tag, viewer));
         return found.empty() ? std::nullopt : std::optional(found.front());
     });
 }
 
-std::vector<ListedRepository> SqliteMetadata::repositories(const std::string& text, const Name& after, size_t limit) {
+std::vector<ListedRepository> SqliteMetadata::repositories(const std::string& text, const std::string& viewer, const Name& after,
+                                                           size_t limit) {
     return reading([&](SQLite::Database& db) {
         // The names are searched in the index that has both of them; the tags are looked at for what is listed alone.
         SQLite::Statement rows = query(
             db,
-            "SELECT user, found.name, tags.name, uploads.id, sha3, size, uses, changed, (SELECT COUNT(*) FROM (SELECT 1 FROM tags "
-            "WHERE repository = found.id LIMIT ?5)) FROM (SELECT id, user, name FROM repositories WHERE (user, name) > (?2, ?3) AND "
-            "instr(lower(user || '/' || name), lower(?1)) > 0 AND EXISTS (SELECT 1 FROM tags WHERE repository = repositories.id) "
+            "SELECT user, found.name, tags.name, uploads.id, sha3, size, uses, changed, private, (SELECT COUNT(*) FROM (SELECT 1 FROM tags "
+            "WHERE repository = found.id LIMIT ?5)) FROM (SELECT id, user, name, private FROM repositories WHERE (user, name) > (?2, ?3) "
+            "AND (NOT private OR user = ?6) AND instr(lower(user || '/' || name), lower(?1)) > 0 AND EXISTS (SELECT 1 FROM tags WHERE "
+            "repository = repositories.id) "
             "ORDER BY user, name LIMIT ?4) AS found JOIN tags ON repository = found.id AND tags.name = (SELECT name FROM tags WHERE "
             "repository = found.id ORDER BY changed DESC, name LIMIT 1) JOIN uploads ON uploads.id = upload ORDER BY user, found.name",
-            text, after.user, after.repository, number(limit), number(ListedRepository::kMostCounted));
+            text, after.user, after.repository, number(limit), number(ListedRepository::kMostCounted), viewer);
         std::vector<ListedRepository> all;
         while (rows.executeStep())
-            all.push_back({.newest = tagged_row(rows), .tags = unsigned_at(rows, 8)});
+            all.push_back({.newest = tagged_row(rows), .tags = unsigned_at(rows, 9)});
         return all;
     });
 }

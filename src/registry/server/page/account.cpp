@@ -121,7 +121,8 @@ std::string tokens_section(const Visit& visit, const std::string& fresh) {
 std::string images_section(const Visit& visit) {
     std::string html = "<section aria-labelledby=\"mine\">\n<h2 id=\"mine\">Your images</h2>\n";
     std::string rows;
-    for (const ListedRepository& repository : visit.service.metadata().repositories(visit.user + "/", {visit.user, "", ""}, kMostListed)) {
+    for (const ListedRepository& repository :
+         visit.service.metadata().repositories(visit.user + "/", visit.user, {visit.user, "", ""}, kMostListed)) {
         if (repository.newest.name.user == visit.user) rows += list_item(repository);
     }
     html += rows.empty() ? "<p>None yet.</p>\n" : "<ul class=\"list\">\n" + rows + "</ul>\n";
@@ -168,6 +169,18 @@ Response revoke_token(const Visit& visit, const Form& form) {
     return see_other("/account");
 }
 
+Response set_privacy(const Visit& visit, const Form& form) {
+    visit.require_user();
+    const Name name = parse_name(field(form, "name"));
+    if (name.user != visit.user) throw HttpError(http::kForbidden, "this is not yours");
+    const std::string value = field(form, "private");
+    if (value != "true" && value != "false") throw HttpError(http::kBadRequest, "private is neither true nor false");
+    if (visit.service.metadata().tags(name.user, name.repository, visit.user, 0, 1).empty())
+        throw HttpError(http::kNotFound, "there is no repository " + name.user + "/" + name.repository);
+    visit.service.metadata().set_private(name.user, name.repository, value == "true");
+    return see_other(image_path({name.user, name.repository, {}}));
+}
+
 Response delete_tags(const Visit& visit, const Form& form) {
     visit.require_user();
     const std::string given = field(form, "name");
@@ -176,8 +189,33 @@ Response delete_tags(const Visit& visit, const Form& form) {
     if (name.user != visit.user) throw HttpError(http::kForbidden, "this is not yours");
     if (visit.service.metadata().remove_tags(name) == 0) throw HttpError(http::kNotFound, "there is no image " + given);
     name.tag.clear();
-    const bool more = !visit.service.metadata().tags(name.user, name.repository, 0, 1).empty();
+    const bool more = !visit.service.metadata().tags(name.user, name.repository, visit.user, 0, 1).empty();
     return see_other(more ? image_path(name) : "/account");
+}
+
+std::string privacy(const Visit& visit, const TaggedImage& image) {
+    return fmt::format(
+        "<details class=\"choice\"><summary>{0}…</summary>\n<p>{1}</p>\n<form method=\"post\" action=\"/account/privacy\">{2}<input "
+        "type=\"hidden\" "
+        "name=\"name\" value=\"{3}/{4}\"><input type=\"hidden\" name=\"private\" value=\"{5}\"><button>{0}</button></form>\n</details>\n",
+        image.in_private ? "Make public" : "Make private",
+        image.in_private ? "Everybody will see this repository, and can download its images. The links to them end."
+                         : "Only you will see this repository. Who has a link can download an image until the link is too old. What others "
+                           "have published themselves stays public.",
+        visit.form_field(), image.name.user, image.name.repository, !image.in_private);
+}
+
+std::string deletion(const Visit& visit, const Name& name) {
+    const auto form = [&visit](const Name& what) {
+        return fmt::format(
+            "<form method=\"post\" action=\"/account/delete\">{0}<input type=\"hidden\" name=\"name\" value=\"{1}\"><button "
+            "class=\"danger\">Delete {1}</button></form>\n",
+            visit.form_field(), full_name(what));
+    };
+    return "<details class=\"choice deletion\"><summary>Delete…</summary>\n<p>A name that is deleted is gone at once, for everybody. It "
+           "cannot be "
+           "brought back but by another push.</p>\n" +
+           form(name) + "<p>With all its tags:</p>\n" + form({name.user, name.repository, {}}) + "</details>\n";
 }
 
 }  // namespace
@@ -190,24 +228,14 @@ Response sign_in(const Visit& visit) {
     return visit.user.empty() ? sign_in_page(visit, "", "") : see_other("/account");
 }
 
-std::string deletion(const Visit& visit, const Name& name) {
-    const auto form = [&visit](const Name& what) {
-        return fmt::format(
-            "<form method=\"post\" action=\"/account/delete\">{0}<input type=\"hidden\" name=\"name\" value=\"{1}\"><button "
-            "class=\"danger\">Delete {1}</button></form>\n",
-            visit.form_field(), full_name(what));
-    };
-    return "<details class=\"deletion\"><summary>Delete…</summary>\n<p>A name that is deleted is gone at once, for everybody. It cannot be "
-           "brought back but by another push.</p>\n" +
-           form(name) + "<p>With all its tags:</p>\n" + form({name.user, name.repository, {}}) + "</details>\n";
+std::string ownership(const Visit& visit, const TaggedImage& image) {
+    return privacy(visit, image) + deletion(visit, image.name);
 }
 
 std::unique_ptr<Exchange> route_posted(const Request& request, Service& service, const PublicUrls& urls) {
-    constexpr std::pair<std::string_view, Response (*)(const Visit&, const Form&)> kActions[] = {{"/sign-in", post_sign_in},
-                                                                                                 {"/sign-out", post_sign_out},
-                                                                                                 {"/account/token", make_token},
-                                                                                                 {"/account/revoke", revoke_token},
-                                                                                                 {"/account/delete", delete_tags}};
+    constexpr std::pair<std::string_view, Response (*)(const Visit&, const Form&)> kActions[] = {
+        {"/sign-in", post_sign_in},        {"/sign-out", post_sign_out},      {"/account/token", make_token},
+        {"/account/revoke", revoke_token}, {"/account/privacy", set_privacy}, {"/account/delete", delete_tags}};
     for (const auto& [path, action] : kActions) {
         if (request.path == path) return std::make_unique<Posted>(request, service, urls, action);
     }

@@ -25,10 +25,11 @@ std::string list_item(const ListedRepository& repository) {
     const Name name{.user = newest.name.user, .repository = newest.name.repository, .tag = {}};
     const bool many = repository.tags >= ListedRepository::kMostCounted;
     return fmt::format(
-        R"(<li><h2><a href="{}">{}/<wbr><b>{}</b></a></h2><p class="facts"><span class="chip">{}</span><span>{}</span><span>{}</span><span>{}</span><span>updated {}</span></p></li>
+        R"(<li><h2><a href="{}">{}/<wbr><b>{}</b></a></h2><p class="facts"><span class="chip">{}</span>{}<span>{}</span><span>{}</span><span>{}</span><span>updated {}</span></p></li>
 )",
-        image_path(name), name.user, name.repository, newest.name.tag, base::format_size(newest.size),
-        many ? "1,000 tags and more" : count_of(repository.tags, "tag"), count_of(newest.uses, "download"), date(newest.changed));
+        image_path(name), name.user, name.repository, newest.name.tag, newest.in_private ? kPrivateChip : "",
+        base::format_size(newest.size), many ? "1,000 tags and more" : count_of(repository.tags, "tag"), count_of(newest.uses, "download"),
+        date(newest.changed));
 }
 
 Response browse(const Visit& visit) {
@@ -36,7 +37,7 @@ Response browse(const Visit& visit) {
     const std::string wanted = visit.request.query("q").value_or("");
     if (wanted.size() > kLongest) throw HttpError(http::kBadRequest, "no name is so long");
     const Name after = parse_after(visit.request.query("after").value_or(""));
-    std::vector<ListedRepository> found = visit.service.metadata().repositories(wanted, after, kOnAPage + 1);
+    std::vector<ListedRepository> found = visit.service.metadata().repositories(wanted, visit.user, after, kOnAPage + 1);
     const bool more = found.size() > kOnAPage;
     if (more) found.pop_back();
 

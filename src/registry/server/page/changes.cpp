@@ -164,8 +164,9 @@ std::string choice(const TaggedImage& shown, const std::vector<TaggedImage>& oth
 
 Response changes(const Visit& visit, const Place& place) {
     constexpr size_t kMostVersions = 200;
-    const TaggedImage shown = find_image(visit.service, place.name);
-    const std::vector<TaggedImage> all = visit.service.metadata().tags(shown.name.user, shown.name.repository, 0, kMostVersions);
+    const TaggedImage shown = find_image(visit, place.name);
+    const std::vector<TaggedImage> all =
+        visit.service.metadata().tags(shown.name.user, shown.name.repository, visit.user, 0, kMostVersions);
     Page page{.title = "Changes in " + full_name(shown.name), .body = image_head(shown, "changes")};
     std::string from = visit.request.query("from").value_or("");
     if (from.empty()) {  // the one before it, or any other
@@ -180,15 +181,15 @@ Response changes(const Visit& visit, const Place& place) {
         page.body += "<div class=\"empty\"><p>This image has no other version to compare with.</p></div>\n";
         return respond(visit, page);
     }
-    const TaggedImage before = find_image(visit.service, {.user = shown.name.user, .repository = shown.name.repository, .tag = from});
+    const TaggedImage before = find_image(visit, {.user = shown.name.user, .repository = shown.name.repository, .tag = from});
     page.title = fmt::format("Changes from {} to {}", full_name(before.name), shown.name.tag);
     page.body += choice(shown, all, from);
     if (before.id == shown.id) {
         page.body += "<p>Both tags name the same image.</p>\n";
         return respond(visit, page);
     }
-    OpenImage older(visit.service, visit.service.find(before.id));
-    OpenImage newer(visit.service, visit.service.find(shown.id));
+    OpenImage older(visit.service, visit.service.find(before.id, visit.user));
+    OpenImage newer(visit.service, visit.service.find(shown.id, visit.user));
     page.body += configuration_changes(older.image().config.json, newer.image().config.json);
     page.body += file_changes(compare(older, newer), before.name, shown.name);
     return respond(visit, page);

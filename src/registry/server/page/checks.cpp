@@ -29,8 +29,8 @@ std::string finding_item(const lint::Finding& finding) {
 }  // namespace
 
 Response checks(const Visit& visit, const Place& place) {
-    const TaggedImage shown = find_image(visit.service, place.name);
-    OpenImage opened(visit.service, visit.service.find(shown.id));
+    const TaggedImage shown = find_image(visit, place.name);
+    OpenImage opened(visit.service, visit.service.find(shown.id, visit.user));
     Page page{.title = "Checks of " + full_name(shown.name), .body = image_head(shown, "checks")};
     page.body += "<p>What may surprise in a VM, as <code>gvmi lint</code> finds it.</p>\n<ul class=\"findings\">\n";
     opened.look([&](gvmi::SquashfsReader& reader) {

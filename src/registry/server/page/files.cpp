@@ -160,9 +160,9 @@ std::string about_file(const gvmi::File& file) {
 }  // namespace
 
 Response files(const Visit& visit, const Place& place) {
-    const TaggedImage shown = find_image(visit.service, place.name);
+    const TaggedImage shown = find_image(visit, place.name);
     const size_t skip = parse_skip(visit.request);
-    OpenImage opened(visit.service, visit.service.find(shown.id));
+    OpenImage opened(visit.service, visit.service.find(shown.id, visit.user));
     const std::string path = gvmi::absolute_path(place.rest);
     Page page{.title = (path == "/" ? "Files" : path) + " in " + full_name(shown.name), .body = {}};
     page.body = image_head(shown, "files") + way(shown.name, path);

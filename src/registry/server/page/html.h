@@ -33,6 +33,9 @@ std::string count_of(uint64_t number, std::string_view what);
 // A line to copy, with its button; `label` says what it is.
 std::string copied_line(std::string_view label, std::string_view line);
 
+// Behind the name of what only its user sees, as HTML.
+inline constexpr const char* kPrivateChip = "<span class=\"chip\">private</span>";
+
 // "user/repository", and with a tag ":tag"
 std::string full_name(const Name& name);
 // The path of an image's page; without a tag that of the repository.

@@ -109,8 +109,9 @@ std::string version_row(const TaggedImage& version, const TaggedImage& shown) {
                               version.name.tag, version.name.tag));
 }
 
-std::string versions(Service& service, const TaggedImage& shown, size_t skip) {
-    std::vector<TaggedImage> all = service.metadata().tags(shown.name.user, shown.name.repository, skip, kVersionsOnAPage + 1);
+std::string versions(const Visit& visit, const TaggedImage& shown, size_t skip) {
+    std::vector<TaggedImage> all =
+        visit.service.metadata().tags(shown.name.user, shown.name.repository, visit.user, skip, kVersionsOnAPage + 1);
     const bool more = all.size() > kVersionsOnAPage;
     if (more) all.pop_back();
     std::string html =
@@ -130,6 +131,18 @@ std::string versions(Service& service, const TaggedImage& shown, size_t skip) {
     return html + "</section>\n";
 }
 
+std::string use_private(const std::string& url, const TaggedImage& image, const std::string& path) {
+    const SdkLines lines = sdk_lines(registry::with_login(url, image.name.user), full_name(image.name), image.sha3);
+    std::string html =
+        "<section aria-labelledby=\"use\">\n<h2 id=\"use\">Use it</h2>\n<h3>yapapi</h3>\n" + copied_line("yapapi", lines.yapapi);
+    html += "<p class=\"quiet\">with an access token of yours in place of <code>TOKEN</code></p>\n";
+    html +=
+        "<h3>A link</h3>\n" + copied_line("the link", url + path) +
+        "<p class=\"quiet\">Whoever has it can download the image, without an account, for some hours. Providers get such a link.</p>\n";
+    return html + "<h3>A copy on your machine</h3>\n" + copied_line("a shell", sdk_lines(url, full_name(image.name), image.sha3).pull) +
+           "</section>\n";
+}
+
 std::string use_it(const std::string& url, const TaggedImage& image) {
     const SdkLines lines = sdk_lines(url, full_name(image.name), image.sha3);
     std::string html =
@@ -140,7 +153,7 @@ std::string use_it(const std::string& url, const TaggedImage& image) {
     return html + "<h3>A copy on your machine</h3>\n" + copied_line("a shell", lines.pull) + "</section>\n";
 }
 
-std::string facts(const TaggedImage& image, const Stored& stored) {
+std::string facts(const TaggedImage& image, const Stored& stored, const std::string& path) {
     std::string html = "<section class=\"card\" aria-labelledby=\"facts\">\n<h2 id=\"facts\" class=\"unseen\">Facts</h2>\n<dl>\n";
     html += row("Size", exact_size(image.size));
     html += row("Downloads", count(image.uses));
@@ -150,17 +163,17 @@ std::string facts(const TaggedImage& image, const Stored& stored) {
         html += row("Inodes", count(stored.image->inodes));
     }
     html += "</dl>\n<h3>Hash <span class=\"quiet\">SHA3-224</span></h3>\n" + copied_line("the hash", image.sha3);
-    return html +
-           fmt::format("<p><a class=\"button\" href=\"/v1/image/download?hash={}\" download=\"{}-{}.gvmi\">Download</a></p>\n</section>\n",
-                       image.sha3, image.name.repository, image.name.tag);
+    return html + fmt::format("<p><a class=\"button\" href=\"{}\" download=\"{}-{}.gvmi\">Download</a></p>\n</section>\n", path,
+                              image.name.repository, image.name.tag);
 }
 
 }  // namespace
 
-TaggedImage find_image(Service& service, const Name& name) {
+TaggedImage find_image(const Visit& visit, const Name& name) {
+    Metadata& metadata = visit.service.metadata();
     if (!name.tag.empty()) {
-        if (auto found = service.metadata().find_tagged(name)) return *std::move(found);
-    } else if (const auto newest = service.metadata().tags(name.user, name.repository, 0, 1); !newest.empty()) {
+        if (auto found = metadata.find_tagged(name, visit.user)) return *std::move(found);
+    } else if (const auto newest = metadata.tags(name.user, name.repository, visit.user, 0, 1); !newest.empty()) {
         return newest.front();
     }
     throw HttpError(http::kNotFound, "there is no image " + full_name(name));
@@ -168,8 +181,8 @@ TaggedImage find_image(Service& service, const Name& name) {
 
 std::string image_head(const TaggedImage& image, std::string_view view) {
     const std::string path = image_path(image.name);
-    std::string html = fmt::format("<p class=\"above\"><a href=\"/?q={0}/\">{0}</a></p>\n<h1>{1}<span class=\"chip\">{2}</span></h1>\n",
-                                   image.name.user, image.name.repository, image.name.tag);
+    std::string html = fmt::format("<p class=\"above\"><a href=\"/?q={0}/\">{0}</a></p>\n<h1>{1}<span class=\"chip\">{2}</span>{3}</h1>\n",
+                                   image.name.user, image.name.repository, image.name.tag, image.in_private ? kPrivateChip : "");
     html += "<nav class=\"views\" aria-label=\"About this image\">";
     constexpr std::pair<std::string_view, std::string_view> kViews[] = {
         {"", "Overview"}, {"files", "Files"}, {"changes", "Changes"}, {"checks", "Checks"}};
@@ -196,18 +209,20 @@ std::string description(const Stored& stored) {
 }  // namespace
 
 Response image(const Visit& visit, const Place& place) {
-    const TaggedImage shown = find_image(visit.service, place.name);
+    const TaggedImage shown = find_image(visit, place.name);
     const size_t skip = parse_skip(visit.request);
-    const Upload upload = visit.service.find(shown.id);
+    const Upload upload = visit.service.find(shown.id, visit.user);
     const Stored stored = look_into(visit.service, upload);
     Page page{.title = full_name(shown.name), .body = image_head(shown, "") + description(stored)};
-    page.body += "<div class=\"columns\">\n<div>\n" + use_it(public_urls(visit.request, visit.urls).https, shown);
+    const std::string url = public_urls(visit.request, visit.urls).https;
+    const std::string path = visit.service.download_path(shown.id, visit.user);
+    page.body += "<div class=\"columns\">\n<div>\n" + (shown.in_private ? use_private(url, shown, path) : use_it(url, shown));
     page.body += "<section aria-labelledby=\"configuration\">\n<h2 id=\"configuration\">Configuration</h2>\n";
     page.body += stored.image ? configuration(stored.image->config) : "<p>" + stored.problem + "</p>\n";
-    page.body += "</section>\n</div>\n<div>\n" + facts(shown, stored) + "</div>\n</div>\n" + versions(visit.service, shown, skip);
+    page.body += "</section>\n</div>\n<div>\n" + facts(shown, stored, path) + "</div>\n</div>\n" + versions(visit, shown, skip);
     if (shown.name.user == visit.user) {
         page.forms = true;
-        page.body += deletion(visit, shown.name);
+        page.body += ownership(visit, shown);
     }
     return respond(visit, page);
 }

@@ -38,14 +38,14 @@ Response checks(const Visit& visit, const Place& place);
 // What a user has here, and the way in.
 Response account(const Visit& visit);
 Response sign_in(const Visit& visit);
-// On the page of an image of the user's own.
-std::string deletion(const Visit& visit, const Name& name);
+// On the page of an image of the user's own: what can be done with it.
+std::string ownership(const Visit& visit, const TaggedImage& image);
 
 // How many entries of a list to leave out ("skip"; 0 where it is not given). Throws HttpError 400.
 size_t parse_skip(const Request& request);
 
 // The tag of a place, or the one set last where it names none. Throws HttpError 404.
-TaggedImage find_image(Service& service, const Name& name);
+TaggedImage find_image(const Visit& visit, const Name& name);
 // What stands above all pages of an image; `view` is the one that is shown.
 std::string image_head(const TaggedImage& image, std::string_view view);
 

@@ -33,9 +33,9 @@ TEST_P(MetadataTest, KeepsUploads) {
     const Upload upload = metadata_.find_upload(image.id).value();
     EXPECT_EQ(serialize(upload.descriptor), image.bytes);
     EXPECT_EQ(upload.state, State::partial);
-    EXPECT_FALSE(metadata_.find_image(image.descriptor.sha3));
+    EXPECT_FALSE(metadata_.find_image(image.descriptor.sha3, ""));
     metadata_.set_state(image.id, State::full, 7);
-    EXPECT_EQ(metadata_.find_image(image.descriptor.sha3), image.id);
+    EXPECT_EQ(metadata_.find_image(image.descriptor.sha3, ""), image.id);
     EXPECT_TRUE(metadata_.uploads(State::partial).empty());
     EXPECT_EQ(metadata_.uploads(State::full), std::vector{image.id});
     EXPECT_EQ(metadata_.check(), "");
@@ -92,16 +92,16 @@ TEST_P(MetadataTest, AHashMeansTheUploadOfAKnownUserThatIsServed) {
     metadata_.add_user("alice", std::nullopt, 1);
     for (const TestImage* image : {&one, &two, &three}) {
         tag("1", *image);
-        EXPECT_EQ(metadata_.find_image(one.descriptor.sha3), image->id) << "the tagged one";
+        EXPECT_EQ(metadata_.find_image(one.descriptor.sha3, ""), image->id) << "the tagged one";
     }
     metadata_.block(three.id, "");
-    EXPECT_NE(metadata_.find_image(one.descriptor.sha3), three.id) << "not the blocked one";
+    EXPECT_NE(metadata_.find_image(one.descriptor.sha3, ""), three.id) << "not the blocked one";
     metadata_.unblock(three.id);
     metadata_.block(three.descriptor.chunks[0], "");
-    EXPECT_NE(metadata_.find_image(one.descriptor.sha3), three.id) << "nor one of which a chunk is blocked";
+    EXPECT_NE(metadata_.find_image(one.descriptor.sha3, ""), three.id) << "nor one of which a chunk is blocked";
     metadata_.block(one.id, "");
     metadata_.block(two.id, "");
-    EXPECT_TRUE(metadata_.find_image(one.descriptor.sha3)) << "blocked, and not unknown";
+    EXPECT_TRUE(metadata_.find_image(one.descriptor.sha3, "")) << "blocked, and not unknown";
 }
 
 TEST_P(MetadataTest, AnotherConnectionSeesTheSame) {
@@ -120,14 +120,14 @@ TEST_P(MetadataTest, TagsMoveAndGoWithTheirUser) {
     tag("1", first);
     tag("2", first, 2);
     tag("1", second, 3);
-    EXPECT_EQ(metadata_.find_tag({"alice", "tools", "1"}), second.id);
-    EXPECT_EQ(metadata_.tags("alice", "tools", 0, 10).size(), 2u);
-    EXPECT_EQ(metadata_.tags("alice", "tools", 0, 10).at(0).name.tag, "1");  // the one set last is first
+    EXPECT_EQ(metadata_.find_tag({"alice", "tools", "1"}, ""), second.id);
+    EXPECT_EQ(metadata_.tags("alice", "tools", "", 0, 10).size(), 2u);
+    EXPECT_EQ(metadata_.tags("alice", "tools", "", 0, 10).at(0).name.tag, "1");  // the one set last is first
     EXPECT_EQ(metadata_.users().at(0).used, 8u);
     EXPECT_EQ(metadata_.remove_tags({"alice", "tools", "1"}), 1u);
     EXPECT_EQ(metadata_.remove_tags({"alice", "tools", "1"}), 0u);
     metadata_.remove_user("alice");
-    EXPECT_FALSE(metadata_.find_tag({"alice", "tools", "2"}));
+    EXPECT_FALSE(metadata_.find_tag({"alice", "tools", "2"}, ""));
     EXPECT_EQ(metadata_.check(), "");
 }
 
@@ -172,7 +172,7 @@ TEST_P(MetadataTest, ListsRepositoriesByNameAndTagsByTime) {
     }
     const auto names = [&](const std::string& text, const Name& after, size_t limit) {
         std::string found;
-        for (const ListedRepository& repository : metadata_.repositories(text, after, limit)) {
+        for (const ListedRepository& repository : metadata_.repositories(text, "", after, limit)) {
             EXPECT_EQ(repository.newest.name.tag, "2");
             EXPECT_EQ(repository.newest.size, 5u);
             EXPECT_EQ(repository.tags, 3u);
@@ -186,15 +186,15 @@ TEST_P(MetadataTest, ListsRepositoriesByNameAndTagsByTime) {
     EXPECT_EQ(names("%", {}, 10), "");
     const auto tags = [&](size_t skip, size_t limit) {
         std::string found;
-        for (const TaggedImage& image : metadata_.tags("alice", "web", skip, limit))
+        for (const TaggedImage& image : metadata_.tags("alice", "web", "", skip, limit))
             found += image.name.tag;
         return found;
     };
     EXPECT_EQ(tags(0, 10), "231");
     EXPECT_EQ(tags(1, 1), "3");
-    EXPECT_EQ(metadata_.find_tagged({"bob", "web", "2"}).value().sha3, two.descriptor.sha3);
-    EXPECT_FALSE(metadata_.find_tagged({"bob", "web", "4"}));
-    EXPECT_TRUE(metadata_.tags("carol", "web", 0, 10).empty());
+    EXPECT_EQ(metadata_.find_tagged({"bob", "web", "2"}, "").value().sha3, two.descriptor.sha3);
+    EXPECT_FALSE(metadata_.find_tagged({"bob", "web", "4"}, ""));
+    EXPECT_TRUE(metadata_.tags("carol", "web", "", 0, 10).empty());
 }
 
 TEST_P(MetadataTest, SessionsEndWithTheirTimeOrTheirToken) {
@@ -249,7 +249,7 @@ TEST_P(MetadataTest, ReadersDoNotWaitForAWriter) {
     add(image, State::full);
     std::future<std::optional<std::string>> found;
     metadata_.for_unused({std::string(64, '0')}, [&](const std::string&) {
-        found = std::async(std::launch::async, [&] { return metadata_.find_image(image.descriptor.sha3); });
+        found = std::async(std::launch::async, [&] { return metadata_.find_image(image.descriptor.sha3, ""); });
         EXPECT_EQ(found.wait_for(std::chrono::seconds(20)), std::future_status::ready);
     });
     EXPECT_EQ(found.get(), image.id);
@@ -296,7 +296,7 @@ TEST_P(MetadataTest, AnyBytesAreNames) {
     for (const std::string& name : {std::string("alice\0", 6), std::string("alice\0x", 7), std::string("\xFF"), std::string("\xE2\x82")}) {
         EXPECT_TRUE(metadata_.tokens(name).empty());
         EXPECT_TRUE(metadata_.search(name, 10).empty());
-        EXPECT_FALSE(metadata_.find_tag({name, name, name}));
+        EXPECT_FALSE(metadata_.find_tag({name, name, name}, ""));
         EXPECT_FALSE(metadata_.remove_user(name));
     }
 }

@@ -11,7 +11,7 @@
 namespace registry::server {
 namespace {
 
-constexpr int kNewest = 5;
+constexpr int kNewest = 6;
 
 // A database of version 1, filled by that version's statements.
 class SchemaTest : public Registry {
@@ -67,9 +67,9 @@ TEST_F(SchemaTest, TiesChunksByTheirNumbers) {
     EXPECT_EQ(count("upload_chunks"), 3 + 2 + 1);
     EXPECT_EQ(metadata.check(), "");
     EXPECT_EQ(serialize(metadata.find_upload(tagged.id).value().descriptor), tagged.bytes);
-    EXPECT_EQ(metadata.find_tag({"alice", "tools", "1"}), tagged.id);
+    EXPECT_EQ(metadata.find_tag({"alice", "tools", "1"}, ""), tagged.id);
     metadata.block(single.descriptor.chunks[0], "");
-    EXPECT_EQ(metadata.find_image(single.descriptor.sha3), single.id);
+    EXPECT_EQ(metadata.find_image(single.descriptor.sha3, ""), single.id);
 
     // What only the others had goes with them, and a new upload gets its own number.
     EXPECT_EQ(metadata.expire(1, 100), 2u);

@@ -66,11 +66,11 @@ TEST_P(ServiceTest, APushedImageIsFound) {
     const TestImage image("aaaabbbbc");
     EXPECT_FALSE(service_.status(image.id).known);
     push(image);
-    EXPECT_EQ(service_.find(image.id).descriptor.sha3, image.descriptor.sha3);
-    EXPECT_EQ(service_.find_by_hash(image.descriptor.sha3).id, image.id);
-    EXPECT_EQ(status_of([&] { service_.find_by_hash(std::string(56, '0')); }), 404u);
-    EXPECT_EQ(status_of([&] { service_.find_by_hash("../x"); }), 400u);
-    EXPECT_EQ(status_of([&] { service_.find("../x"); }), 404u);
+    EXPECT_EQ(service_.find(image.id, "").descriptor.sha3, image.descriptor.sha3);
+    EXPECT_EQ(service_.find_by_hash(image.descriptor.sha3, "").id, image.id);
+    EXPECT_EQ(status_of([&] { service_.find_by_hash(std::string(56, '0'), ""); }), 404u);
+    EXPECT_EQ(status_of([&] { service_.find_by_hash("../x", ""); }), 400u);
+    EXPECT_EQ(status_of([&] { service_.find("../x", ""); }), 404u);
 }
 
 TEST_P(ServiceTest, ADescriptorTooLargeOrBadIsRefused) {
@@ -90,9 +90,9 @@ TEST_P(ServiceTest, OnlyTheOwnerTags) {
     EXPECT_EQ(status_of([&] { service_.attach(image.id, name, "bob", bob, false); }), 403u);
     EXPECT_EQ(status_of([&] { service_.attach(image.id, name, "alice", bob, false); }), 401u);
     EXPECT_EQ(status_of([&] { service_.attach(image.id, {"alice", "..", "1"}, "alice", alice, false); }), 400u);
-    EXPECT_EQ(status_of([&] { service_.find_by_tag("alice/tools:1"); }), 404u);
+    EXPECT_EQ(status_of([&] { service_.find_by_tag("alice/tools:1", ""); }), 404u);
     service_.attach(image.id, name, "alice", alice, false);
-    EXPECT_EQ(service_.find_by_tag("alice/tools:1").id, image.id);
+    EXPECT_EQ(service_.find_by_tag("alice/tools:1", "").id, image.id);
 }
 
 TEST_P(ServiceTest, BlockedHashesAreNeitherTakenNorServed) {
@@ -100,7 +100,7 @@ TEST_P(ServiceTest, BlockedHashesAreNeitherTakenNorServed) {
     push(image);
     for (const std::string& hash : {image.id, image.descriptor.sha3, image.descriptor.chunks[1]}) {
         metadata_.block(hash, "");
-        EXPECT_EQ(status_of([&] { service_.find(image.id); }), 451u);
+        EXPECT_EQ(status_of([&] { service_.find(image.id, ""); }), 451u);
         EXPECT_EQ(status_of([&] { service_.add_descriptor(bytes(image.bytes), ""); }), 451u);
         EXPECT_EQ(status_of([&] { push_chunk(image, 0); }), 451u);
         metadata_.unblock(hash);
