@@ -58,7 +58,8 @@ Json read_manifest(const std::string& text, const std::string& path) {
 }
 
 int create(const Arguments& arguments) {
-    registry::ImageSource source = registry::resolve_image(arguments.image, registry_settings().url, registry_http());
+    const registry::Settings settings = registry_settings();
+    registry::ImageSource source = registry::resolve_image(arguments.image, settings.url, registry_http(), registry_reader(settings));
     if (!arguments.hash.empty()) {
         const std::string hash = arguments.hash.starts_with("sha3:") ? arguments.hash.substr(5) : arguments.hash;
         if (!source.sha3.empty() && source.sha3 != hash) {

@@ -35,7 +35,8 @@ bool is_there(const std::string& output, const std::string& sha3) {
 
 int pull(const Arguments& arguments) {
     const http::Options options = registry_http();
-    const registry::ImageSource source = registry::resolve_image(arguments.what, registry_settings().url, options);
+    const registry::Settings settings = registry_settings();
+    const registry::ImageSource source = registry::resolve_image(arguments.what, settings.url, options, registry_reader(settings));
     const std::string output = arguments.output.empty() ? source.file_name : arguments.output;
     std::string hash = source.sha3;
     if (is_there(output, source.sha3)) {

@@ -60,6 +60,8 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
     app.callback([&] {
         const bool served = cli::pushes(push) || !thin_arguments.urls.empty();
         if (thin && !served) throw CLI::ValidationError("--thin needs --thin-url, or a push, to know where the full image is served");
+        if (thin && push.make_private)
+            throw CLI::ValidationError("--thin and --private are incompatible: a thin image names a link to its full one, and that ends");
         if (!thin && (!thin_arguments.urls.empty() || !thin_arguments.record.empty()))
             throw CLI::ValidationError("--thin-url and --record need --thin");
         cli::check_push_usage(push, arguments.image.empty() ? arguments.dockerfile : arguments.image);

@@ -15,6 +15,7 @@
 #include "gvmi/image.h"
 #include "registry/api.h"
 #include "registry/push.h"
+#include "registry/sdk_lines.h"
 
 namespace cli {
 namespace {
@@ -72,7 +73,11 @@ void push_described(const PushArguments& arguments, const PushPlan& plan, const 
     registry::PushSummary summary;
     {
         TransferProgress line("uploading", progress);
-        registry::PushOptions options{.url = plan.settings.url, .workers = arguments.workers, .name = plan.name, .login = plan.login};
+        registry::PushOptions options{.url = plan.settings.url,
+                                      .workers = arguments.workers,
+                                      .name = plan.name,
+                                      .login = plan.login,
+                                      .make_private = arguments.make_private};
         options.say = say;
         options.connection = registry_http();
         options.progress = [&line](uint64_t done, uint64_t total) { line.show(done, total); };
@@ -80,6 +85,24 @@ void push_described(const PushArguments& arguments, const PushPlan& plan, const 
     }
     say(" -- uploaded " + std::to_string(summary.sent_chunks) + " of " + std::to_string(described.descriptor.chunks.size()) + " chunks, " +
         base::format_size(summary.sent_bytes) + " of " + base::format_size(described.descriptor.size));
+}
+
+// How to use what was pushed. A private image has a link only for those who ask for one.
+void print_use(const PushPlan& plan, const registry::DescribedImage& described) {
+    const std::string& sha3 = described.descriptor.sha3;
+    registry::Api api(plan.settings.url, registry_http());
+    const bool is_private = plan.name && !api.find_image("tag", plan.name->text());
+    if (!is_private) say(" -- download link: " + plan.settings.url + "/download/" + described.descriptor_hash);
+    say("image hash: " + sha3);
+    if (plan.name) say("image tag: " + plan.name->text());
+    if (is_private) {
+        const std::string tag = plan.name->text();
+        // golem-js sends no login.
+        std::cout << "yapapi:   " << registry::sdk_lines(registry::with_login(plan.settings.url, plan.login->user), tag, sha3).yapapi
+                  << "\ngolem-js: a manifest by gvmi manifest create " << tag << ", which has a link in it\n";
+    } else {
+        std::cout << sdk_lines(plan.settings.url, plan.name ? plan.name->text() : "", sha3);
+    }
 }
 
 }  // namespace
@@ -90,6 +113,8 @@ void add_push_options(CLI::App& app, PushArguments& arguments) {
         ->group(group);
     app.add_option("--push-to", arguments.push_to, "Push the image as USER/REPOSITORY:TAG")->group(group);
     app.add_flag("--nologin", arguments.nologin, "Push anonymously; such an image has no tag and may expire")->group(group);
+    app.add_flag("--private", arguments.make_private, "Make USER/REPOSITORY private first: its images are found with a login alone")
+        ->group(group);
     app.add_option("-d,--direct-file-upload", arguments.direct_file, "Push this .gvmi without converting anything")
         ->type_name("FILE")
         ->group(group);
@@ -117,6 +142,8 @@ void check_push_usage(const PushArguments& arguments, const std::string& image) 
     if (arguments.nologin && !arguments.push_to.empty()) {
         throw CLI::ValidationError("Options --push-to and --nologin are incompatible");
     }
+    if (arguments.make_private && (arguments.nologin || !pushes(arguments)))
+        throw CLI::ValidationError("--private needs a push with a name: --push or --push-to");
     if (image.empty() && arguments.direct_file.empty()) throw CLI::RequiredError("IMAGE");
     if (arguments.push && !arguments.nologin && arguments.push_to.empty() && image.empty()) {
         throw CLI::ValidationError("--push takes the name from IMAGE, which is missing: use --push-to, or --nologin");
@@ -150,10 +177,7 @@ void finish_push(const PushArguments& arguments, const PushPlan& plan, const std
     const registry::DescribedImage described = describe(arguments, image, known, progress);
     if (pushes(arguments)) {
         push_described(arguments, plan, described, progress);
-        say(" -- download link: " + plan.settings.url + "/download/" + described.descriptor_hash);
-        say("image hash: " + described.descriptor.sha3);
-        if (plan.name) say("image tag: " + plan.name->text());
-        std::cout << sdk_lines(plan.settings.url, plan.name ? plan.name->text() : "", described.descriptor.sha3);
+        print_use(plan, described);
     }
     if (!arguments.info_path.empty()) write_info(arguments.info_path, plan, described);
 }

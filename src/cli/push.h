@@ -18,7 +18,8 @@ struct PushArguments {
     bool push = false;
     std::string push_to;
     bool nologin = false;
-    std::string direct_file;  // push this file, convert nothing
+    bool make_private = false;  // the repository
+    std::string direct_file;    // push this file, convert nothing
     LoginArguments login;
     uint64_t chunk_size = 0;  // 0: by the image's size
     unsigned workers = 4;

@@ -29,6 +29,13 @@ registry::Settings registry_settings() {
     return settings;
 }
 
+registry::Reader registry_reader(const registry::Settings& settings) {
+    return [settings]() -> std::optional<registry::Login> {
+        if (http::is_sent_in_clear(settings.url)) return std::nullopt;
+        return settings.login ? settings.login : registry::saved_login(settings.url);
+    };
+}
+
 void check_token_is_safe(const registry::Settings& settings, bool allow_http) {
     if (allow_http || !http::is_sent_in_clear(settings.url)) return;
     throw base::Error("no token is sent to " + settings.url + ", where anybody on the way could read it: use https, or --allow-http");

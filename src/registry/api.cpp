@@ -10,6 +10,7 @@
 #include "http/percent_encode.h"
 #include "http/retry.h"
 #include "http/status.h"
+#include "registry/signature.h"
 
 namespace registry {
 namespace {
@@ -143,14 +144,37 @@ void Api::attach(const std::string& descriptor_hash, const Reference& name, cons
     if (answer.status != http::kOk) refuse(request, answer);
 }
 
+void Api::set_private(const Reference& name, const Login& login) {
+    http::Request request{.method = "POST", .url = url_ + "/v1/repository/settings"};
+    request.parts = {{.name = "username", .text = name.user},
+                     {.name = "repository", .text = name.repository},
+                     {.name = "login", .text = login.user},
+                     {.name = "token", .text = login.token},
+                     {.name = "private", .text = "true"}};
+    const http::Response answer = send(request);
+    if (answer.status == http::kNotFound || answer.status == http::kNotAllowed)
+        throw base::Error(url_ + " has no private repositories; nothing was pushed");
+    if (!answer.success()) refuse(request, answer);
+}
+
+http::Response Api::look_up(const http::Request& request) {
+    http::Response answer = send(request);
+    if (answer.status != http::kNotFound || !reader_) return answer;
+    const std::optional<Login> login = reader_();
+    if (!login) return answer;
+    http::Request again = request;
+    again.headers.push_back("Authorization: Basic " + base64_encode(login->user + ":" + login->token));
+    return send(again);
+}
+
 ImageInfo Api::image_info(const std::string& key, const std::string& value) {
     const http::Request request = info_request(url_, key, value);
-    return parsed(request, send(request));
+    return parsed(request, look_up(request));
 }
 
 std::optional<ImageInfo> Api::find_image(const std::string& key, const std::string& value) {
     const http::Request request = info_request(url_, key, value);
-    const http::Response answer = send(request);
+    const http::Response answer = look_up(request);
     if (answer.status == http::kNotFound) return std::nullopt;
     return parsed(request, answer);
 }

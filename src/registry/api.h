@@ -27,11 +27,15 @@ struct ImageInfo {
     uint64_t size = 0;
 };
 
+// Who looks up private images. Asked only where an image is not found without a login.
+using Reader = std::function<std::optional<Login>()>;
+
 // The requests of docs/spec/registry.md, over one connection; one thread at a time. All throw base::Error that names the request, and
 // http::TransientError only after the tries that the options allow. Responses come from a stranger and are checked.
 class Api {
 public:
-    explicit Api(std::string url, const http::Options& options = {}) : url_(std::move(url)), options_(options), session_(options) {}
+    explicit Api(std::string url, const http::Options& options = {}, Reader reader = {})
+        : url_(std::move(url)), options_(options), session_(options), reader_(std::move(reader)) {}
 
     // Whether the registry accepts the login; sets `reason` to its reason where it does not.
     bool login(const Login& login, std::string& reason);
@@ -44,6 +48,9 @@ public:
     // Gives an upload its name; `check` only asks whether that would be allowed.
     void attach(const std::string& descriptor_hash, const Reference& name, const Login& login, bool check);
 
+    // Makes a repository private. Throws base::Error where the registry has no private ones, too.
+    void set_private(const Reference& name, const Login& login);
+
     // `key` is "tag" or "hash". Does not count as a use, like a developer's look-up.
     ImageInfo image_info(const std::string& key, const std::string& value);
     // The same; none where the registry answers 404.
@@ -51,11 +58,13 @@ public:
 
 private:
     http::Response send(const http::Request& request);
+    http::Response look_up(const http::Request& request);
     ImageInfo parsed(const http::Request& request, const http::Response& answer) const;
 
     std::string url_;
     http::Options options_;
     http::Session session_;
+    Reader reader_;
 };
 
 }  // namespace registry

@@ -223,11 +223,11 @@ void run(Download& download, const http::Options& options) {
 
 }  // namespace
 
-ImageSource resolve_image(const std::string& what, const std::string& registry_url, const http::Options& options) {
+ImageSource resolve_image(const std::string& what, const std::string& registry_url, const http::Options& options, const Reader& reader) {
     constexpr std::string_view kPackage = "hash:sha3:";
     const std::string hash = lower(what.starts_with("sha3:") ? what.substr(5) : what);
     if (base::is_hex(hash, kSha3Digits)) {
-        const ImageInfo info = Api(registry_url, options).image_info("hash", hash);
+        const ImageInfo info = Api(registry_url, options, reader).image_info("hash", hash);
         if (info.sha3 != hash) throw base::Error("the registry answers with an image whose hash is " + info.sha3 + ", not " + hash);
         return {info.url, info.sha3, info.size, {}, hash + ".gvmi"};
     }
@@ -241,7 +241,7 @@ ImageSource resolve_image(const std::string& what, const std::string& registry_u
     }
     if (is_url(what)) return {what, {}, 0, {}, name_in(what)};
     const Reference name = parse_full_reference(what);
-    const ImageInfo info = Api(registry_url, options).image_info("tag", name.text());
+    const ImageInfo info = Api(registry_url, options, reader).image_info("tag", name.text());
     std::string file_name = name.repository + "-" + name.tag + ".gvmi";
     if (file_name[0] == '.') file_name[0] = '-';
     return {info.url, info.sha3, info.size, name.text(), file_name};

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "http/client.h"
+#include "registry/api.h"
 
 namespace registry {
 
@@ -19,8 +20,9 @@ struct ImageSource {
 };
 
 // Resolves an image's tag, its hash (with or without "sha3:"), a URL, or a package as SDKs send it ("hash:sha3:HEX:URL"). For tags and
-// hashes it asks the registry at `registry_url`. Throws base::Error.
-ImageSource resolve_image(const std::string& what, const std::string& registry_url, const http::Options& options = {});
+// hashes it asks the registry at `registry_url`, as `reader` for private ones. Throws base::Error.
+ImageSource resolve_image(const std::string& what, const std::string& registry_url, const http::Options& options = {},
+                          const Reader& reader = {});
 
 // Downloads an image to `output`, which appears when it is complete and its SHA3-224 is right. Returns that hash. Until then it grows in
 // OUTPUT.<16 hex digits>.part, named after the image; a later call resumes from there, without a known hash only where the server gives the

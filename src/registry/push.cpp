@@ -180,6 +180,10 @@ void wait_until_full(Api& api, const DescribedImage& image, const PushOptions& o
 PushSummary push_image(const DescribedImage& image, const PushOptions& options) {
     Api api(options.url, options.connection);
     PushSummary summary;
+    if (options.make_private) {
+        api.set_private(*options.name, *options.login);
+        options.say(" -- " + options.name->user + "/" + options.name->repository + " is private");
+    }
     const UploadStatus status = api.upload_status(image.descriptor_hash, image.descriptor.chunks.size());
     if (status.descriptor) {
         options.say(" -- descriptor already uploaded");

@@ -17,6 +17,7 @@ struct PushOptions {
     unsigned workers = 4;                // chunks sent at once
     std::optional<Reference> name = {};  // with `login`; without it the upload is anonymous
     std::optional<Login> login = {};
+    bool make_private = false;  // the name's repository, before anything is sent
     http::Options connection = {};
     std::chrono::seconds verified{120};  // how long the registry may take to verify an image whose chunks it has
     std::function<void(const std::string&)> say = [](const std::string&) {};

@@ -4,6 +4,12 @@
 
 namespace registry {
 
+std::string with_login(const std::string& url, const std::string& user) {
+    const size_t scheme = url.find("://");
+    const size_t host = scheme == std::string::npos ? 0 : scheme + 3;
+    return url.substr(0, host) + user + ":TOKEN@" + url.substr(host);
+}
+
 SdkLines sdk_lines(const std::string& url, const std::string& tag, const std::string& sha3) {
     const bool is_public = url == kPublicRegistry;
     const std::string python = (tag.empty() ? "image_hash=\"" + sha3 : "image_tag=\"" + tag) + "\"";

@@ -12,6 +12,9 @@ struct SdkLines {
     std::string pull;         // a command
 };
 
+// The URL by which SDKs find private images: with the user and the word TOKEN, to be replaced.
+std::string with_login(const std::string& url, const std::string& user);
+
 SdkLines sdk_lines(const std::string& url, const std::string& tag, const std::string& sha3);
 
 }  // namespace registry
