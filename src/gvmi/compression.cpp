@@ -26,7 +26,7 @@ struct MethodName {
 
 // The standard levels are chosen by the table of bench/images.py; lzo's is mksquashfs's.
 constexpr std::array kNames = {
-    MethodName{Method::gzip, "gzip", {3, 9}}, MethodName{Method::lzo, "lzo", {8, 9}},    MethodName{Method::lz4, "lz4", {0, 0}},
+    MethodName{Method::gzip, "gzip", {2, 9}}, MethodName{Method::lzo, "lzo", {8, 9}},    MethodName{Method::lz4, "lz4", {0, 0}},
     MethodName{Method::xz, "xz", {0, 0}},     MethodName{Method::zstd, "zstd", {3, 22}},
 };
 
