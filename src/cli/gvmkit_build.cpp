@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <string>
 
 #include "base/log.h"
@@ -7,6 +9,14 @@
 #include "cli/login.h"
 #include "cli/push.h"
 #include "cli/thin_image.h"
+
+namespace {
+
+int standard(gvmi::Method method) {
+    return gvmi::levels_of(method).standard;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside of run only a wrong option throws
     cli::BuildArguments arguments;
@@ -34,8 +44,11 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): outside
                    "gzip, lzo, lz4 or xz, which every provider reads, or zstd, which only this project's runtime reads")
         ->check(CLI::IsMember(gvmi::method_names()))
         ->capture_default_str();
-    app.add_option("--compression-level", arguments.level,
-                   "1 (fast) to 9 (small) for gzip (default 3) and lzo (default 8), up to 22 for zstd (default 3); lz4 and xz have none");
+    app.add_option(
+        "--compression-level", arguments.level,
+        fmt::format(
+            "1 (fast) to 9 (small) for gzip (default {}) and lzo (default {}), up to 22 for zstd (default {}); lz4 and xz have none",
+            standard(gvmi::Method::gzip), standard(gvmi::Method::lzo), standard(gvmi::Method::zstd)));
     // Takes one value each time it is given: the next word is the image.
     app.add_option("--env", arguments.changes.env, "Sets NAME=VALUE in the image's environment; repeatable")
         ->take_all()
