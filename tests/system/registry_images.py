@@ -17,7 +17,8 @@ CONFIG = {"Entrypoint": ["/usr/bin/python3", "-m", "app"], "Cmd": ["--port", "80
           "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "MODEL=/srv/app/model.bin"],
           "Volumes": {"/golem/work": {}, "/golem/output": {}}, "ExposedPorts": {"8080/tcp": {}},
           "Labels": {"org.opencontainers.image.title": "Tools", "org.opencontainers.image.description": "Renders frames, one after another.",
-                     "org.opencontainers.image.source": "https://example.org/tools", "org.opencontainers.image.licenses": "MIT"}}
+                     "org.opencontainers.image.source": "https://example.org/tools", "org.opencontainers.image.licenses": "MIT",
+                     "org.opencontainers.image.base.name": "docker.io/library/python:3.12-slim"}}
 
 
 def build(bin_folder, work, name, layer, config):
@@ -70,7 +71,8 @@ def hostile(bin_folder, work):
     layer.add("tree/link", tarfile.SYMTYPE, mode=0o777, target=SCRIPT)
     layer.add("tree/circle", tarfile.SYMTYPE, mode=0o777, target="circle")
     config = {"Env": [f"{i}{value}={value}" for i, value in enumerate(HOSTILE)], "Entrypoint": list(HOSTILE), "Cmd": list(HOSTILE), "User": SCRIPT,
-              "WorkingDir": "/" + SCRIPT, "Labels": {value: value for value in HOSTILE}, "Volumes": {"/" + IMAGE: {}},
+              "WorkingDir": "/" + SCRIPT, "Labels": {**{value: value for value in HOSTILE}, "org.opencontainers.image.base.name": SCRIPT},
+              "Volumes": {"/" + IMAGE: {}},
               "ExposedPorts": {value: {} for value in HOSTILE}}
     return build(bin_folder, work, "hostile", layer, config)
 

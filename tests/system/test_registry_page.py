@@ -113,7 +113,8 @@ class Reading(PageCase):
         self.assertIn(second.sha3, newest.text)
         for text in (f'vm.repo(image_tag="alice/tools:1.1", repository_url="{self.server.url}")', 'imageTag: "alice/tools:1.1"',
                      f"GOLEM_REGISTRY_URL={self.server.url}", f"REGISTRY_URL={self.server.url} gvmi pull alice/tools:1.1", "/usr/bin/python3", "8080",
-                     "/golem/work", "MODEL", "/srv/app/model.bin", "Renders frames, one after another.", "guest"):
+                     "/golem/work", "MODEL", "/srv/app/model.bin", "Renders frames, one after another.", "guest",
+                     "Basedocker.io/library/python:3.12-slim"):
             self.assertIn(text, newest.text)
         older = self.page("/image/alice/tools:1.0")
         self.assertIn(first.sha3, older.text)
@@ -392,7 +393,7 @@ class SignedIn(PageCase):
                                                                        ("alice", "true"), ("", "true"))], [403, 404, 400, 400, 400])
         self.assertEqual(private("alice/secret")[1]["Location"], "/image/alice/secret")
         for path, text in (("/", "alice/<wbr><b>secret"), ("/?q=secret", "secret"), ("/account", "secret"), ("/image/alice/secret", image.sha3),
-                           ("/image/alice/secret:1", "/download/private/")):
+                           ("/image/alice/secret:1", "/download/private/"), ("/image/alice/secret:1", "gvmi manifest create alice/secret:1")):
             code, headers, body = self.visit("GET", path)
             self.assertEqual((code, headers["Cache-Control"]), (200, "no-store"), path)
             self.assertIn(text, body)

@@ -60,6 +60,13 @@ std::vector<std::string> keys_of(const nlohmann::json& config, const char* name)
     return keys;
 }
 
+// A label's value; empty where there is none.
+std::string label_of(const nlohmann::json& config, const char* name) {
+    const auto labels = config.find("Labels");
+    if (labels == config.end() || !labels->is_object() || !labels->contains(name)) return "";
+    return (*labels)[name].get<std::string>();
+}
+
 std::string configuration(const gvmi::Config& config) {
     std::string html = "<dl class=\"config\">\n";
     if (!config.entrypoint.empty()) html += row("Entrypoint", words(config.entrypoint));
@@ -68,6 +75,8 @@ std::string configuration(const gvmi::Config& config) {
     html += row("Folder", "<code>" + (config.working_dir.empty() ? "/" : value_text(config.working_dir)) + "</code>");
     html += row("Volumes", config.volumes.empty() ? "none" : words(config.volumes));
     if (const auto ports = keys_of(config.json, "ExposedPorts"); !ports.empty()) html += row("Ports", words(ports));
+    if (const std::string base = label_of(config.json, "org.opencontainers.image.base.name"); !base.empty())
+        html += row("Base", "<code>" + value_text(base) + "</code>");
     html += "</dl>\n";
     std::vector<std::pair<std::string, std::string>> environment, labels;
     for (const std::string& variable : config.env) {
@@ -136,6 +145,9 @@ std::string use_private(const std::string& url, const TaggedImage& image, const 
     std::string html =
         "<section aria-labelledby=\"use\">\n<h2 id=\"use\">Use it</h2>\n<h3>yapapi</h3>\n" + copied_line("yapapi", lines.yapapi);
     html += "<p class=\"quiet\">with an access token of yours in place of <code>TOKEN</code></p>\n";
+    const std::string shell = fmt::format("REGISTRY_URL={} gvmi manifest create {}", url, full_name(image.name));
+    html += "<h3>golem-js</h3>\n" + copied_line("a shell that makes a manifest", shell) +
+            "<p class=\"quiet\">golem-js sends no login. It takes this manifest, which has a link in it.</p>\n";
     html +=
         "<h3>A link</h3>\n" + copied_line("the link", url + path) +
         "<p class=\"quiet\">Whoever has it can download the image, without an account, for some hours. Providers get such a link.</p>\n";
@@ -198,12 +210,8 @@ namespace {
 // What the image says of itself.
 std::string description(const Stored& stored) {
     constexpr size_t kLongest = 300;
-    const char* const name = "org.opencontainers.image.description";
-    if (!stored.image) return "";
-    const nlohmann::json& config = stored.image->config.json;
-    const auto labels = config.find("Labels");
-    if (labels == config.end() || !labels->is_object() || !labels->contains(name)) return "";
-    return "<p class=\"lead\">" + text(base::printable((*labels)[name].get<std::string>(), kLongest)) + "</p>\n";
+    const std::string said = stored.image ? label_of(stored.image->config.json, "org.opencontainers.image.description") : "";
+    return said.empty() ? "" : "<p class=\"lead\">" + text(base::printable(said, kLongest)) + "</p>\n";
 }
 
 }  // namespace
