@@ -1,5 +1,7 @@
 #include "cli/gvmkit_registry.h"
 
+#include <unistd.h>
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/size.h"
+#include "base/trimmed.h"
 #include "cli/common.h"
 #include "registry/server/open_metadata.h"
 #include "registry/server/server.h"
@@ -21,11 +24,21 @@ struct ServeArguments {
     std::vector<std::string> public_urls, proxies;
     std::string link_ttl = "12h";
     std::string user_quota, max_image, min_free, anonymous_quota, min_chunk, upstream_quota;
+    std::filesystem::path webhook_secret;
 };
 
 void check_upstream(const std::string& url) {
     if (!url.empty() && !url.starts_with("http://") && !url.starts_with("https://"))
         throw base::Error("bad --upstream " + url + ": it begins neither with http:// nor with https://");
+}
+
+void read_webhook_secret(registry::server::WebhookOptions& options, const std::filesystem::path& file) {
+    constexpr size_t kMostUrls = 16;
+    constexpr size_t kLongest = 4096;
+    if (options.urls.empty()) return;
+    if (options.urls.size() > kMostUrls) throw base::Error("more than 16 --webhook");
+    options.secret = base::trimmed(base::read_file(file, kLongest), " \t\r\n");
+    if (options.secret.empty()) throw base::Error(file.native() + " is empty: it must hold the webhooks' secret");
 }
 
 // One for each scheme, without slashes at the end.
@@ -55,6 +68,19 @@ void add_db(CLI::App& command, std::string& db) {
             "postgres://USER@HOST/NAME: keep users, tags and uploads in this PostgreSQL data base, which several servers may use. By "
             "default they are in the folder, in SQLite")
         ->envname("GVMKIT_REGISTRY_DB");
+}
+
+void add_audit_log(CLI::App& command, std::filesystem::path& file) {
+    command.add_option("--audit-log", file, "Append a line of JSON to this file for what is done; - is standard output")
+        ->type_name("FILE")
+        ->envname("GVMKIT_REGISTRY_AUDIT_LOG");
+}
+
+void Audit::tell(const char* event, const nlohmann::ordered_json& details) {
+    if (!log_) return;
+    nlohmann::ordered_json all = {{"uid", ::getuid()}};
+    all.update(details);
+    log_->tell({.name = event, .details = std::move(all)});
 }
 
 void add_place(CLI::App& command, Place& place) {
@@ -131,6 +157,17 @@ void add_serve(CLI::App& app, Action& action) {
     serve->add_option("--keep-anonymous", options.keep_anonymous_days, "Days after which an upload without a tag is removed")
         ->check(CLI::Range(0.0, 1e6))
         ->capture_default_str();
+    add_audit_log(*serve, options.audit_log);
+    auto* webhook = serve
+                        ->add_option("--webhook", options.webhooks.urls,
+                                     "URL that gets a POST of JSON for each image that was pushed, tagged or deleted; up to 16 of them")
+                        ->expected(1)
+                        ->take_all();
+    auto* secret =
+        serve->add_option("--webhook-secret-file", arguments->webhook_secret, "File with the text that the POSTs are signed with")
+            ->check(CLI::ExistingFile)
+            ->needs(webhook);
+    webhook->needs(secret);
     auto* upstream = serve->add_option("--upstream", options.mirror.upstream,
                                        "URL of a registry: what is not here is fetched there once, compared with its hash, and kept");
     serve->add_option("--upstream-quota", arguments->upstream_quota, "The most that the images take which are fetched there (100GiB)")
@@ -154,6 +191,7 @@ void add_serve(CLI::App& app, Action& action) {
             options.limits.link_seconds = base::parse_duration(arguments->link_ttl).count();
             set_size(options.mirror.quota, arguments->upstream_quota);
             check_upstream(options.mirror.upstream);
+            read_webhook_secret(options.webhooks, arguments->webhook_secret);
             registry::server::serve(options);
             return 0;
         };

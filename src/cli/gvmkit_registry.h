@@ -2,9 +2,11 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cli/common.h"
+#include "registry/server/audit_log.h"
 #include "registry/server/metadata.h"
 #include "s3/settings.h"
 
@@ -30,6 +32,22 @@ struct Place {
 void add_place(CLI::App& command, Place& place);
 // --db
 void add_db(CLI::App& command, std::string& db);
+
+// --audit-log
+void add_audit_log(CLI::App& command, std::filesystem::path& file);
+
+// Tells an audit log what a command has done, and which user of the machine has called it.
+class Audit {
+public:
+    // `file` is empty where there is none. Throws base::Error where it cannot be opened; so make this before anything is changed.
+    explicit Audit(const std::filesystem::path& file) {
+        if (!file.empty()) log_.emplace(file);
+    }
+    void tell(const char* event, const nlohmann::ordered_json& details);
+
+private:
+    std::optional<registry::server::AuditLog> log_;
+};
 
 // The metadata of a place. Throws base::Error.
 std::unique_ptr<registry::server::Metadata> open_metadata(const Place& place);

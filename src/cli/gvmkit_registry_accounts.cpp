@@ -1,8 +1,10 @@
 #include <ctime>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 
 #include "base/error.h"
 #include "base/size.h"
@@ -18,22 +20,30 @@ using registry::server::Metadata;
 
 struct Arguments {
     Place place;
+    std::filesystem::path audit_log;
     std::string user, text;
     std::string quota;
     int64_t id = 0;
     bool make_private = false, make_public = false, end_links = false;
 };
 
-// A nested sub-command on a registry; `run` gets the registry's database.
+// A nested sub-command on a registry; `run` gets the registry's database, and where it changes something the audit log.
 template <typename Run>
 CLI::App* add_command(CLI::App& parent, const char* name, const char* help, const std::shared_ptr<Arguments>& arguments, Action& action,
                       Run run) {
     CLI::App* command = parent.add_subcommand(name, help);
+    constexpr bool kChanges = std::is_invocable_v<Run, Metadata&, const Arguments&, Audit&>;
     add_place(*command, arguments->place);
+    if constexpr (kChanges) add_audit_log(*command, arguments->audit_log);
     command->callback([arguments, &action, run] {
         action = [arguments, run] {
+            Audit audit(arguments->audit_log);
             const std::unique_ptr<Metadata> metadata = open_metadata(arguments->place);
-            run(*metadata, *arguments);
+            if constexpr (kChanges) {
+                run(*metadata, *arguments, audit);
+            } else {
+                run(*metadata, *arguments);
+            }
             return 0;
         };
     });
@@ -52,11 +62,12 @@ void require(bool found, const std::string& what) {
     if (!found) throw base::Error("there is no " + what);
 }
 
-void set_user(Metadata& metadata, const Arguments& arguments) {
+void set_user(Metadata& metadata, const Arguments& arguments, Audit& audit) {
     registry::server::check_name(arguments.user, "user name");
     std::optional<uint64_t> quota;
     if (!arguments.quota.empty()) quota = base::parse_size(arguments.quota);
     metadata.add_user(arguments.user, quota, std::time(nullptr));
+    audit.tell("user-set", {{"account", arguments.user}, {"quota", quota ? nlohmann::ordered_json(*quota) : nlohmann::ordered_json()}});
 }
 
 void list_users(Metadata& metadata, const Arguments&) {
@@ -65,10 +76,11 @@ void list_users(Metadata& metadata, const Arguments&) {
                   << (user.quota ? base::format_size(*user.quota) : "server's quota") << "\n";
 }
 
-void create_token(Metadata& metadata, const Arguments& arguments) {
+void create_token(Metadata& metadata, const Arguments& arguments, Audit& audit) {
     const std::string token = registry::server::new_token();
     require(metadata.add_token(arguments.user, registry::server::token_hash(token), arguments.text, std::time(nullptr)),
             "user " + arguments.user);
+    audit.tell("token-created", {{"account", arguments.user}, {"note", arguments.text}});
     std::cout << token << "\n";
 }
 
@@ -86,20 +98,29 @@ void list_images(Metadata& metadata, const Arguments& arguments) {
 }
 
 // "USER/REPOSITORY" is all of its tags.
-void delete_image(Metadata& metadata, const Arguments& arguments) {
+void delete_image(Metadata& metadata, const Arguments& arguments, Audit& audit) {
     registry::server::Name name = registry::server::parse_name(arguments.text);
     if (arguments.text.find(':') == std::string::npos) name.tag.clear();
     require(metadata.remove_tags(name) > 0, "image " + arguments.text);
+    audit.tell("delete", {{"image", registry::server::full_name(name)}});
 }
 
-void set_repository(Metadata& metadata, const Arguments& arguments) {
+void set_repository(Metadata& metadata, const Arguments& arguments, Audit& audit) {
     const registry::server::Name name = registry::server::parse_name(arguments.text);
     if (arguments.text.find(':') != std::string::npos) throw base::Error("bad USER/REPOSITORY: a tag alone cannot be set");
     if (!arguments.make_private && !arguments.make_public && !arguments.end_links)
         throw base::Error("nothing to set: give --private, --public or --end-links");
     require(metadata.find_user(name.user).has_value(), "user " + name.user);
-    if (arguments.make_private || arguments.make_public) metadata.set_private(name.user, name.repository, arguments.make_private);
-    if (arguments.end_links) require(metadata.end_links(name.user, name.repository), "repository " + arguments.text);
+    nlohmann::ordered_json details = {{"image", registry::server::full_name({name.user, name.repository, {}})}};
+    if (arguments.make_private || arguments.make_public) {
+        metadata.set_private(name.user, name.repository, arguments.make_private);
+        details["private"] = arguments.make_private;
+    }
+    if (arguments.end_links) {
+        require(metadata.end_links(name.user, name.repository), "repository " + arguments.text);
+        details["links_ended"] = true;
+    }
+    audit.tell("repository-set", details);
 }
 
 }  // namespace
@@ -114,7 +135,10 @@ void add_user(CLI::App& app, Action& action) {
                     "The most that the images of the user's tags may take, such as 10GiB; by default the server's --user-quota");
     add_command(*user, "list", "List all users with their usage and quota", arguments, action, list_users);
     add_command(*user, "delete", "Delete a user with all tokens and tags", arguments, action,
-                [](Metadata& metadata, const Arguments& a) { require(metadata.remove_user(a.user), "user " + a.user); })
+                [](Metadata& metadata, const Arguments& a, Audit& audit) {
+                    require(metadata.remove_user(a.user), "user " + a.user);
+                    audit.tell("user-deleted", {{"account", a.user}});
+                })
         ->add_option("NAME", arguments->user)
         ->required();
 }
@@ -129,10 +153,11 @@ void add_token(CLI::App& app, Action& action) {
     add_command(*token, "list", "List a user's tokens: number, date and note", arguments, action, list_tokens)
         ->add_option("USER", arguments->user)
         ->required();
-    CLI::App* revoke =
-        add_command(*token, "revoke", "Revoke a token at once", arguments, action, [](Metadata& metadata, const Arguments& a) {
-            require(metadata.remove_token(a.user, a.id), "token " + std::to_string(a.id) + " of " + a.user);
-        });
+    CLI::App* revoke = add_command(*token, "revoke", "Revoke a token at once", arguments, action,
+                                   [](Metadata& metadata, const Arguments& a, Audit& audit) {
+                                       require(metadata.remove_token(a.user, a.id), "token " + std::to_string(a.id) + " of " + a.user);
+                                       audit.tell("token-revoked", {{"account", a.user}, {"token", a.id}});
+                                   });
     revoke->add_option("USER", arguments->user)->required();
     revoke->add_option("NUMBER", arguments->id)->required();
 }

@@ -19,6 +19,7 @@ namespace {
 struct Arguments {
     Place place;
     s3::Place store;
+    std::filesystem::path audit_log;
     std::string hash, reason;
     double keep_days = 30;
     unsigned grace = 5;
@@ -69,12 +70,15 @@ int check(const Arguments& arguments) {
 int set_blocked(const Arguments& arguments, bool blocked) {
     if (!base::is_hex(arguments.hash, 56) && !base::is_hex(arguments.hash, 64))
         throw base::Error("bad hash: an image's SHA3-224 has 56 lower-case hex digits, a chunk's or descriptor's SHA-256 has 64");
+    Audit audit(arguments.audit_log);
     const std::unique_ptr<registry::server::Metadata> metadata = open_metadata(arguments.place);
     if (blocked) {
         metadata->block(arguments.hash, arguments.reason);
-    } else if (!metadata->unblock(arguments.hash)) {
-        throw base::Error(arguments.hash + " is not blocked");
+        audit.tell("block", {{"hash", arguments.hash}, {"reason", arguments.reason}});
+        return 0;
     }
+    if (!metadata->unblock(arguments.hash)) throw base::Error(arguments.hash + " is not blocked");
+    audit.tell("unblock", {{"hash", arguments.hash}});
     return 0;
 }
 
@@ -121,9 +125,11 @@ void add_block(CLI::App& app, Action& action) {
     CLI::App* add = with_place(block->add_subcommand("add", "Block a hash, at once"), *arguments);
     add->add_option("HASH", arguments->hash)->required();
     add->add_option("--reason", arguments->reason, "A note for the list");
+    add_audit_log(*add, arguments->audit_log);
     add->callback([arguments, &action] { action = [arguments] { return set_blocked(*arguments, true); }; });
     CLI::App* remove = with_place(block->add_subcommand("delete", "Unblock a hash"), *arguments);
     remove->add_option("HASH", arguments->hash)->required();
+    add_audit_log(*remove, arguments->audit_log);
     remove->callback([arguments, &action] { action = [arguments] { return set_blocked(*arguments, false); }; });
     CLI::App* list = with_place(block->add_subcommand("list", "List the blocked hashes with their reasons"), *arguments);
     list->callback([arguments, &action] { action = [arguments] { return list_blocked(*arguments); }; });

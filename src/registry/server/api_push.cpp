@@ -15,7 +15,7 @@ constexpr std::string_view kAttach = "/v1/image/descr/attach/";
 
 class Login : public Exchange {
 public:
-    explicit Login(Service& service) : service_(service) {}
+    Login(const Request& request, Service& service) : service_(service), address_(request.client()) {}
     uint64_t max_body() const override { return kMaxLogin; }
     void body(std::span<const std::byte> data) override { text_.append(reinterpret_cast<const char*>(data.data()), data.size()); }
 
@@ -29,12 +29,13 @@ public:
         } catch (const std::exception&) {
             throw HttpError(http::kBadRequest, R"(the body is not {"username": TEXT, "password": TEXT})");
         }
-        if (!service_.login(user, password)) throw HttpError(http::kUnauthorized, "wrong user name or token");
+        if (!service_.login(user, password, address_)) throw HttpError(http::kUnauthorized, "wrong user name or token");
         return {.body = "logged in\n"};
     }
 
 private:
     Service& service_;
+    std::string address_;
     std::string text_;
 };
 
@@ -42,7 +43,8 @@ class PushDescriptor : public Exchange {
 public:
     PushDescriptor(const Request& request, Service& service)
         : service_(service),
-          address_(request.address()),
+          limited_(request.limited_address()),
+          address_(request.client()),
           form_(request.connection, [this](std::span<const std::byte> data) { take(data); }) {}
     uint64_t max_body() const override { return Form::kMaxBesideFile + kMaxDescriptorBytes; }
     void body(std::span<const std::byte> data) override { form_.take(data); }
@@ -50,14 +52,14 @@ public:
 
     Response finish() override {
         form_.finish();
-        return {.body = service_.add_descriptor(bytes_, address_) + "\n"};
+        return {.body = service_.add_descriptor(bytes_, limited_, address_) + "\n"};
     }
 
 private:
     void take(std::span<const std::byte> data) { bytes_.insert(bytes_.end(), data.begin(), data.end()); }
 
     Service& service_;
-    std::string address_;
+    std::string limited_, address_;
     std::vector<std::byte> bytes_;
     Form form_;
 };
@@ -99,6 +101,7 @@ public:
     Attach(const Request& request, Service& service)
         : service_(service),
           id_(request.path.substr(kAttach.size())),
+          address_(request.client()),
           form_(request.connection, [](std::span<const std::byte>) { throw HttpError(http::kBadRequest, "no file is wanted here"); }) {}
     uint64_t max_body() const override { return Form::kMaxBesideFile; }
     void body(std::span<const std::byte> data) override { form_.take(data); }
@@ -108,13 +111,13 @@ public:
         form_.finish();
         const Name name{.user = form_.field("username"), .repository = form_.field("repository"), .tag = form_.field("tag")};
         const bool only_check = form_.has("check") && form_.field("check") == "true";
-        service_.attach(id_, name, form_.field("login"), form_.field("token"), only_check);
+        service_.attach(id_, name, form_.field("login"), form_.field("token"), only_check, address_);
         return {.body = name.user + "/" + name.repository + ":" + name.tag + (only_check ? " can be set\n" : " is set\n")};
     }
 
 private:
     Service& service_;
-    std::string id_;
+    std::string id_, address_;
     Form form_;
 };
 
@@ -122,6 +125,7 @@ class SetRepository : public Exchange {
 public:
     SetRepository(const Request& request, Service& service)
         : service_(service),
+          address_(request.client()),
           form_(request.connection, [](std::span<const std::byte>) { throw HttpError(http::kBadRequest, "no file is wanted here"); }) {}
     uint64_t max_body() const override { return Form::kMaxBesideFile; }
     void body(std::span<const std::byte> data) override { form_.take(data); }
@@ -132,19 +136,20 @@ public:
         const Name name{.user = form_.field("username"), .repository = form_.field("repository"), .tag = {}};
         const std::string& value = form_.field("private");
         if (value != "true" && value != "false") throw HttpError(http::kBadRequest, "private is neither true nor false");
-        service_.set_private(name, form_.field("login"), form_.field("token"), value == "true");
+        service_.set_private(name, form_.field("login"), form_.field("token"), value == "true", address_);
         return {.body = name.user + "/" + name.repository + (value == "true" ? " is private\n" : " is public\n")};
     }
 
 private:
     Service& service_;
+    std::string address_;
     Form form_;
 };
 
 }  // namespace
 
 std::unique_ptr<Exchange> route_push(const Request& request, Service& service) {
-    if (request.path == "/auth/pat/login") return std::make_unique<Login>(service);
+    if (request.path == "/auth/pat/login") return std::make_unique<Login>(request, service);
     if (request.path == "/v1/image/push/descr") return std::make_unique<PushDescriptor>(request, service);
     if (request.path == "/v1/image/push/chunk") return std::make_unique<PushChunk>(request, service);
     if (request.path == "/v1/repository/settings") return std::make_unique<SetRepository>(request, service);

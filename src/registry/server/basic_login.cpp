@@ -28,7 +28,7 @@ std::string basic_login(const Request& request, Service& service) {
     const size_t colon = login.find(':');
     if (colon == std::string::npos) throw HttpError(http::kBadRequest, "Authorization is not Basic with user and token in Base64");
     std::string user = login.substr(0, colon);
-    if (!service.login(user, login.substr(colon + 1))) throw HttpError(http::kUnauthorized, "wrong user name or token");
+    if (!service.login(user, login.substr(colon + 1), request.client())) throw HttpError(http::kUnauthorized, "wrong user name or token");
     return user;
 }
 

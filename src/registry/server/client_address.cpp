@@ -55,7 +55,7 @@ Network parse_network(const std::string& text) {
     return network;
 }
 
-std::string client_address(const ip::address& peer, std::string_view forwarded, const std::vector<Network>& proxies) {
+ip::address client_of(const ip::address& peer, std::string_view forwarded, const std::vector<Network>& proxies) {
     ip::address client = plain(peer);
     for (int i = 0; i < kMostProxies && !forwarded.empty() && is_proxy(client, proxies); i++) {
         const size_t comma = forwarded.rfind(',');
@@ -66,6 +66,10 @@ std::string client_address(const ip::address& peer, std::string_view forwarded, 
         if (error) break;  // the proxy says nothing that we understand
         client = named;
     }
+    return client;
+}
+
+std::string limited_address(const ip::address& client) {
     if (client.is_loopback()) return {};
     if (client.is_v4()) return client.to_string();
     auto bytes = client.to_v6().to_bytes();

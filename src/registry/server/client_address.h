@@ -17,8 +17,11 @@ struct Network {
 Network parse_network(const std::string& text);
 
 // Whose request it is: `peer`, or, where that is a proxy, whom the proxy names last in `forwarded` (the values of X-Forwarded-For, with
-// commas between them), and so on from the right. The machine itself always counts as a proxy. The result is an IPv4 address or an IPv6
-// network of 64 bits, which is one client's; empty for the machine itself.
-std::string client_address(const boost::asio::ip::address& peer, std::string_view forwarded, const std::vector<Network>& proxies);
+// commas between them), and so on from the right. The machine itself always counts as a proxy.
+boost::asio::ip::address client_of(const boost::asio::ip::address& peer, std::string_view forwarded, const std::vector<Network>& proxies);
+
+// What a client's limits are counted by: its IPv4 address, or its IPv6 network of 64 bits, which is one client's; empty for the machine
+// itself.
+std::string limited_address(const boost::asio::ip::address& client);
 
 }  // namespace registry::server

@@ -27,7 +27,8 @@ struct Request {
     std::optional<std::string> query(const char* name) const;
     std::optional<std::string> cookie(const char* name) const;
     std::string header(const char* name) const;  // empty where it is missing
-    std::string address() const;                 // the client's: client_address
+    std::string client() const;                  // the client's address
+    std::string limited_address() const;         // what limits count by: empty for this machine
 };
 
 // The body of an answer, not held in memory.

@@ -20,8 +20,8 @@ class Metadata {
 public:
     virtual ~Metadata() = default;
 
-    // Changes nothing where it is there already: a stranger cannot keep an upload by pushing its descriptor again.
-    virtual void add_upload(const std::string& id, const Descriptor& descriptor, Time now) = 0;
+    // Returns false and changes nothing where it is there already: a stranger cannot keep an upload by pushing its descriptor again.
+    virtual bool add_upload(const std::string& id, const Descriptor& descriptor, Time now) = 0;
     virtual std::optional<Upload> find_upload(const std::string& id) = 0;
     virtual void set_state(const std::string& id, State state, Time now) = 0;
     virtual void set_known(const std::string& id) = 0;

@@ -38,6 +38,10 @@ std::string Metrics::text(Metadata& metadata, const Storage& storage) const {
     value(out, "users", totals.users);
     describe(out, "free_bytes", "gauge", "Free bytes of the disk.");
     value(out, "free_bytes", storage.free_bytes());
+    for (const Counted& other : others_) {
+        describe(out, other.name, other.type, other.help);
+        value(out, other.name, other.value());
+    }
 
     const std::lock_guard lock(mutex_);
     describe(out, "requests_total", "counter", "Requests by method and status.");

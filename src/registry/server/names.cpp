@@ -37,6 +37,10 @@ Name parse_name(const std::string& text) {
     return name;
 }
 
+std::string full_name(const Name& name) {
+    return name.user + "/" + name.repository + (name.tag.empty() ? "" : ":" + name.tag);
+}
+
 std::string escape_html(std::string_view text) {
     std::string out;
     for (const char c : text) {

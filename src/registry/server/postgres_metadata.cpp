@@ -40,16 +40,16 @@ void PostgresMetadata::lock_for_removing(Connection& connection) {
     connection.query("SELECT pg_advisory_xact_lock($1)", kUploadsLock);
 }
 
-void PostgresMetadata::add_upload(const std::string& id, const Descriptor& descriptor, Time now) {
+bool PostgresMetadata::add_upload(const std::string& id, const Descriptor& descriptor, Time now) {
     const postgres::Value bytes = postgres::bytes_value(serialize(descriptor));
     const postgres::Value chunks = postgres::hashes_value(descriptor.chunks);
-    pool_.transact([&](Connection& connection) {
+    return pool_.transact([&](Connection& connection) {
         lock_for_adding(connection);
         const Rows added = connection.query(
             "INSERT INTO uploads (id, descriptor, sha3, size, touched) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING "
             "RETURNING number",
             id, bytes, descriptor.sha3, descriptor.size, now);
-        if (added.count() == 0) return;
+        if (added.count() == 0) return false;
         // In one order, so that two uploads with the same chunks do not wait for each other.
         connection.query(
             "INSERT INTO chunks (sha256) SELECT DISTINCT decode(hash, 'hex') AS bytes FROM unnest($1::TEXT[]) AS hash ORDER BY bytes ON "
@@ -59,6 +59,7 @@ void PostgresMetadata::add_upload(const std::string& id, const Descriptor& descr
             "INSERT INTO upload_chunks (chunk, upload) SELECT DISTINCT id, $2::BIGINT FROM unnest($1::TEXT[]) AS hash JOIN chunks ON "
             "sha256 = decode(hash, 'hex')",
             chunks, added.number(0, 0));
+        return true;
     });
 }
 

@@ -15,7 +15,7 @@ public:
     // Connects, and makes or brings up to date the tables. Throws base::Error.
     explicit PostgresMetadata(const std::string& url);
 
-    void add_upload(const std::string& id, const Descriptor& descriptor, Time now) override;
+    bool add_upload(const std::string& id, const Descriptor& descriptor, Time now) override;
     std::optional<Upload> find_upload(const std::string& id) override;
     void set_state(const std::string& id, State state, Time now) override;
     void set_known(const std::string& id) override;

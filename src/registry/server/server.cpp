@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/size.h"
+#include "registry/server/audit_log.h"
 #include "registry/server/documents.h"
 #include "registry/server/folder_lock.h"
 #include "registry/server/maintenance.h"
@@ -25,13 +26,39 @@ namespace registry::server {
 namespace {
 
 constexpr unsigned kGraceSeconds = 10;
+constexpr std::chrono::seconds kWebhookGrace{5};
 constexpr std::chrono::seconds kAbandoned = std::chrono::hours(1);  // a body that comes is written to every minute at least
 
+// Where events go.
+struct Listeners {
+    explicit Listeners(const ServeOptions& options) {
+        if (!options.audit_log.empty()) audit_log.emplace(options.audit_log);
+        if (!options.webhooks.urls.empty()) webhooks.emplace(options.webhooks);
+    }
+
+    void tell(const Event& event) {
+        if (audit_log) audit_log->tell(event);
+        if (webhooks) webhooks->tell(event);
+    }
+    void count(Metrics& metrics) {
+        if (audit_log)
+            metrics.add({"audit_lost_total", "counter", "Events that the audit log lacks.", [this] { return audit_log->lost(); }});
+        if (!webhooks) return;
+        metrics.add({"webhooks_delivered_total", "counter", "Events delivered.", [this] { return webhooks->counts().delivered; }});
+        metrics.add({"webhooks_dropped_total", "counter", "Events given up.", [this] { return webhooks->counts().dropped; }});
+        metrics.add({"webhooks_waiting", "gauge", "Events not delivered yet.", [this] { return webhooks->counts().waiting; }});
+    }
+
+    std::optional<AuditLog> audit_log;
+    std::optional<Webhooks> webhooks;
+};
+
 // Until one of the signals comes that end us.
-void run_maintenance(const sigset_t& signals, Service& service, HttpServer& http) {
+void run_maintenance(const sigset_t& signals, Service& service, HttpServer& http, Listeners& listeners) {
     constexpr timespec kSecond{.tv_sec = 1, .tv_nsec = 0};
     for (int signal = 0; signal != SIGTERM && signal != SIGINT; signal = ::sigtimedwait(&signals, nullptr, &kSecond)) {
         if (signal == SIGHUP) http.read_certificate();
+        if (signal == SIGHUP && listeners.audit_log) listeners.audit_log->reopen();
         try {
             service.tick();
         } catch (const base::Error& e) {
@@ -85,8 +112,11 @@ void serve(const ServeOptions& options) {
     sigaddset(&signals, SIGHUP);
     if (::pthread_sigmask(SIG_BLOCK, &signals, nullptr) != 0) base::throw_errno("cannot block signals");
 
-    Service service(*metadata, *storage, options.limits, std::max(1U, std::thread::hardware_concurrency()));
+    Listeners listeners(options);
+    Service service(*metadata, *storage, options.limits, std::max(1U, std::thread::hardware_concurrency()),
+                    [&listeners](const Event& event) { listeners.tell(event); });
     Metrics metrics;
+    listeners.count(metrics);
     std::optional<Mirror> mirror;
     HttpOptions http_options = options.http;
     http_options.remote_lookups = shared;
@@ -107,11 +137,12 @@ void serve(const ServeOptions& options) {
         });
         std::printf("listening on %s\n", http.url().c_str());
         (void)std::fflush(stdout);
-        run_maintenance(signals, service, http);
+        run_maintenance(signals, service, http, listeners);
         if (mirror) mirror->stop();
         http.stop(kGraceSeconds);
     }
     service.stop();
+    if (listeners.webhooks) listeners.webhooks->stop(kWebhookGrace);
 }
 
 }  // namespace registry::server

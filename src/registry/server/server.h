@@ -7,6 +7,7 @@
 #include "registry/server/http.h"
 #include "registry/server/service.h"
 #include "registry/server/storage.h"
+#include "registry/server/webhooks.h"
 
 namespace registry::server {
 
@@ -17,6 +18,8 @@ struct ServeOptions {
     PublicUrls urls;
     Limits limits;
     MirrorOptions mirror;
+    WebhookOptions webhooks;
+    std::filesystem::path audit_log;  // "-": standard output; empty: none
     std::filesystem::path docs;       // a folder of pages to offer below /docs/; empty: none
     double keep_anonymous_days = 30;  // how long an upload without a tag is kept
 };

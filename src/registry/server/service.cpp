@@ -38,8 +38,13 @@ bool equal_in_constant_time(const std::string& a, const std::string& b) {
 
 }  // namespace
 
-Service::Service(Metadata& metadata, Storage& storage, const Limits& limits, unsigned hashing_threads)
-    : metadata_(metadata), storage_(storage), limits_(limits), presence_(storage), verifier_(metadata, storage, hashing_threads) {
+Service::Service(Metadata& metadata, Storage& storage, const Limits& limits, unsigned hashing_threads, Tell tell)
+    : metadata_(metadata),
+      storage_(storage),
+      limits_(limits),
+      tell_(std::move(tell)),
+      presence_(storage),
+      verifier_(metadata, storage, hashing_threads, tell_) {
     // Verifications that a stopped server had not finished.
     if (read_only()) return;
     for (const std::string& id : metadata_.uploads(State::partial))
@@ -112,21 +117,32 @@ void Service::share_reserved() {
     elsewhere_ = others;
 }
 
-std::optional<int64_t> Service::find_token(const std::string& user, const std::string& token) {
+std::optional<int64_t> Service::find_token(const std::string& user, const std::string& token, const std::string& address) {
     const std::string hash = token_hash(token);
     std::vector<Token> tokens = metadata_.tokens(user);
     // All are compared, and one even where the user is unknown, so that the time reveals nothing about either.
     tokens.push_back({.id = 0, .hash = std::string(kSha256Digits, '-'), .note = "", .created = 0});
+    const bool known_user = tokens.size() > 1;
     std::optional<int64_t> found;
     for (const Token& known : tokens) {
         if (equal_in_constant_time(known.hash, hash)) found = known.id;
     }
+    // What is no name here may be a token in the wrong field.
+    if (!found && known_user) tell("sign-in-refused", {{"user", user}, {"address", address}});
+    if (!found && !known_user) tell("sign-in-refused", {{"address", address}});
     return found;
 }
 
-std::optional<std::string> Service::sign_in(const std::string& user, const std::string& token) {
-    const std::optional<int64_t> id = find_token(user, token);
+bool Service::login(const std::string& user, const std::string& token, const std::string& address) {
+    if (!find_token(user, token, address)) return false;
+    tell("sign-in", {{"user", user}, {"address", address}, {"by", "client"}});
+    return true;
+}
+
+std::optional<std::string> Service::sign_in(const std::string& user, const std::string& token, const std::string& address) {
+    const std::optional<int64_t> id = find_token(user, token, address);
     if (!id) return std::nullopt;
+    tell("sign-in", {{"user", user}, {"address", address}, {"by", "page"}});
     const std::string secret = new_token();
     const Time now = std::time(nullptr);
     metadata_.add_session(*id, token_hash(secret), now + kSessionSeconds, now);
@@ -168,7 +184,7 @@ Status Service::status(const std::string& id) {
     return status;
 }
 
-std::string Service::add_descriptor(std::span<const std::byte> bytes, const std::string& address) {
+std::string Service::add_descriptor(std::span<const std::byte> bytes, const std::string& limited, const std::string& address) {
     Descriptor descriptor;
     try {
         descriptor = parse_descriptor(bytes);
@@ -184,15 +200,19 @@ std::string Service::add_descriptor(std::span<const std::byte> bytes, const std:
     std::string id = base::sha256_hex(bytes);
     refuse_blocked(id, descriptor);
     (void)room();
-    if (!address.empty() && !metadata_.find_upload(id)) {
-        const unsigned wait = metadata_.count_push(address, limits_.hourly_pushes);
+    if (!limited.empty() && !metadata_.find_upload(id)) {
+        const unsigned wait = metadata_.count_push(limited, limits_.hourly_pushes);
         if (wait > 0) {
             throw HttpError(http::kTooManyRequests,
                             "this address has pushed " + std::to_string(limits_.hourly_pushes) + " images in an hour; try again later",
                             wait);
         }
     }
-    metadata_.add_upload(id, descriptor, std::time(nullptr));
+    if (metadata_.add_upload(id, descriptor, std::time(nullptr))) {
+        nlohmann::ordered_json details = {{"address", address}};
+        details.update(image_details(id, descriptor));
+        tell("upload", std::move(details));
+    }
     verifier_.advance(id);
     return id;
 }
@@ -243,6 +263,7 @@ std::string Service::add_image(int fd, const Descriptor& descriptor) {
     for (size_t number = 0; number < descriptor.chunks.size(); number++)
         store_chunk(*upload, number, fd);
     metadata_.set_state(id, State::full, std::time(nullptr));
+    tell("fetch", image_details(id, descriptor));
     return id;
 }
 
@@ -272,24 +293,28 @@ void Service::remove_image(const std::string& id) {
     if (upload) metadata_.for_unused(upload->descriptor.chunks, [this](const std::string& chunk) { storage_.remove(chunk); });
 }
 
-void Service::check_login(const std::string& user, const std::string& login_name, const std::string& token) {
-    if (!login(login_name, token)) throw HttpError(http::kUnauthorized, "wrong user name or token");
+void Service::check_login(const std::string& user, const std::string& login_name, const std::string& token, const std::string& address) {
+    if (!find_token(login_name, token, address)) throw HttpError(http::kUnauthorized, "wrong user name or token");
     if (login_name != user) throw HttpError(http::kForbidden, login_name + " may not write to the repositories of " + user);
 }
 
-void Service::set_private(const Name& name, const std::string& login_name, const std::string& token, bool value) {
+void Service::set_private(const Name& name, const std::string& login_name, const std::string& token, bool value,
+                          const std::string& address) {
     check_name(name.user, "username");
     check_name(name.repository, "repository");
-    check_login(name.user, login_name, token);
+    check_login(name.user, login_name, token, address);
     metadata_.set_private(name.user, name.repository, value);
     spdlog::info("{}/{} is {}", name.user, name.repository, value ? "private" : "public");
+    tell("repository-set",
+         {{"user", login_name}, {"address", address}, {"image", full_name({name.user, name.repository, {}})}, {"private", value}});
 }
 
-void Service::attach(const std::string& id, const Name& name, const std::string& login_name, const std::string& token, bool only_check) {
+void Service::attach(const std::string& id, const Name& name, const std::string& login_name, const std::string& token, bool only_check,
+                     const std::string& address) {
     check_name(name.user, "username");
     check_name(name.repository, "repository");
     check_name(name.tag, "tag");
-    check_login(name.user, login_name, token);
+    check_login(name.user, login_name, token, address);
     const std::optional<Upload> upload = find_any(id);
     if (!upload) throw HttpError(http::kNotFound, "there is no such descriptor");
     refuse_blocked(id, upload->descriptor);
@@ -297,7 +322,11 @@ void Service::attach(const std::string& id, const Name& name, const std::string&
     if (upload->state == State::partial && !only_check) throw HttpError(http::kConflict, "the image is not there as a whole");
     metadata_.set_tag(name, id, limits_.user_quota, std::time(nullptr), only_check);
     metadata_.set_known(id);
-    if (!only_check) spdlog::info("{}/{}:{} is image {}", name.user, name.repository, name.tag, upload->descriptor.sha3);
+    if (only_check) return;
+    spdlog::info("{}/{}:{} is image {}", name.user, name.repository, name.tag, upload->descriptor.sha3);
+    nlohmann::ordered_json details = {{"user", login_name}, {"address", address}, {"image", full_name(name)}};
+    details.update(image_details(id, upload->descriptor));
+    tell("tag", std::move(details));
 }
 
 Upload Service::find_by_tag(const std::string& text, const std::string& viewer) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "registry/server/event.h"
 #include "registry/server/metadata.h"
 #include "registry/server/presence.h"
 #include "registry/server/storage.h"
@@ -44,18 +45,20 @@ inline constexpr std::string_view kPrivateDownload = "/download/private/";
 // The registry without HTTP: rules over Metadata and Storage. A client's errors are HttpErrors. Several threads may call it at once.
 class Service {
 public:
-    Service(Metadata& metadata, Storage& storage, const Limits& limits, unsigned hashing_threads);
+    // `tell` gets what happens; empty: nobody does.
+    Service(Metadata& metadata, Storage& storage, const Limits& limits, unsigned hashing_threads, Tell tell = {});
 
-    bool login(const std::string& user, const std::string& token) { return find_token(user, token).has_value(); }
+    // `address` is the client's, for what is told of it.
+    bool login(const std::string& user, const std::string& token, const std::string& address);
     // For the page: the secret of a new session, nothing where user or token is wrong; and the user of one.
-    std::optional<std::string> sign_in(const std::string& user, const std::string& token);
+    std::optional<std::string> sign_in(const std::string& user, const std::string& token, const std::string& address);
     std::optional<std::string> session_user(const std::string& secret);
     void sign_out(const std::string& secret);
     // With the quota that holds. Throws HttpError 404.
     User find_user(const std::string& name);
     Status status(const std::string& id);
-    // Returns the upload's id. `address` is the client's; empty where it is not limited.
-    std::string add_descriptor(std::span<const std::byte> bytes, const std::string& address);
+    // Returns the upload's id. `limited` is what counts for the client's limit; empty where it has none.
+    std::string add_descriptor(std::span<const std::byte> bytes, const std::string& limited, const std::string& address = {});
 
     // A chunk that is being received; it stays invisible until it is committed.
     struct Incoming {
@@ -75,10 +78,11 @@ public:
     void remove_image(const std::string& id);
 
     // Sets a tag, or only checks that it could be set now or, while chunks are missing, later.
-    void attach(const std::string& id, const Name& name, const std::string& login, const std::string& token, bool only_check);
+    void attach(const std::string& id, const Name& name, const std::string& login, const std::string& token, bool only_check,
+                const std::string& address = {});
 
     // Makes a repository private or public; one that is not there is made.
-    void set_private(const Name& name, const std::string& login, const std::string& token, bool value);
+    void set_private(const Name& name, const std::string& login, const std::string& token, bool value, const std::string& address = {});
 
     // Full uploads that are not blocked and that `viewer` may have (Metadata); HttpError 404 or 451 otherwise.
     Upload find_by_tag(const std::string& name, const std::string& viewer);
@@ -97,15 +101,18 @@ public:
     bool read_only() const { return limits_.read_only; }
     Metadata& metadata() { return metadata_; }
     Storage& storage() { return storage_; }
+    void tell(const std::string& name, nlohmann::ordered_json details) const {
+        if (tell_) tell_({.name = name, .details = std::move(details)});
+    }
     void stop();  // after the last request
 
 private:
     // Throws HttpError 401 where the token is not the login's, 403 where the login is not the user.
-    void check_login(const std::string& user, const std::string& login, const std::string& token);
+    void check_login(const std::string& user, const std::string& login, const std::string& token, const std::string& address);
     Upload find_full(const std::string& id);
     std::string link_key();
-    // The number of a user's token.
-    std::optional<int64_t> find_token(const std::string& user, const std::string& token);
+    // The number of a user's token. A wrong one is told.
+    std::optional<int64_t> find_token(const std::string& user, const std::string& token, const std::string& address);
     // An upload in any state; none also where `id` is no descriptor hash.
     std::optional<Upload> find_any(const std::string& id);
     // Throws HttpError 451 where any part of an upload is blocked.
@@ -121,6 +128,7 @@ private:
     Metadata& metadata_;
     Storage& storage_;
     Limits limits_;
+    Tell tell_;
     Presence presence_;
     Verifier verifier_;
     std::mutex mutex_;

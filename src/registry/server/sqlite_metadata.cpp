@@ -1,13 +1,12 @@
 #include "registry/server/sqlite_metadata.h"
 
 #include <sqlite3.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 
 #include "base/error.h"
 #include "registry/server/errors.h"
+#include "registry/server/folder_owner.h"
 #include "registry/server/schema.h"
 
 namespace registry::server {
@@ -65,13 +64,6 @@ SQLite::Database open_database(const std::filesystem::path& file) {
     }
 }
 
-// What root makes in the folder of another user, such as a service's, is that user's.
-void give_to_owner_of_folder(const std::filesystem::path& file) {
-    struct stat folder {};
-    if (::geteuid() != 0 || ::stat(file.parent_path().c_str(), &folder) < 0) return;
-    if (::chown(file.c_str(), folder.st_uid, folder.st_gid) < 0) base::throw_errno("cannot give the folder's owner ", file);
-}
-
 }  // namespace
 
 SqliteMetadata::SqliteMetadata(const std::filesystem::path& file) : db_(open_database(file)), reader_(open_database(file)) {
@@ -85,9 +77,9 @@ SqliteMetadata::SqliteMetadata(const std::filesystem::path& file) : db_(open_dat
     if (is_new) give_to_owner_of_folder(file);
 }
 
-void SqliteMetadata::add_upload(const std::string& id, const Descriptor& descriptor, Time now) {
+bool SqliteMetadata::add_upload(const std::string& id, const Descriptor& descriptor, Time now) {
     const std::string bytes = serialize(descriptor);
-    locked([&] {
+    return locked([&] {
         SQLite::Transaction transaction(db_, SQLite::TransactionBehavior::IMMEDIATE);
         // The number is the ties' only: it is small, and an id has 64 bytes.
         SQLite::Statement add(db_,
@@ -98,7 +90,7 @@ void SqliteMetadata::add_upload(const std::string& id, const Descriptor& descrip
         add.bind(3, descriptor.sha3);
         add.bind(4, number(descriptor.size));
         add.bind(5, now);
-        if (!add.executeStep()) return;
+        if (!add.executeStep()) return false;
         const int64_t upload = add.getColumn(0).getInt64();
         add.reset();
         SQLite::Statement chunk(db_, "INSERT INTO chunks (sha256) VALUES (?) ON CONFLICT DO NOTHING");
@@ -113,6 +105,7 @@ void SqliteMetadata::add_upload(const std::string& id, const Descriptor& descrip
             }
         }
         transaction.commit();
+        return true;
     });
 }
 

@@ -17,7 +17,7 @@ public:
     // Opens or makes it. Throws base::Error.
     explicit SqliteMetadata(const std::filesystem::path& file);
 
-    void add_upload(const std::string& id, const Descriptor& descriptor, Time now) override;
+    bool add_upload(const std::string& id, const Descriptor& descriptor, Time now) override;
     std::optional<Upload> find_upload(const std::string& id) override;
     void set_state(const std::string& id, State state, Time now) override;
     void set_known(const std::string& id) override;

@@ -190,6 +190,7 @@ void Verifier::finish(const Job& job, const Descriptor& descriptor) {
     if (!good) spdlog::warn("upload {}: the image's SHA3-224 is {}, its descriptor says {}", job.id, sha3, descriptor.sha3);
     metadata_.set_state(job.id, good ? State::full : State::bad, std::time(nullptr));
     job.progress->finished = true;
+    if (tell_) tell_({.name = good ? "push" : "bad-push", .details = image_details(job.id, descriptor)});
 }
 
 }  // namespace registry::server

@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 
+#include "registry/server/event.h"
 #include "registry/server/metadata.h"
 #include "registry/server/storage.h"
 #include "registry/server/workers.h"
@@ -31,9 +32,11 @@ public:
         uint64_t pool_per_second = uint64_t{4} << 20;  // by which it fills
     };
 
-    Verifier(Metadata& metadata, Storage& storage, unsigned threads, const Budget& budget)
-        : metadata_(metadata), storage_(storage), budget_(budget), pool_(budget.pool), workers_(threads) {}
-    Verifier(Metadata& metadata, Storage& storage, unsigned threads) : Verifier(metadata, storage, threads, Budget{}) {}
+    // `tell` gets an event for each outcome.
+    Verifier(Metadata& metadata, Storage& storage, unsigned threads, const Budget& budget, Tell tell = {})
+        : metadata_(metadata), storage_(storage), budget_(budget), tell_(std::move(tell)), pool_(budget.pool), workers_(threads) {}
+    Verifier(Metadata& metadata, Storage& storage, unsigned threads, Tell tell = {})
+        : Verifier(metadata, storage, threads, Budget{}, std::move(tell)) {}
 
     // Hashes what is stored of an upload, in the background. Call it when one of its chunks may have arrived, and when somebody asks for
     // it: one that waits for the pool goes on then.
@@ -69,6 +72,7 @@ private:
     Metadata& metadata_;
     Storage& storage_;
     const Budget budget_;
+    const Tell tell_;
     std::mutex mutex_;
     std::map<std::string, std::shared_ptr<Progress>> all_;
     std::array<std::deque<Job>, kPayers> waiting_;  // a step for each is posted

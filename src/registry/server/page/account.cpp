@@ -51,6 +51,12 @@ Response see_other(const std::string& path) {
     return {.status = http::kSeeOther, .body = path + "\n", .headers = {{"Location", path}, {"Cache-Control", "no-store"}}};
 }
 
+void tell(const Visit& visit, const char* event, const nlohmann::ordered_json& more) {
+    nlohmann::ordered_json details = {{"user", visit.user}, {"address", visit.request.client()}};
+    details.update(more);
+    visit.service.tell(event, std::move(details));
+}
+
 std::string field(const Form& form, const char* name) {
     return form.has(name) ? form.field(name) : "";
 }
@@ -75,7 +81,7 @@ Response sign_in_page(const Visit& visit, const std::string& problem, const std:
 
 Response post_sign_in(const Visit& visit, const Form& form) {
     const std::string user = field(form, "user");
-    const std::optional<std::string> secret = visit.service.sign_in(user, field(form, "token"));
+    const std::optional<std::string> secret = visit.service.sign_in(user, field(form, "token"), visit.request.client());
     if (!secret) return sign_in_page(visit, "Wrong user name or token.", user.substr(0, kLongestNote));
     Response response = see_other("/account");
     response.headers.push_back(visit.session_cookie(*secret));
@@ -84,6 +90,7 @@ Response post_sign_in(const Visit& visit, const Form& form) {
 
 Response post_sign_out(const Visit& visit, const Form&) {
     visit.service.sign_out(visit.session());
+    if (!visit.user.empty()) tell(visit, "sign-out", {});
     Response response = see_other("/");
     response.headers.push_back(visit.no_session_cookie());
     return response;
@@ -156,6 +163,7 @@ Response make_token(const Visit& visit, const Form& form) {
         throw HttpError(http::kBadRequest, "you have 100 tokens; revoke one first");
     const std::string token = new_token();
     visit.service.metadata().add_token(visit.user, token_hash(token), note, std::time(nullptr));
+    tell(visit, "token-created", {{"account", visit.user}, {"note", note}});
     return account_page(visit, token);
 }
 
@@ -166,6 +174,7 @@ Response revoke_token(const Visit& visit, const Form& form) {
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), id);
     if (error != std::errc() || end != number.data() + number.size() || !visit.service.metadata().remove_token(visit.user, id))
         throw HttpError(http::kNotFound, "you have no such token");
+    tell(visit, "token-revoked", {{"account", visit.user}, {"token", id}});
     return see_other("/account");
 }
 
@@ -178,6 +187,7 @@ Response set_privacy(const Visit& visit, const Form& form) {
     if (visit.service.metadata().tags(name.user, name.repository, visit.user, 0, 1).empty())
         throw HttpError(http::kNotFound, "there is no repository " + name.user + "/" + name.repository);
     visit.service.metadata().set_private(name.user, name.repository, value == "true");
+    tell(visit, "repository-set", {{"image", full_name({name.user, name.repository, {}})}, {"private", value == "true"}});
     return see_other(image_path({name.user, name.repository, {}}));
 }
 
@@ -188,6 +198,7 @@ Response delete_tags(const Visit& visit, const Form& form) {
     if (given.find(':') == std::string::npos) name.tag.clear();
     if (name.user != visit.user) throw HttpError(http::kForbidden, "this is not yours");
     if (visit.service.metadata().remove_tags(name) == 0) throw HttpError(http::kNotFound, "there is no image " + given);
+    tell(visit, "delete", {{"image", full_name(name)}});
     name.tag.clear();
     const bool more = !visit.service.metadata().tags(name.user, name.repository, visit.user, 0, 1).empty();
     return see_other(more ? image_path(name) : "/account");

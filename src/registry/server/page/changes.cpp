@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "gvmi/diff.h"
 #include "registry/server/errors.h"
+#include "registry/server/names.h"
 #include "registry/server/page/page.h"
 #include "registry/server/page/stored_image.h"
 

@@ -109,10 +109,6 @@ std::string copied_line(std::string_view label, std::string_view line) {
         text(line), text(label));
 }
 
-std::string full_name(const Name& name) {
-    return name.user + "/" + name.repository + (name.tag.empty() ? "" : ":" + name.tag);
-}
-
 std::string image_path(const Name& name) {
     return "/image/" + full_name(name);  // names are letters, digits and what needs no escape
 }

@@ -36,8 +36,6 @@ std::string copied_line(std::string_view label, std::string_view line);
 // Behind the name of what only its user sees, as HTML.
 inline constexpr const char* kPrivateChip = "<span class=\"chip\">private</span>";
 
-// "user/repository", and with a tag ":tag"
-std::string full_name(const Name& name);
 // The path of an image's page; without a tag that of the repository.
 std::string image_path(const Name& name);
 

@@ -9,6 +9,7 @@
 #include "http/client.h"
 #include "registry/sdk_lines.h"
 #include "registry/server/errors.h"
+#include "registry/server/names.h"
 #include "registry/server/page/page.h"
 #include "registry/server/page/stored_image.h"
 

@@ -13,7 +13,7 @@ std::string client(const char* peer, const char* forwarded, const std::vector<st
     networks.reserve(proxies.size());
     for (const std::string& proxy : proxies)
         networks.push_back(parse_network(proxy));
-    return client_address(boost::asio::ip::make_address(peer), forwarded, networks);
+    return limited_address(client_of(boost::asio::ip::make_address(peer), forwarded, networks));
 }
 
 TEST(ClientAddress, IsThePeersWithoutAProxy) {
