@@ -6,6 +6,7 @@
 #include <string>
 #include <type_traits>
 
+#include "base/duration.h"
 #include "base/error.h"
 #include "base/size.h"
 #include "cli/gvmkit_registry.h"
@@ -24,6 +25,8 @@ struct Arguments {
     std::string user, text;
     std::string quota;
     int64_t id = 0;
+    std::string immutable_tags, keep_younger;
+    std::optional<uint64_t> keep;
     bool make_private = false, make_public = false, end_links = false;
 };
 
@@ -105,13 +108,33 @@ void delete_image(Metadata& metadata, const Arguments& arguments, Audit& audit) 
     audit.tell("delete", {{"image", registry::server::full_name(name)}});
 }
 
+registry::server::RuleChanges rule_changes(const Arguments& arguments, nlohmann::ordered_json& details) {
+    registry::server::RuleChanges changes;
+    if (!arguments.immutable_tags.empty()) {
+        changes.immutable = arguments.immutable_tags == "on";
+        details["immutable_tags"] = *changes.immutable;
+    }
+    if (arguments.keep) {
+        changes.keep = arguments.keep;
+        details["keep"] = *arguments.keep;
+    }
+    if (!arguments.keep_younger.empty()) {
+        changes.keep_younger = arguments.keep_younger == "0" ? 0 : base::parse_duration(arguments.keep_younger).count();
+        details["keep_younger_than"] = *changes.keep_younger;
+    }
+    return changes;
+}
+
 void set_repository(Metadata& metadata, const Arguments& arguments, Audit& audit) {
     const registry::server::Name name = registry::server::parse_name(arguments.text);
     if (arguments.text.find(':') != std::string::npos) throw base::Error("bad USER/REPOSITORY: a tag alone cannot be set");
-    if (!arguments.make_private && !arguments.make_public && !arguments.end_links)
-        throw base::Error("nothing to set: give --private, --public or --end-links");
-    require(metadata.find_user(name.user).has_value(), "user " + name.user);
     nlohmann::ordered_json details = {{"image", registry::server::full_name({name.user, name.repository, {}})}};
+    const registry::server::RuleChanges changes = rule_changes(arguments, details);
+    const bool has_rules = changes.immutable || changes.keep || changes.keep_younger;
+    if (!arguments.make_private && !arguments.make_public && !arguments.end_links && !has_rules)
+        throw base::Error("nothing to set: give --private, --public, --end-links, --immutable-tags, --keep or --keep-younger-than");
+    require(metadata.find_user(name.user).has_value(), "user " + name.user);
+    if (has_rules) metadata.set_rules({name.user, name.repository, {}}, changes);
     if (arguments.make_private || arguments.make_public) {
         metadata.set_private(name.user, name.repository, arguments.make_private);
         details["private"] = arguments.make_private;
@@ -168,11 +191,19 @@ void add_repo(CLI::App& app, Action& action) {
     repo->require_subcommand(1);
     add_command(*repo, "list", "List all tags: hash, size, date and uses", arguments, action, list_images)
         ->add_option("TEXT", arguments->text, "Only names that contain this");
-    CLI::App* set = add_command(*repo, "set", "Say who sees a repository", arguments, action, set_repository);
+    CLI::App* set =
+        add_command(*repo, "set", "Say who sees a repository, and which of its tags are kept", arguments, action, set_repository);
     set->add_option("USER/REPOSITORY", arguments->text)->required();
     CLI::Option* only_user = set->add_flag("--private", arguments->make_private, "Only its user sees it; it is made if it is missing");
     set->add_flag("--public", arguments->make_public, "Everybody sees it")->excludes(only_user);
     set->add_flag("--end-links", arguments->end_links, "Links to its images that were given before hold no longer");
+    set->add_option("--immutable-tags", arguments->immutable_tags, "Whether a tag that is there keeps its image; it can be deleted")
+        ->check(CLI::IsMember({"on", "off"}));
+    set->add_option("--keep", arguments->keep, "Remove tags but for so many that were set last; 0 ends this rule")
+        ->check(CLI::Range(0, 1'000'000));
+    set->add_option("--keep-younger-than", arguments->keep_younger,
+                    "Remove tags that were set longer ago, such as 30d, unless --keep keeps them; 0 ends this rule")
+        ->type_name("TIME");
     add_command(*repo, "delete", "Delete a tag, or a repository with all its tags", arguments, action, delete_image)
         ->add_option("USER/REPOSITORY[:TAG]", arguments->text)
         ->required();

@@ -1,4 +1,5 @@
 #include <chrono>
+#include <ctime>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -44,10 +45,18 @@ Registry open_registry(const Arguments& arguments) {
 }
 
 int collect(const Arguments& arguments) {
+    using registry::server::Age;
+    Audit audit(arguments.audit_log);
     const Registry opened = open_registry(arguments);
+    const registry::server::Time now = std::time(nullptr);
+    const auto tell = [&audit](const registry::server::Event& event) { audit.tell(event.name.c_str(), event.details); };
+    const uint64_t tags = registry::server::remove_old_tags(*opened.metadata, Age::expired, now, tell) +
+                          registry::server::remove_old_tags(*opened.metadata, Age::not_kept, now, tell);
+    if (tags > 0) std::cout << "removed " << tags << " tags whose time is over or that no rule keeps\n";
+    const uint64_t expired = registry::server::remove_expired_uploads(*opened.metadata, now);
     const auto collected = registry::server::collect_garbage(
         *opened.metadata, *opened.storage, registry::server::expiry(arguments.keep_days), std::chrono::seconds(arguments.grace));
-    std::cout << "removed " << collected.uploads << " uploads without a tag, and " << collected.chunks << " chunks of "
+    std::cout << "removed " << collected.uploads + expired << " uploads without a tag, and " << collected.chunks << " chunks of "
               << base::format_size(collected.bytes) << "\n";
     return 0;
 }
@@ -140,6 +149,7 @@ void add_gc(CLI::App& app, Action& action) {
     CLI::App* gc =
         with_place(app.add_subcommand("gc", "Remove old uploads without a tag, and chunks that no image uses; safe while the server runs"),
                    *arguments);
+    add_audit_log(*gc, arguments->audit_log);
     gc->add_option("--keep-anonymous", arguments->keep_days, "Days that an upload without a tag is kept")
         ->check(CLI::Range(0.0, 1e6))
         ->capture_default_str();

@@ -10,10 +10,12 @@ import http.server
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import threading
 import time
+import urllib.parse
 
 import registry_server as registry
 
@@ -128,6 +130,42 @@ class AuditLog(EventsCase):
             {"event": "unblock", **operator, "hash": image.sha3},
             {"event": "token-revoked", **operator, "account": "alice", "token": 1},
             {"event": "user-deleted", **operator, "account": "alice"}])
+
+    def test_what_is_done_on_the_page(self):
+        self.start()
+        token = self.server.user("alice")
+        cookies = {}
+
+        def post(path, page, **fields):
+            for method, where in (("GET", page), ("POST", path)):
+                headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+                body = None
+                if method == "POST":
+                    headers["Content-Type"], body = "application/x-www-form-urlencoded", urllib.parse.urlencode(fields).encode()
+                code, answer, text = self.client.request(method, where, body, headers)
+                cookies.update(cookie.split(";")[0].split("=") for cookie in answer.get_all("Set-Cookie") or [])
+                if method == "GET":
+                    fields["form"] = re.search(rb'name="form" value="([0-9a-f]+)"', text).group(1).decode()
+            return code
+
+        self.assertEqual(post("/sign-in", "/sign-in", user="alice", token="wrong"), 401)
+        self.assertEqual(post("/sign-in", "/sign-in", user="alice", token=token), 303)
+        self.assertEqual(post("/account/token", "/account", note="CI"), 200)
+        self.assertEqual(post("/account/revoke", "/account", id="2"), 303)
+        self.assertEqual(post("/account/repository", "/account", repository="tools"), 303)
+        self.assertEqual(post("/account/privacy", "/account", name="alice/tools", private="true"), 303)
+        self.assertEqual(post("/account/delete", "/account", name="alice/tools"), 303)
+        self.assertEqual(post("/sign-out", "/account"), 303)
+        who = {"user": "alice", "address": "127.0.0.1"}
+        events = self.events()
+        for event in events:
+            del event["time"]
+        self.assertEqual(events, [
+            {"event": "sign-in-refused", **who}, {"event": "sign-in", **who, "by": "page"},
+            {"event": "token-created", **who, "account": "alice", "note": "CI"}, {"event": "token-revoked", **who, "account": "alice", "token": 2},
+            {"event": "repository-created", **who, "image": "alice/tools"},
+            {"event": "repository-set", **who, "image": "alice/tools", "private": True}, {"event": "delete", **who, "image": "alice/tools"},
+            {"event": "sign-out", **who}])
 
     def test_a_proxys_client_and_a_bad_image(self):
         self.start()

@@ -31,7 +31,9 @@ std::unique_ptr<Exchange> route_page(const Request& request, Service& service, c
 PublicUrls public_urls(const Request& request, const PublicUrls& given);
 
 // The answer to /v1/image/info (docs/spec/registry.md): where an image is, `path` below both public URLs, with its hash and size.
-Response image_info(const PublicUrls& urls, const std::string& path, const std::string& sha3, uint64_t size);
+// `expires`: when the tag is removed; empty where it is not.
+Response image_info(const PublicUrls& urls, const std::string& path, const std::string& sha3, uint64_t size,
+                    const std::string& expires = {});
 
 // Content of `size` bytes, or the part of it that the request's Range asks for; `etag` with its quotes.
 Response ranged_answer(const Request& request, uint64_t size, const std::string& etag, std::shared_ptr<Content> content);

@@ -5,6 +5,7 @@
 #include "registry/server/basic_login.h"
 #include "registry/server/errors.h"
 #include "registry/server/image_content.h"
+#include "registry/server/names.h"
 
 namespace registry::server {
 namespace {
@@ -24,8 +25,9 @@ bool is_host(const std::string& host) {
 
 }  // namespace
 
-Response image_info(const PublicUrls& urls, const std::string& path, const std::string& sha3, uint64_t size) {
-    const nlohmann::json json = {{"http", urls.http + path}, {"https", urls.https + path}, {"sha3", sha3}, {"size", size}};
+Response image_info(const PublicUrls& urls, const std::string& path, const std::string& sha3, uint64_t size, const std::string& expires) {
+    nlohmann::json json = {{"http", urls.http + path}, {"https", urls.https + path}, {"sha3", sha3}, {"size", size}};
+    if (!expires.empty()) json["expires"] = expires;
     return {.type = kJson, .body = base::to_text(json)};
 }
 
@@ -69,6 +71,7 @@ struct Found {
     Upload upload;
     std::string path;
     bool is_private = false;
+    Time expires = 0;  // of the tag
 };
 
 Found found(Upload upload, Service& service, const std::string& viewer) {
@@ -89,7 +92,9 @@ Found find(const Request& request, Service& service, Mirror* mirror) {
     if (!tag && !hash) throw HttpError(http::kBadRequest, "neither tag nor hash is given");
     if (!tag) return find_by_hash(*hash, request, service, mirror);
     const std::string viewer = basic_login(request, service);
-    return found(mirror ? mirror->find_by_tag(*tag, viewer) : service.find_by_tag(*tag, viewer), service, viewer);
+    Found image = found(mirror ? mirror->find_by_tag(*tag, viewer) : service.find_by_tag(*tag, viewer), service, viewer);
+    image.expires = service.metadata().tag_expiry(parse_name(*tag));
+    return image;
 }
 
 // Nobody on the way keeps an answer with a link for the next one who asks.
@@ -109,6 +114,7 @@ Response status(const std::string& id, Service& service) {
         for (const bool there : status.chunks)
             chunks.push_back(there ? 1 : 0);
         json["chunks"] = std::move(chunks);
+        if (status.expires > 0) json["expires"] = time_text(status.expires);
     }
     return {.type = kJson, .body = base::to_text(json)};
 }
@@ -117,7 +123,9 @@ Response info(const Request& request, Service& service, const PublicUrls& given,
     const Found image = find(request, service, mirror);
     if (request.query("count") == "true") service.count_use(image.upload.id);
     const Descriptor& descriptor = image.upload.descriptor;
-    return kept_private(image_info(public_urls(request, given), image.path, descriptor.sha3, descriptor.size), image.is_private);
+    return kept_private(image_info(public_urls(request, given), image.path, descriptor.sha3, descriptor.size,
+                                   image.expires > 0 ? time_text(image.expires) : ""),
+                        image.is_private);
 }
 
 // The URL of the same protocol as the request's.

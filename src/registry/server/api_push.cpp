@@ -1,3 +1,4 @@
+#include <charconv>
 #include <optional>
 
 #include "base/error.h"
@@ -11,7 +12,20 @@ namespace {
 
 constexpr size_t kMaxLogin = 16 << 10;
 constexpr uint64_t kMaxChunk = uint64_t{1} << 40;  // the descriptor says how long a chunk is; Service holds it to that
+constexpr Time kShortest = 60;                     // seconds that an image is kept
+constexpr Time kLongest = Time{3650} * 86'400;
 constexpr std::string_view kAttach = "/v1/image/descr/attach/";
+
+// The seconds after which what is pushed is removed; 0 where the form does not say so.
+Time ttl_of(const Form& form) {
+    if (!form.has("ttl")) return 0;
+    const std::string& text = form.field("ttl");
+    Time ttl = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), ttl);
+    if (error != std::errc() || end != text.data() + text.size() || ttl < kShortest || ttl > kLongest)
+        throw HttpError(http::kBadRequest, "ttl is not a number of seconds from 60 to 315360000");
+    return ttl;
+}
 
 class Login : public Exchange {
 public:
@@ -52,7 +66,7 @@ public:
 
     Response finish() override {
         form_.finish();
-        return {.body = service_.add_descriptor(bytes_, limited_, address_) + "\n"};
+        return {.body = service_.add_descriptor(bytes_, limited_, address_, ttl_of(form_)) + "\n"};
     }
 
 private:
@@ -111,7 +125,7 @@ public:
         form_.finish();
         const Name name{.user = form_.field("username"), .repository = form_.field("repository"), .tag = form_.field("tag")};
         const bool only_check = form_.has("check") && form_.field("check") == "true";
-        service_.attach(id_, name, form_.field("login"), form_.field("token"), only_check, address_);
+        service_.attach(id_, name, form_.field("login"), form_.field("token"), only_check, address_, ttl_of(form_));
         return {.body = name.user + "/" + name.repository + ":" + name.tag + (only_check ? " can be set\n" : " is set\n")};
     }
 

@@ -3,11 +3,16 @@
 #include <fmt/chrono.h>
 
 #include <chrono>
+#include <ctime>
 
 namespace registry::server {
 
 nlohmann::ordered_json image_details(const std::string& id, const Descriptor& descriptor) {
     return {{"descriptor", id}, {"sha3", descriptor.sha3}, {"size", descriptor.size}};
+}
+
+std::string time_text(Time time) {
+    return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(time)));
 }
 
 std::string event_time() {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "registry/descriptor.h"
+#include "registry/server/records.h"
 
 namespace registry::server {
 
@@ -21,7 +22,9 @@ using Tell = std::function<void(const Event&)>;
 // Details of an image: its hashes and size.
 nlohmann::ordered_json image_details(const std::string& id, const Descriptor& descriptor);
 
-// "2026-11-28T08:12:33.123Z", now.
+// "2026-11-28T08:12:33Z"
+std::string time_text(Time time);
+// The same with milliseconds, now.
 std::string event_time();
 
 // An event's details as one line of JSON, in ASCII: texts are cut after 400 bytes, and what is no UTF-8 in them becomes U+FFFD.

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "registry/server/names.h"
 
 namespace registry::server {
 namespace {
@@ -128,6 +129,25 @@ bool wait_for(std::chrono::seconds time, const std::stop_token& stop) {
     std::unique_lock lock(mutex);
     (void)changed.wait_for(lock, stop, time, [] { return false; });
     return !stop.stop_requested();
+}
+
+uint64_t remove_old_tags(Metadata& metadata, Age age, Time now, const Tell& tell) {
+    uint64_t removed = 0;
+    while (true) {
+        const std::vector<Name> names = metadata.remove_old_tags(age, now, kBatch);
+        if (names.empty()) return removed;
+        removed += names.size();
+        for (const Name& name : names) {
+            if (tell) tell({.name = "delete", .details = {{"image", full_name(name)}, {"by", age == Age::expired ? "ttl" : "rules"}}});
+        }
+    }
+}
+
+uint64_t remove_expired_uploads(Metadata& metadata, Time now) {
+    uint64_t removed = 0;
+    while (const uint64_t some = metadata.remove_expired_uploads(now, kUploadBatch))
+        removed += some;
+    return removed;
 }
 
 Collected collect_garbage(Metadata& metadata, Storage& storage, Time before, std::chrono::seconds grace, const std::stop_token& stop) {

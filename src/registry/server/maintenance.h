@@ -7,10 +7,16 @@
 #include <stop_token>
 #include <string>
 
+#include "registry/server/event.h"
 #include "registry/server/metadata.h"
 #include "registry/server/storage.h"
 
 namespace registry::server {
+
+// Removes the tags whose time is over, or those that no rule keeps, and tells of each; returns how many.
+uint64_t remove_old_tags(Metadata& metadata, Age age, Time now, const Tell& tell);
+// Removes the uploads whose time is over; returns how many.
+uint64_t remove_expired_uploads(Metadata& metadata, Time now);
 
 struct Collected {
     uint64_t uploads = 0;  // without a tag, and old

@@ -1,8 +1,13 @@
 #include "registry/server/metadata.h"
 
 #include "registry/server/errors.h"
+#include "registry/server/names.h"
 
 namespace registry::server {
+
+void refuse_immutable(const Name& name) {
+    throw HttpError(http::kConflict, full_name(name) + " is another image, and tags of this repository are immutable: choose another tag");
+}
 
 void refuse_above_quota(const std::string& user, uint64_t used, uint64_t quota) {
     if (used <= quota) return;

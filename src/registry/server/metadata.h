@@ -21,7 +21,8 @@ public:
     virtual ~Metadata() = default;
 
     // Returns false and changes nothing where it is there already: a stranger cannot keep an upload by pushing its descriptor again.
-    virtual bool add_upload(const std::string& id, const Descriptor& descriptor, Time now) = 0;
+    // `expires` as Upload has it.
+    virtual bool add_upload(const std::string& id, const Descriptor& descriptor, Time now, Time expires) = 0;
     virtual std::optional<Upload> find_upload(const std::string& id) = 0;
     virtual void set_state(const std::string& id, State state, Time now) = 0;
     virtual void set_known(const std::string& id) = 0;
@@ -63,10 +64,12 @@ public:
     virtual void forget_mirrored_tag(const std::string& tag) = 0;
 
     virtual std::optional<std::string> find_tag(const Name& name, const std::string& viewer) = 0;
-    // Sets or moves a tag, or only checks whether that is allowed. Throws HttpError 403 where the user's images would exceed the quota.
-    virtual void set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check) = 0;
+    // Sets or moves a tag, or only checks whether that is allowed. `expires`: when it is removed, or 0; in both cases an upload that has a
+    // time gets this one, or none, unless its own is later. Throws HttpError 403 where the user's images would exceed the quota, 409 where
+    // it is another image's and immutable.
+    virtual void set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check, Time expires) = 0;
     // Removes a tag, or where `name.tag` is empty a repository with all its tags; returns how many tags, at least 1 where there was
-    // something. A repository goes with its last tag, unless it is private.
+    // something. A repository goes with its last tag, unless it is private, was made by itself or has rules.
     virtual uint64_t remove_tags(const Name& name) = 0;
     // Images whose user or repository contains `text`, at most `limit`, by name; all, the private ones too.
     virtual std::vector<TaggedImage> search(const std::string& text, size_t limit) = 0;
@@ -92,6 +95,18 @@ public:
     virtual std::optional<PrivateImage> find_private(int64_t number, int64_t repository) = 0;
     // A secret that all servers share: `fresh`, kept from now on, where there was none.
     virtual std::string secret(const std::string& name, const std::string& fresh) = 0;
+
+    // Makes a repository without tags, which stays. Returns false where there is one of this name. Throws HttpError 403 as set_private.
+    virtual bool make_repository(const Name& name) = 0;
+    virtual std::vector<std::string> empty_repositories(const std::string& user, size_t limit) = 0;
+    // Changes the rules of a repository, which is made where it is missing. Throws HttpError 403 as set_private.
+    virtual void set_rules(const Name& name, const RuleChanges& changes) = 0;
+    virtual std::optional<Rules> find_rules(const Name& name) = 0;
+    virtual Time tag_expiry(const Name& name) = 0;  // 0: it has none, or is not there
+    // Removes tags, at most `limit`, and repositories that go with their last one; returns which. Call it until there are none.
+    virtual std::vector<Name> remove_old_tags(Age age, Time now, size_t limit) = 0;
+    // Removes uploads without a tag, and not of a mirror, whose time is over, at most `limit`; returns how many.
+    virtual uint64_t remove_expired_uploads(Time now, uint64_t limit) = 0;
 
     virtual void add_user(const std::string& name, std::optional<uint64_t> quota, Time now) = 0;  // or changes the quota
     virtual bool remove_user(const std::string& name) = 0;                                        // with tokens and tags
@@ -121,10 +136,13 @@ public:
     virtual std::string check() = 0;
 };
 
-// Repositories without a tag that a user may have: private ones stay when they are empty.
+// Repositories without a tag that a user may have.
 inline constexpr int64_t kMostEmptyRepositories = 1000;
 // Throws HttpError 403 where there are more than that.
 void refuse_too_many_empty(const std::string& user, int64_t empty);
+
+// Throws HttpError 409.
+[[noreturn]] void refuse_immutable(const Name& name);
 
 // Throws HttpError 403 where `used` bytes, those of the image to be tagged among them, are above a user's quota.
 void refuse_above_quota(const std::string& user, uint64_t used, uint64_t quota);

@@ -43,7 +43,7 @@ std::optional<std::string> PostgresMetadata::find_tag(const Name& name, const st
             name.user, name.repository, name.tag, viewer));
 }
 
-void PostgresMetadata::set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check) {
+void PostgresMetadata::set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check, Time expires) {
     pool_.transact([&](Connection& connection) {
         lock_for_adding(connection);
         // One at a time for each user: the quota holds for what two of them add at once, too.
@@ -57,6 +57,15 @@ void PostgresMetadata::set_tag(const Name& name, const std::string& id, uint64_t
                                       id, name.user)
                                   .unsigned_number(0, 0);
         refuse_above_quota(name.user, used, quota);
+        const Rows fixed = connection.query(
+            "SELECT 1 FROM tags JOIN repositories ON repositories.id = repository WHERE user_name = $1 AND repositories.name = $2 AND "
+            "tags.name = $3 AND upload <> $4 AND immutable",
+            name.user, name.repository, name.tag, id);
+        if (fixed.count() > 0) refuse_immutable(name);
+        connection.query(
+            "UPDATE uploads SET expires = CASE $1::BIGINT WHEN 0 THEN 0 ELSE GREATEST(expires, $1::BIGINT) END WHERE id = $2 AND expires > "
+            "0",
+            expires, id);
         // As SqliteMetadata has it.
         connection.query("UPDATE uploads SET pusher = $1 WHERE id = $2 AND state = 0 AND pusher IS NULL AND NOT known", name.user, id);
         connection.query(
@@ -68,10 +77,11 @@ void PostgresMetadata::set_tag(const Name& name, const std::string& id, uint64_t
             throw HttpError(http::kNotFound, "there is no such descriptor");
         connection.query("INSERT INTO repositories (user_name, name) VALUES ($1, $2) ON CONFLICT DO NOTHING", name.user, name.repository);
         connection.query(
-            "INSERT INTO tags (repository, name, upload, changed) SELECT id, $1, $2, $3 FROM repositories WHERE user_name = $4 AND name = "
-            "$5 "
-            "ON CONFLICT (repository, name) DO UPDATE SET upload = excluded.upload, changed = excluded.changed",
-            name.tag, id, now, name.user, name.repository);
+            "INSERT INTO tags (repository, name, upload, changed, expires) SELECT id, $1, $2, $3, $6 FROM repositories WHERE user_name = "
+            "$4 "
+            "AND name = $5 ON CONFLICT (repository, name) DO UPDATE SET upload = excluded.upload, changed = excluded.changed, expires = "
+            "excluded.expires",
+            name.tag, id, now, name.user, name.repository, expires);
     });
 }
 
@@ -85,12 +95,13 @@ uint64_t PostgresMetadata::remove_tags(const Name& name) {
                                    "$2) AND (name = $3 OR $3 = '')",
                                    name.user, name.repository, name.tag)
                                .changed();
-        const uint64_t gone = connection
-                                  .query(
-                                      "DELETE FROM repositories WHERE user_name = $1 AND name = $2 AND (NOT private OR $3 = '') AND NOT "
-                                      "EXISTS (SELECT 1 FROM tags WHERE repository = id)",
-                                      name.user, name.repository, name.tag)
-                                  .changed();
+        const uint64_t gone =
+            connection
+                .query(
+                    "DELETE FROM repositories WHERE user_name = $1 AND name = $2 AND ((NOT private AND NOT kept) OR $3 = '') AND NOT "
+                    "EXISTS (SELECT 1 FROM tags WHERE repository = id)",
+                    name.user, name.repository, name.tag)
+                .changed();
         return std::max(removed, gone);
     });
 }

@@ -40,15 +40,16 @@ void PostgresMetadata::lock_for_removing(Connection& connection) {
     connection.query("SELECT pg_advisory_xact_lock($1)", kUploadsLock);
 }
 
-bool PostgresMetadata::add_upload(const std::string& id, const Descriptor& descriptor, Time now) {
+bool PostgresMetadata::add_upload(const std::string& id, const Descriptor& descriptor, Time now, Time expires) {
     const postgres::Value bytes = postgres::bytes_value(serialize(descriptor));
     const postgres::Value chunks = postgres::hashes_value(descriptor.chunks);
     return pool_.transact([&](Connection& connection) {
         lock_for_adding(connection);
         const Rows added = connection.query(
-            "INSERT INTO uploads (id, descriptor, sha3, size, touched) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING "
+            "INSERT INTO uploads (id, descriptor, sha3, size, touched, expires) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO "
+            "NOTHING "
             "RETURNING number",
-            id, bytes, descriptor.sha3, descriptor.size, now);
+            id, bytes, descriptor.sha3, descriptor.size, now, expires);
         if (added.count() == 0) return false;
         // In one order, so that two uploads with the same chunks do not wait for each other.
         connection.query(
@@ -64,7 +65,7 @@ bool PostgresMetadata::add_upload(const std::string& id, const Descriptor& descr
 }
 
 std::optional<Upload> PostgresMetadata::find_upload(const std::string& id) {
-    const Rows rows = ask("SELECT descriptor, state, uses, known, stored FROM uploads WHERE id = $1", id);
+    const Rows rows = ask("SELECT descriptor, state, uses, known, stored, expires FROM uploads WHERE id = $1", id);
     if (rows.count() == 0) return std::nullopt;
     const std::string bytes = rows.bytes(0, 0);
     return Upload{.id = id,
@@ -72,7 +73,8 @@ std::optional<Upload> PostgresMetadata::find_upload(const std::string& id) {
                   .state = static_cast<State>(rows.number(0, 1)),
                   .uses = rows.unsigned_number(0, 2),
                   .known = rows.is_true(0, 3),
-                  .stored = rows.unsigned_number(0, 4)};
+                  .stored = rows.unsigned_number(0, 4),
+                  .expires = rows.number(0, 5)};
 }
 
 void PostgresMetadata::set_state(const std::string& id, State state, Time now) {

@@ -60,7 +60,8 @@ void PostgresMetadata::set_private(const std::string& user, const std::string& r
                 user, repository);
         } else {
             connection.query(
-                "DELETE FROM repositories WHERE user_name = $1 AND name = $2 AND NOT EXISTS (SELECT 1 FROM tags WHERE repository = "
+                "DELETE FROM repositories WHERE user_name = $1 AND name = $2 AND NOT kept AND NOT EXISTS (SELECT 1 FROM tags WHERE "
+                "repository = "
                 "repositories.id)",
                 user, repository);
         }

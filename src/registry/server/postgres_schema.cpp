@@ -135,8 +135,20 @@ CREATE TABLE secrets (
 );
 )";
 
+// As SQLite's.
+constexpr const char* kRules = R"(
+ALTER TABLE repositories ADD COLUMN kept BOOLEAN NOT NULL DEFAULT false;
+ALTER TABLE repositories ADD COLUMN immutable BOOLEAN NOT NULL DEFAULT false;
+ALTER TABLE repositories ADD COLUMN keep BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE repositories ADD COLUMN keep_younger BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE tags ADD COLUMN expires BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE uploads ADD COLUMN expires BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX tags_expires ON tags (expires) WHERE expires > 0;
+CREATE INDEX uploads_expires ON uploads (expires) WHERE expires > 0;
+)";
+
 // Step N brings a data base of version N to the next one; one without tables has version 0.
-constexpr const char* kSteps[] = {kFirstSchema, kMirror, kTagsByTime, kSessions, kPrivate};
+constexpr const char* kSteps[] = {kFirstSchema, kMirror, kTagsByTime, kSessions, kPrivate, kRules};
 
 constexpr int64_t kMigrationLock = 0x67766d6b69740001;  // of pg_advisory_xact_lock
 

@@ -21,6 +21,7 @@ struct Upload {
     uint64_t uses = 0;
     bool known = false;   // a logged-in user has asked for a tag on it
     uint64_t stored = 0;  // bytes that its pushes have added to the storage
+    Time expires = 0;     // when it is removed, unless a tag names it; 0: when it is old
 };
 
 // The name of an image: user/repository:tag.
@@ -45,6 +46,24 @@ struct PrivateImage {
     std::string name;        // USER/REPOSITORY
     int64_t links = 0;       // how many times the links of the repository were ended
 };
+
+// What happens to a repository's tags.
+struct Rules {
+    bool immutable = false;  // a tag that is there keeps its image
+    // Tags are kept that are among so many of those set last, or younger than so many seconds. 0: this rule keeps none; both: all are kept.
+    uint64_t keep = 0;
+    Time keep_younger = 0;
+};
+
+// What is to change of them.
+struct RuleChanges {
+    std::optional<bool> immutable = {};
+    std::optional<uint64_t> keep = {};
+    std::optional<Time> keep_younger = {};
+};
+
+// Why tags are removed: their own time is over, or no rule of their repository keeps them.
+enum class Age { expired, not_kept };
 
 // A repository as a list of them shows it: by the tag that was set last.
 struct ListedRepository {

@@ -143,8 +143,20 @@ CREATE TABLE secrets (
 ) STRICT, WITHOUT ROWID;
 )";
 
+// What is kept, and for how long. `kept`: a repository that stays without a tag. `expires`: 0 where there is no time.
+constexpr const char* kRules = R"(
+ALTER TABLE repositories ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE repositories ADD COLUMN immutable INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE repositories ADD COLUMN keep INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE repositories ADD COLUMN keep_younger INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tags ADD COLUMN expires INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE uploads ADD COLUMN expires INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX tags_expires ON tags (expires) WHERE expires > 0;
+CREATE INDEX uploads_expires ON uploads (expires) WHERE expires > 0;
+)";
+
 // Step N brings a database of version N (PRAGMA user_version) to the next one.
-constexpr const char* kSteps[] = {kAnonymousQuota, kIntegerChunks, kMirror, kTagsByTime, kSessions, kPrivate};
+constexpr const char* kSteps[] = {kAnonymousQuota, kIntegerChunks, kMirror, kTagsByTime, kSessions, kPrivate, kRules};
 
 // SQL's hash_bytes(TEXT): SQLite has an unhex() only since 3.41.
 void hash_bytes(sqlite3_context* context, int, sqlite3_value** arguments) {

@@ -68,11 +68,12 @@ void run_maintenance(const sigset_t& signals, Service& service, HttpServer& http
 }
 
 // Once an hour, and a minute after a failure.
-void collect_regularly(Service& service, double keep_anonymous_days, const std::stop_token& stop) {
+void collect_regularly(Service& service, double keep_anonymous_days, const Tell& tell, const std::stop_token& stop) {
     constexpr std::chrono::seconds kGrace{60};
     while (!stop.stop_requested()) {
         std::chrono::minutes pause{60};
         try {
+            remove_old_tags(service.metadata(), Age::not_kept, std::time(nullptr), tell);
             const Collected collected = collect_garbage(service.metadata(), service.storage(), expiry(keep_anonymous_days), kGrace, stop);
             if (collected.uploads + collected.chunks > 0) {
                 spdlog::info("removed {} uploads without a tag, and {} chunks of {}", collected.uploads, collected.chunks,
@@ -113,8 +114,8 @@ void serve(const ServeOptions& options) {
     if (::pthread_sigmask(SIG_BLOCK, &signals, nullptr) != 0) base::throw_errno("cannot block signals");
 
     Listeners listeners(options);
-    Service service(*metadata, *storage, options.limits, std::max(1U, std::thread::hardware_concurrency()),
-                    [&listeners](const Event& event) { listeners.tell(event); });
+    const Tell tell = [&listeners](const Event& event) { listeners.tell(event); };
+    Service service(*metadata, *storage, options.limits, std::max(1U, std::thread::hardware_concurrency()), tell);
     Metrics metrics;
     listeners.count(metrics);
     std::optional<Mirror> mirror;
@@ -133,7 +134,7 @@ void serve(const ServeOptions& options) {
             },
             [&metrics](const Request& request, unsigned status, uint64_t bytes_in) { metrics.answered(request.method, status, bytes_in); });
         const std::jthread collector([&](const std::stop_token& stop) {
-            if (!service.read_only()) collect_regularly(service, options.keep_anonymous_days, stop);
+            if (!service.read_only()) collect_regularly(service, options.keep_anonymous_days, tell, stop);
         });
         std::printf("listening on %s\n", http.url().c_str());
         (void)std::fflush(stdout);

@@ -12,6 +12,7 @@
 #include "base/hex.h"
 #include "registry/server/errors.h"
 #include "registry/server/link.h"
+#include "registry/server/maintenance.h"
 #include "registry/server/names.h"
 #include "registry/server/tokens.h"
 
@@ -172,7 +173,7 @@ Status Service::status(const std::string& id) {
     const std::optional<Upload> upload = find_any(id);
     if (!upload || upload->state == State::full) presence_.forget(id);
     if (!upload) return {};
-    Status status{.known = true, .state = upload->state, .chunks = {}};
+    Status status{.known = true, .state = upload->state, .chunks = {}, .expires = upload->expires};
     if (upload->state == State::full) {
         status.chunks.assign(upload->descriptor.chunks.size(), true);
     } else if (storage_.remote()) {
@@ -184,7 +185,7 @@ Status Service::status(const std::string& id) {
     return status;
 }
 
-std::string Service::add_descriptor(std::span<const std::byte> bytes, const std::string& limited, const std::string& address) {
+std::string Service::add_descriptor(std::span<const std::byte> bytes, const std::string& limited, const std::string& address, Time ttl) {
     Descriptor descriptor;
     try {
         descriptor = parse_descriptor(bytes);
@@ -208,7 +209,8 @@ std::string Service::add_descriptor(std::span<const std::byte> bytes, const std:
                             wait);
         }
     }
-    if (metadata_.add_upload(id, descriptor, std::time(nullptr))) {
+    const Time now = std::time(nullptr);
+    if (metadata_.add_upload(id, descriptor, now, ttl > 0 ? now + ttl : 0)) {
         nlohmann::ordered_json details = {{"address", address}};
         details.update(image_details(id, descriptor));
         tell("upload", std::move(details));
@@ -256,7 +258,7 @@ std::string Service::add_image(int fd, const Descriptor& descriptor) {
     const std::string bytes = serialize(descriptor);
     std::string id = base::sha256_hex(std::as_bytes(std::span(bytes)));
     refuse_blocked(id, descriptor);
-    metadata_.add_upload(id, descriptor, std::time(nullptr));
+    metadata_.add_upload(id, descriptor, std::time(nullptr), 0);
     metadata_.set_known(id);
     const std::optional<Upload> upload = find_any(id);
     if (!upload) throw HttpError(http::kUnavailable, "the image was removed while it was stored", kRetryAfterSeconds);
@@ -310,7 +312,7 @@ void Service::set_private(const Name& name, const std::string& login_name, const
 }
 
 void Service::attach(const std::string& id, const Name& name, const std::string& login_name, const std::string& token, bool only_check,
-                     const std::string& address) {
+                     const std::string& address, Time ttl) {
     check_name(name.user, "username");
     check_name(name.repository, "repository");
     check_name(name.tag, "tag");
@@ -320,12 +322,14 @@ void Service::attach(const std::string& id, const Name& name, const std::string&
     refuse_blocked(id, upload->descriptor);
     if (upload->state == State::bad) throw HttpError(http::kConflict, "the image's SHA3-224 is not what its descriptor says");
     if (upload->state == State::partial && !only_check) throw HttpError(http::kConflict, "the image is not there as a whole");
-    metadata_.set_tag(name, id, limits_.user_quota, std::time(nullptr), only_check);
+    const Time now = std::time(nullptr);
+    metadata_.set_tag(name, id, limits_.user_quota, now, only_check, ttl > 0 ? now + ttl : 0);
     metadata_.set_known(id);
     if (only_check) return;
     spdlog::info("{}/{}:{} is image {}", name.user, name.repository, name.tag, upload->descriptor.sha3);
     nlohmann::ordered_json details = {{"user", login_name}, {"address", address}, {"image", full_name(name)}};
     details.update(image_details(id, upload->descriptor));
+    if (ttl > 0) details["expires"] = time_text(now + ttl);
     tell("tag", std::move(details));
 }
 
@@ -412,6 +416,12 @@ void Service::tick() {
     save_uses();
     share_reserved();
     verifier_.look_around();
+    constexpr Time kBetween = 5;
+    const Time now = std::time(nullptr);
+    if (now - expired_ < kBetween && now >= expired_) return;
+    expired_ = now;
+    (void)remove_old_tags(metadata_, Age::expired, now, tell_);
+    (void)remove_expired_uploads(metadata_, now);
 }
 
 }  // namespace registry::server

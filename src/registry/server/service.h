@@ -31,6 +31,7 @@ struct Status {
     bool known = false;
     State state = State::partial;
     std::vector<bool> chunks;  // which are stored
+    Time expires = 0;          // as Upload has it
 };
 
 // A chunk's description in its push, as the form's texts.
@@ -58,7 +59,8 @@ public:
     User find_user(const std::string& name);
     Status status(const std::string& id);
     // Returns the upload's id. `limited` is what counts for the client's limit; empty where it has none.
-    std::string add_descriptor(std::span<const std::byte> bytes, const std::string& limited, const std::string& address = {});
+    // `ttl`: the seconds after which a new upload is removed, unless a tag names it; 0: when it is old.
+    std::string add_descriptor(std::span<const std::byte> bytes, const std::string& limited, const std::string& address = {}, Time ttl = 0);
 
     // A chunk that is being received; it stays invisible until it is committed.
     struct Incoming {
@@ -77,9 +79,10 @@ public:
     // Removes a fetched image that no tag names, with the chunks that nothing else has.
     void remove_image(const std::string& id);
 
-    // Sets a tag, or only checks that it could be set now or, while chunks are missing, later.
+    // Sets a tag, or only checks that it could be set now or, while chunks are missing, later. `ttl`: the seconds after which it is
+    // removed; 0: it stays.
     void attach(const std::string& id, const Name& name, const std::string& login, const std::string& token, bool only_check,
-                const std::string& address = {});
+                const std::string& address = {}, Time ttl = 0);
 
     // Makes a repository private or public; one that is not there is made.
     void set_private(const Name& name, const std::string& login, const std::string& token, bool value, const std::string& address = {});
@@ -131,6 +134,7 @@ private:
     Tell tell_;
     Presence presence_;
     Verifier verifier_;
+    Time expired_ = 0;  // when what has a time was looked at last
     std::mutex mutex_;
     std::string link_key_;                  // once it is known
     Receiving reserved_;                    // by chunks that are being received here

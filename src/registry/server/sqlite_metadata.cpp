@@ -77,19 +77,20 @@ SqliteMetadata::SqliteMetadata(const std::filesystem::path& file) : db_(open_dat
     if (is_new) give_to_owner_of_folder(file);
 }
 
-bool SqliteMetadata::add_upload(const std::string& id, const Descriptor& descriptor, Time now) {
+bool SqliteMetadata::add_upload(const std::string& id, const Descriptor& descriptor, Time now, Time expires) {
     const std::string bytes = serialize(descriptor);
     return locked([&] {
         SQLite::Transaction transaction(db_, SQLite::TransactionBehavior::IMMEDIATE);
         // The number is the ties' only: it is small, and an id has 64 bytes.
         SQLite::Statement add(db_,
-                              "INSERT INTO uploads (id, descriptor, sha3, size, touched, number) VALUES (?, ?, ?, ?, ?, "
+                              "INSERT INTO uploads (id, descriptor, sha3, size, touched, expires, number) VALUES (?, ?, ?, ?, ?, ?, "
                               "(SELECT COALESCE(MAX(number), 0) + 1 FROM uploads)) ON CONFLICT (id) DO NOTHING RETURNING number");
         add.bind(1, id);
         add.bind(2, bytes.data(), static_cast<int>(bytes.size()));
         add.bind(3, descriptor.sha3);
         add.bind(4, number(descriptor.size));
         add.bind(5, now);
+        add.bind(6, expires);
         if (!add.executeStep()) return false;
         const int64_t upload = add.getColumn(0).getInt64();
         add.reset();
@@ -111,7 +112,7 @@ bool SqliteMetadata::add_upload(const std::string& id, const Descriptor& descrip
 
 std::optional<Upload> SqliteMetadata::find_upload(const std::string& id) {
     return reading([&](SQLite::Database& db) -> std::optional<Upload> {
-        SQLite::Statement row = query(db, "SELECT descriptor, state, uses, known, stored FROM uploads WHERE id = ?", id);
+        SQLite::Statement row = query(db, "SELECT descriptor, state, uses, known, stored, expires FROM uploads WHERE id = ?", id);
         if (!row.executeStep()) return std::nullopt;
         Upload upload;
         upload.id = id;
@@ -121,6 +122,7 @@ std::optional<Upload> SqliteMetadata::find_upload(const std::string& id) {
         upload.uses = unsigned_at(row, 2);
         upload.known = row.getColumn(3).getInt() != 0;
         upload.stored = unsigned_at(row, 4);
+        upload.expires = row.getColumn(5).getInt64();
         return upload;
     });
 }
@@ -191,7 +193,7 @@ std::optional<std::string> SqliteMetadata::find_tag(const Name& name, const std:
     });
 }
 
-void SqliteMetadata::set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check) {
+void SqliteMetadata::set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check, Time expires) {
     locked([&] {
         SQLite::Transaction transaction(db_, SQLite::TransactionBehavior::IMMEDIATE);
         SQLite::Statement user = query(db_, "SELECT quota FROM users WHERE name = ?", name.user);
@@ -200,6 +202,15 @@ void SqliteMetadata::set_tag(const Name& name, const std::string& id, uint64_t d
         user.reset();
         const uint64_t used = used_with(db_, name.user, id);
         refuse_above_quota(name.user, used, quota);
+        if (query(db_,
+                  "SELECT 1 FROM tags JOIN repositories ON repositories.id = repository WHERE user = ? AND repositories.name = ? AND "
+                  "tags.name = ? AND upload <> ? AND immutable",
+                  name.user, name.repository, name.tag, id)
+                .executeStep())
+            refuse_immutable(name);
+        // Before the image is there as a whole, so that no stranger who gave it a short time ends the push of a user.
+        change(db_, "UPDATE uploads SET expires = CASE ?1 WHEN 0 THEN 0 ELSE MAX(expires, ?1) END WHERE id = ?2 AND expires > 0", expires,
+               id);
         // Before the image is there as a whole, so that there is no moment in which everybody has it.
         change(db_, "UPDATE uploads SET pusher = ? WHERE id = ? AND state = 0 AND pusher IS NULL AND known = 0", name.user, id);
         change(db_,
@@ -211,10 +222,11 @@ void SqliteMetadata::set_tag(const Name& name, const std::string& id, uint64_t d
             return;
         }
         change(db_, "INSERT OR IGNORE INTO repositories (user, name) VALUES (?, ?)", name.user, name.repository);
-        change(db_,
-               "INSERT INTO tags (repository, name, upload, changed) SELECT id, ?, ?, ? FROM repositories WHERE user = ? AND name = ? ON "
-               "CONFLICT DO UPDATE SET upload = excluded.upload, changed = excluded.changed",
-               name.tag, id, now, name.user, name.repository);
+        change(
+            db_,
+            "INSERT INTO tags (repository, name, upload, changed, expires) SELECT id, ?, ?, ?, ? FROM repositories WHERE user = ? AND name "
+            "= ? ON CONFLICT DO UPDATE SET upload = excluded.upload, changed = excluded.changed, expires = excluded.expires",
+            name.tag, id, now, expires, name.user, name.repository);
         transaction.commit();
     });
 }
@@ -226,10 +238,11 @@ uint64_t SqliteMetadata::remove_tags(const Name& name) {
                                   "DELETE FROM tags WHERE repository = (SELECT id FROM repositories WHERE user = ?1 AND name = ?2) AND "
                                   "(name = ?3 OR ?3 = '')",
                                   name.user, name.repository, name.tag);
-        const uint64_t gone = change(db_,
-                                     "DELETE FROM repositories WHERE user = ?1 AND name = ?2 AND (NOT private OR ?3 = '') AND NOT EXISTS "
-                                     "(SELECT 1 FROM tags WHERE repository = id)",
-                                     name.user, name.repository, name.tag);
+        const uint64_t gone =
+            change(db_,
+                   "DELETE FROM repositories WHERE user = ?1 AND name = ?2 AND ((NOT private AND NOT kept) OR ?3 = '') AND NOT EXISTS "
+                   "(SELECT 1 FROM tags WHERE repository = id)",
+                   name.user, name.repository, name.tag);
         removed = std::max(removed, gone);
         transaction.commit();
         return removed;

@@ -17,7 +17,7 @@ public:
     // Opens or makes it. Throws base::Error.
     explicit SqliteMetadata(const std::filesystem::path& file);
 
-    bool add_upload(const std::string& id, const Descriptor& descriptor, Time now) override;
+    bool add_upload(const std::string& id, const Descriptor& descriptor, Time now, Time expires) override;
     std::optional<Upload> find_upload(const std::string& id) override;
     void set_state(const std::string& id, State state, Time now) override;
     void set_known(const std::string& id) override;
@@ -45,7 +45,7 @@ public:
     void forget_mirrored_tag(const std::string& tag) override;
 
     std::optional<std::string> find_tag(const Name& name, const std::string& viewer) override;
-    void set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check) override;
+    void set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check, Time expires) override;
     uint64_t remove_tags(const Name& name) override;
     std::vector<TaggedImage> search(const std::string& text, size_t limit) override;
     std::vector<TaggedImage> tags(const std::string& user, const std::string& repository, const std::string& viewer, size_t skip,
@@ -60,6 +60,14 @@ public:
     std::optional<PrivateImage> find_private(const std::string& id, const std::string& user) override;
     std::optional<PrivateImage> find_private(int64_t number, int64_t repository) override;
     std::string secret(const std::string& name, const std::string& fresh) override;
+
+    bool make_repository(const Name& name) override;
+    std::vector<std::string> empty_repositories(const std::string& user, size_t limit) override;
+    void set_rules(const Name& name, const RuleChanges& changes) override;
+    std::optional<Rules> find_rules(const Name& name) override;
+    Time tag_expiry(const Name& name) override;
+    std::vector<Name> remove_old_tags(Age age, Time now, size_t limit) override;
+    uint64_t remove_expired_uploads(Time now, uint64_t limit) override;
 
     void add_user(const std::string& name, std::optional<uint64_t> quota, Time now) override;
     bool remove_user(const std::string& name) override;

@@ -58,10 +58,11 @@ void SqliteMetadata::set_private(const std::string& user, const std::string& rep
                    "repositories WHERE user = ?1 AND name = ?2))",
                    user, repository);
         } else {
-            change(db_,
-                   "DELETE FROM repositories WHERE user = ? AND name = ? AND NOT EXISTS (SELECT 1 FROM tags WHERE repository = "
-                   "repositories.id)",
-                   user, repository);
+            change(
+                db_,
+                "DELETE FROM repositories WHERE user = ? AND name = ? AND NOT kept AND NOT EXISTS (SELECT 1 FROM tags WHERE repository = "
+                "repositories.id)",
+                user, repository);
         }
         SQLite::Statement empty = query(
             db_, "SELECT COUNT(*) FROM repositories WHERE user = ? AND NOT EXISTS (SELECT 1 FROM tags WHERE repository = repositories.id)",

@@ -10,6 +10,21 @@
 #include "registry/server/tokens.h"
 
 namespace registry::server::page {
+
+Response see_other(const std::string& path) {
+    return {.status = http::kSeeOther, .body = path + "\n", .headers = {{"Location", path}, {"Cache-Control", "no-store"}}};
+}
+
+void tell(const Visit& visit, const char* event, const nlohmann::ordered_json& more) {
+    nlohmann::ordered_json details = {{"user", visit.user}, {"address", visit.request.client()}};
+    details.update(more);
+    visit.service.tell(event, std::move(details));
+}
+
+std::string field(const Form& form, const char* name) {
+    return form.has(name) ? form.field(name) : "";
+}
+
 namespace {
 
 constexpr size_t kLongestNote = 100;
@@ -47,20 +62,6 @@ private:
     Form form_;
 };
 
-Response see_other(const std::string& path) {
-    return {.status = http::kSeeOther, .body = path + "\n", .headers = {{"Location", path}, {"Cache-Control", "no-store"}}};
-}
-
-void tell(const Visit& visit, const char* event, const nlohmann::ordered_json& more) {
-    nlohmann::ordered_json details = {{"user", visit.user}, {"address", visit.request.client()}};
-    details.update(more);
-    visit.service.tell(event, std::move(details));
-}
-
-std::string field(const Form& form, const char* name) {
-    return form.has(name) ? form.field(name) : "";
-}
-
 Response sign_in_page(const Visit& visit, const std::string& problem, const std::string& user) {
     Page page{.title = "Sign in", .body = {}, .forms = true};
     page.body = "<div class=\"narrow\">\n<h1>Sign in</h1>\n";
@@ -90,7 +91,7 @@ Response post_sign_in(const Visit& visit, const Form& form) {
 
 Response post_sign_out(const Visit& visit, const Form&) {
     visit.service.sign_out(visit.session());
-    if (!visit.user.empty()) tell(visit, "sign-out", {});
+    if (!visit.user.empty()) tell(visit, "sign-out");
     Response response = see_other("/");
     response.headers.push_back(visit.no_session_cookie());
     return response;
@@ -134,7 +135,7 @@ std::string images_section(const Visit& visit) {
     }
     html += rows.empty() ? "<p>None yet.</p>\n" : "<ul class=\"list\">\n" + rows + "</ul>\n";
     const std::string url = public_urls(visit.request, visit.urls).https;
-    return html + "<h3>Publish one</h3>\n" +
+    return html + empty_repositories(visit) + "<h3>Publish one</h3>\n" +
            copied_line("a shell", fmt::format("REGISTRY_URL={} gvmkit-build --push-to {}/NAME:1.0 IMAGE", url, visit.user)) +
            "</section>\n";
 }
@@ -184,7 +185,7 @@ Response set_privacy(const Visit& visit, const Form& form) {
     if (name.user != visit.user) throw HttpError(http::kForbidden, "this is not yours");
     const std::string value = field(form, "private");
     if (value != "true" && value != "false") throw HttpError(http::kBadRequest, "private is neither true nor false");
-    if (visit.service.metadata().tags(name.user, name.repository, visit.user, 0, 1).empty())
+    if (!visit.service.metadata().find_rules(name))
         throw HttpError(http::kNotFound, "there is no repository " + name.user + "/" + name.repository);
     visit.service.metadata().set_private(name.user, name.repository, value == "true");
     tell(visit, "repository-set", {{"image", full_name({name.user, name.repository, {}})}, {"private", value == "true"}});
@@ -216,19 +217,6 @@ std::string privacy(const Visit& visit, const TaggedImage& image) {
         visit.form_field(), image.name.user, image.name.repository, !image.in_private);
 }
 
-std::string deletion(const Visit& visit, const Name& name) {
-    const auto form = [&visit](const Name& what) {
-        return fmt::format(
-            "<form method=\"post\" action=\"/account/delete\">{0}<input type=\"hidden\" name=\"name\" value=\"{1}\"><button "
-            "class=\"danger\">Delete {1}</button></form>\n",
-            visit.form_field(), full_name(what));
-    };
-    return "<details class=\"choice deletion\"><summary>Delete…</summary>\n<p>A name that is deleted is gone at once, for everybody. It "
-           "cannot be "
-           "brought back but by another push.</p>\n" +
-           form(name) + "<p>With all its tags:</p>\n" + form({name.user, name.repository, {}}) + "</details>\n";
-}
-
 }  // namespace
 
 Response account(const Visit& visit) {
@@ -239,14 +227,31 @@ Response sign_in(const Visit& visit) {
     return visit.user.empty() ? sign_in_page(visit, "", "") : see_other("/account");
 }
 
+std::string deletion(const Visit& visit, const Name& name) {
+    const auto form = [&visit](const Name& what) {
+        return fmt::format(
+            "<form method=\"post\" action=\"/account/delete\">{0}<input type=\"hidden\" name=\"name\" value=\"{1}\"><button "
+            "class=\"danger\">Delete {1}</button></form>\n",
+            visit.form_field(), full_name(what));
+    };
+    return "<details class=\"choice deletion\"><summary>Delete…</summary>\n<p>A name that is deleted is gone at once, for everybody. It "
+           "cannot be "
+           "brought back but by another push.</p>\n" +
+           form(name) + (name.tag.empty() ? "" : "<p>With all its tags:</p>\n" + form({name.user, name.repository, {}})) + "</details>\n";
+}
+
 std::string ownership(const Visit& visit, const TaggedImage& image) {
     return privacy(visit, image) + deletion(visit, image.name);
 }
 
 std::unique_ptr<Exchange> route_posted(const Request& request, Service& service, const PublicUrls& urls) {
-    constexpr std::pair<std::string_view, Response (*)(const Visit&, const Form&)> kActions[] = {
-        {"/sign-in", post_sign_in},        {"/sign-out", post_sign_out},      {"/account/token", make_token},
-        {"/account/revoke", revoke_token}, {"/account/privacy", set_privacy}, {"/account/delete", delete_tags}};
+    constexpr std::pair<std::string_view, Response (*)(const Visit&, const Form&)> kActions[] = {{"/sign-in", post_sign_in},
+                                                                                                 {"/sign-out", post_sign_out},
+                                                                                                 {"/account/token", make_token},
+                                                                                                 {"/account/revoke", revoke_token},
+                                                                                                 {"/account/privacy", set_privacy},
+                                                                                                 {"/account/delete", delete_tags},
+                                                                                                 {"/account/repository", make_repository}};
     for (const auto& [path, action] : kActions) {
         if (request.path == path) return std::make_unique<Posted>(request, service, urls, action);
     }

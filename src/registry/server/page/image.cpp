@@ -166,11 +166,13 @@ std::string use_it(const std::string& url, const TaggedImage& image) {
     return html + "<h3>A copy on your machine</h3>\n" + copied_line("a shell", lines.pull) + "</section>\n";
 }
 
-std::string facts(const TaggedImage& image, const Stored& stored, const std::string& path) {
+std::string facts(const Visit& visit, const TaggedImage& image, const Stored& stored, const std::string& path) {
     std::string html = "<section class=\"card\" aria-labelledby=\"facts\">\n<h2 id=\"facts\" class=\"unseen\">Facts</h2>\n<dl>\n";
     html += row("Size", exact_size(image.size));
     html += row("Downloads", count(image.uses));
     html += row("Updated", date(image.changed));
+    if (const Time expires = visit.service.metadata().tag_expiry(image.name); expires > 0) html += row("Removed at", time_text(expires));
+    if (const std::string kept = kept_tags(visit, image.name); !kept.empty()) html += row("Tags", kept);
     if (stored.image) {
         html += row("Compression", text(stored.image->compressor));
         html += row("Inodes", count(stored.image->inodes));
@@ -218,6 +220,7 @@ std::string description(const Stored& stored) {
 }  // namespace
 
 Response image(const Visit& visit, const Place& place) {
+    if (std::optional<Response> empty = empty_repository(visit, place.name)) return *std::move(empty);
     const TaggedImage shown = find_image(visit, place.name);
     const size_t skip = parse_skip(visit.request);
     const Upload upload = visit.service.find(shown.id, visit.user);
@@ -228,7 +231,7 @@ Response image(const Visit& visit, const Place& place) {
     page.body += "<div class=\"columns\">\n<div>\n" + (shown.in_private ? use_private(url, shown, path) : use_it(url, shown));
     page.body += "<section aria-labelledby=\"configuration\">\n<h2 id=\"configuration\">Configuration</h2>\n";
     page.body += stored.image ? configuration(stored.image->config) : "<p>" + stored.problem + "</p>\n";
-    page.body += "</section>\n</div>\n<div>\n" + facts(shown, stored, path) + "</div>\n</div>\n" + versions(visit, shown, skip);
+    page.body += "</section>\n</div>\n<div>\n" + facts(visit, shown, stored, path) + "</div>\n</div>\n" + versions(visit, shown, skip);
     if (shown.name.user == visit.user) {
         page.forms = true;
         page.body += ownership(visit, shown);

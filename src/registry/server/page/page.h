@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "registry/server/api.h"
@@ -38,6 +39,20 @@ Response checks(const Visit& visit, const Place& place);
 // What a user has here, and the way in.
 Response account(const Visit& visit);
 Response sign_in(const Visit& visit);
+// Repositories of a user's own: those without a tag, with the form that makes one; what that form does; and the page of such a one, none
+// where it is none of the user's. What is kept of the tags of a repository, in words; empty where that is all.
+std::string empty_repositories(const Visit& visit);
+Response make_repository(const Visit& visit, const Form& form);
+std::optional<Response> empty_repository(const Visit& visit, const Name& name);
+std::string kept_tags(const Visit& visit, const Name& name);
+
+// For what forms do: the way to another page, a field (empty where it is missing), and an event of the user's.
+Response see_other(const std::string& path);
+std::string field(const Form& form, const char* name);
+void tell(const Visit& visit, const char* event, const nlohmann::ordered_json& more = nlohmann::ordered_json::object());
+
+// On the page of an image or repository of the user's own: how to delete it.
+std::string deletion(const Visit& visit, const Name& name);
 // On the page of an image of the user's own: what can be done with it.
 std::string ownership(const Visit& visit, const TaggedImage& image);
 

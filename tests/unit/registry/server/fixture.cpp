@@ -89,7 +89,7 @@ void Registry::store(const std::string& chunk) {
 }
 
 void Registry::add(const TestImage& image, State state, Time now) {
-    metadata_.add_upload(image.id, image.descriptor, now);
+    metadata_.add_upload(image.id, image.descriptor, now, 0);
     metadata_.set_state(image.id, state, now);
     if (state != State::full) return;
     for (const std::string& chunk : image.chunks)

@@ -32,7 +32,7 @@ TEST_P(Maintenance, RemovesOnlyWhatNobodyHas) {
     add(young, State::full, 20);
     add(tagged, State::full, 10);
     metadata_.add_user("alice", std::nullopt, 0);
-    metadata_.set_tag({"alice", "tools", "1"}, tagged.id, 1000, 10, false);
+    metadata_.set_tag({"alice", "tools", "1"}, tagged.id, 1000, 10, false, 0);
     store("eeee");  // of no upload
     const Collected collected = collect_garbage(metadata_, storage_, 10);
     EXPECT_EQ(collected.uploads, 1u);

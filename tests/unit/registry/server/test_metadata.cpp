@@ -19,7 +19,7 @@ namespace {
 class MetadataTest : public RegistryOnEach {
 protected:
     void tag(const char* name, const TestImage& image, Time now = 1, uint64_t quota = 1000) {
-        metadata_.set_tag({"alice", "tools", name}, image.id, quota, now, false);
+        metadata_.set_tag({"alice", "tools", name}, image.id, quota, now, false, 0);
     }
 };
 
@@ -28,8 +28,8 @@ WITH_EACH_DATA_BASE(MetadataTest);
 TEST_P(MetadataTest, KeepsUploads) {
     const TestImage image("aaaabbbbcc");
     EXPECT_FALSE(metadata_.find_upload(image.id));
-    metadata_.add_upload(image.id, image.descriptor, 5);
-    metadata_.add_upload(image.id, image.descriptor, 6);
+    metadata_.add_upload(image.id, image.descriptor, 5, 0);
+    metadata_.add_upload(image.id, image.descriptor, 6, 0);
     const Upload upload = metadata_.find_upload(image.id).value();
     EXPECT_EQ(serialize(upload.descriptor), image.bytes);
     EXPECT_EQ(upload.state, State::partial);
@@ -143,7 +143,7 @@ TEST_P(MetadataTest, QuotasCountAnImageOnce) {
     EXPECT_THROW(tag("3", second, 1, 11), HttpError);
     metadata_.add_user("alice", 12, 1);
     tag("3", second, 1, 0);
-    EXPECT_THROW(metadata_.set_tag({"alice", "tools", "4"}, std::string(64, '0'), 1000, 1, false), base::Error);  // no such upload
+    EXPECT_THROW(metadata_.set_tag({"alice", "tools", "4"}, std::string(64, '0'), 1000, 1, false, 0), base::Error);  // no such upload
 }
 
 TEST_P(MetadataTest, SearchTakesTextAsItIs) {
@@ -165,9 +165,9 @@ TEST_P(MetadataTest, ListsRepositoriesByNameAndTagsByTime) {
     for (const char* user : {"bob", "alice"}) {
         metadata_.add_user(user, std::nullopt, 1);
         for (const char* repository : {"web", "Tools", "web-2"}) {
-            metadata_.set_tag({user, repository, "1"}, one.id, 1000, 1, false);
-            metadata_.set_tag({user, repository, "2"}, two.id, 1000, 3, false);
-            metadata_.set_tag({user, repository, "3"}, one.id, 1000, 2, false);
+            metadata_.set_tag({user, repository, "1"}, one.id, 1000, 1, false, 0);
+            metadata_.set_tag({user, repository, "2"}, two.id, 1000, 3, false, 0);
+            metadata_.set_tag({user, repository, "3"}, one.id, 1000, 2, false, 0);
         }
     }
     const auto names = [&](const std::string& text, const Name& after, size_t limit) {

@@ -135,7 +135,7 @@ TEST_F(SeveralServers, NothingIsAddedWhileChunksAreRemoved) {
     const TestImage image("aaaa");
     std::future<void> adding;
     metadata_.for_unused(image.descriptor.chunks, [&](const std::string&) {
-        adding = std::async(std::launch::async, [&] { other_->add_upload(image.id, image.descriptor, 1); });
+        adding = std::async(std::launch::async, [&] { other_->add_upload(image.id, image.descriptor, 1, 0); });
         EXPECT_EQ(adding.wait_for(std::chrono::milliseconds(300)), std::future_status::timeout);
     });
     adding.get();
@@ -169,7 +169,7 @@ TEST_F(SeveralServers, AddTheSameChunksAtOnce) {
             for (int j = 0; j < 100; j++)
                 text += std::to_string(1000 + (j * 37 + i * 11) % 100);
             const TestImage image(text);
-            servers[i % 4]->add_upload(image.id, image.descriptor, i);
+            servers[i % 4]->add_upload(image.id, image.descriptor, i, 0);
             if (i % 3 == 0) servers[(i + 1) % 4]->expire(i, 4);
         }));
     }

@@ -32,12 +32,12 @@ protected:
     ~PrivateTest() override { service_.stop(); }
 
     void attach(const char* user, const char* repository, const char* tag, const TestImage& image, bool only_check = false) {
-        metadata_.set_tag({user, repository, tag}, image.id, 1000, 1, only_check);
+        metadata_.set_tag({user, repository, tag}, image.id, 1000, 1, only_check, 0);
         metadata_.set_known(image.id);
     }
     // As a client pushes: it asks first, and sets the tag when all is there.
     void push(const char* user, const char* repository, const char* tag, const TestImage& image) {
-        metadata_.add_upload(image.id, image.descriptor, 1);
+        metadata_.add_upload(image.id, image.descriptor, 1, 0);
         attach(user, repository, tag, image, true);
         metadata_.set_state(image.id, State::full, 1);
         attach(user, repository, tag, image);
@@ -90,7 +90,7 @@ TEST_P(PrivateTest, OnlyItsUserSeesARepository) {
 TEST_P(PrivateTest, AnImageIsNeverOpenBeforeOrAfterItsTag) {
     const TestImage image("aaaa");
     metadata_.set_private("alice", "secret", true);
-    metadata_.add_upload(image.id, image.descriptor, 1);
+    metadata_.add_upload(image.id, image.descriptor, 1, 0);
     attach("alice", "secret", "1", image, true);
     metadata_.set_state(image.id, State::full, 1);
     EXPECT_EQ(seen_by(image), "---");

@@ -11,7 +11,7 @@
 namespace registry::server {
 namespace {
 
-constexpr int kNewest = 6;
+constexpr int kNewest = 7;
 
 // A database of version 1, filled by that version's statements.
 class SchemaTest : public Registry {
@@ -75,7 +75,7 @@ TEST_F(SchemaTest, TiesChunksByTheirNumbers) {
     EXPECT_EQ(metadata.expire(1, 100), 2u);
     EXPECT_EQ(count("chunks"), 3);
     const TestImage later("cccceeee");
-    metadata.add_upload(later.id, later.descriptor, 2);
+    metadata.add_upload(later.id, later.descriptor, 2, 0);
     EXPECT_EQ(unused(metadata, single.descriptor.chunks), single.descriptor.chunks);
     EXPECT_TRUE(unused(metadata, tagged.descriptor.chunks).empty());
     EXPECT_TRUE(unused(metadata, later.descriptor.chunks).empty());
