@@ -121,6 +121,13 @@ async function account(browser, kind, colorScheme) {
   await page.getByRole("row", { name: "CI" }).getByRole("button", { name: "Revoke" }).click();
   await page.waitForURL(url + "/account");
   assert.strictEqual(await page.getByRole("row", { name: "CI" }).count(), 0);
+  await page.getByLabel("A new repository").fill(`new-${kind}`);
+  await page.getByRole("button", { name: "Make it" }).click();
+  await page.getByText("Nothing has been pushed here yet").waitFor();
+  await look(page, name("empty"));
+  await page.getByText("Delete…").click();
+  await page.getByRole("button", { name: `Delete alice/new-${kind}` }).click();
+  await page.waitForURL(url + "/account");
   await page.goto(url + "/image/alice/tools");
   await page.getByText("Make private…").click();
   await page.getByRole("button", { name: "Make private" }).click();

@@ -328,6 +328,7 @@ class SignedIn(PageCase):
         self.client = self.server.start().client()
         self.assertEqual(self.visit("GET", "/account")[0], 200)
         self.assertEqual(self.visit("POST", "/sign-out", {"form": self.form()})[1]["Location"], "/")
+        self.assertEqual(self.visit("POST", "/sign-out", {"form": self.form("/sign-in")})[1]["Location"], "/")  # again
         self.assertEqual(self.visit("GET", "/account")[1]["Location"], "/sign-in")
         self.cookies["gvmkit-session"] = secret
         self.assertEqual(self.visit("GET", "/account")[1]["Location"], "/sign-in")
@@ -417,6 +418,35 @@ class SignedIn(PageCase):
         self.assertIn(image.sha3, self.visit("GET", "/image/alice/secret")[2])
         self.assertEqual(self.client.get(link)[0], 404)
 
+    def test_an_empty_repository(self):
+        token = self.server.user("alice")
+        self.server.user("bob")
+        self.page("/image/alice/new", 404)
+        self.sign_in("alice", token)
+        make = lambda name: self.visit("POST", "/account/repository", {"form": self.form(), "repository": name})  # noqa: E731
+        code, answer, _ = make("new")
+        self.assertEqual((code, answer["Location"]), (303, "/image/alice/new"))
+        self.assertEqual([make(name)[0] for name in ("new", "", "a/b", "<b>", "a:1", "..", "a" * 129, "\0")], [409, 400, 400, 400, 400, 400, 400, 400])
+        code, _, body = self.visit("GET", "/image/alice/new")
+        self.assertEqual(code, 200)
+        self.assertIn("Nothing has been pushed here yet", body)
+        self.assertIn("gvmkit-build --push-to alice/new:1.0", body)
+        Outline(body)
+        self.assertIn("/image/alice/new", Outline(self.visit("GET", "/account")[2]).links())
+        self.page("/image/alice/new", 404)  # nobody else sees it
+        self.assertNotIn("/image/alice/new", self.page("/").links())
+        # It takes an image, and stays without one.
+        self.tagged(token, repository="new")
+        self.assertIn("/image/alice/new", self.page("/").links())
+        delete = lambda name: self.visit("POST", "/account/delete", {"form": self.form(), "name": name})[1]["Location"]  # noqa: E731
+        self.assertEqual(delete("alice/new:1.0"), "/account")
+        self.assertIn("Nothing has been pushed here yet", self.visit("GET", "/image/alice/new")[2])
+        self.server.run("repo", "set", "alice/new", "--immutable-tags", "on", "--keep", "3", "--keep-younger-than", "36h")
+        self.assertIn("immutable; kept: the last 3 and those younger than 36 hours", self.visit("GET", "/image/alice/new")[2])
+        self.assertEqual(delete("alice/new"), "/account")
+        self.assertEqual(self.visit("GET", "/image/alice/new")[0], 404)
+        self.assertNotIn("/image/alice/new", Outline(self.visit("GET", "/account")[2]).links())
+
     def test_forms_of_others_do_nothing(self):
         token = self.server.user("alice")
         self.tagged(token)
@@ -426,11 +456,11 @@ class SignedIn(PageCase):
                          403)
         self.sign_in("alice", token)
         for fields in ({}, {"form": ""}, {"form": other_form}, {"form": "0" * 64}):
-            for path in ("/sign-out", "/account/token", "/account/revoke", "/account/delete", "/account/privacy"):
+            for path in ("/sign-out", "/account/token", "/account/revoke", "/account/delete", "/account/privacy", "/account/repository"):
                 self.assertIn(self.visit("POST", path, {**fields, "name": "alice/tools:1.0", "id": "1", "note": ""})[0], (400, 403), path)
         good = self.form()
         cookies, self.cookies = self.cookies, {}
-        for path in ("/sign-out", "/account/token", "/account/revoke", "/account/delete", "/account/privacy"):
+        for path in ("/sign-out", "/account/token", "/account/revoke", "/account/delete", "/account/privacy", "/account/repository"):
             self.assertEqual(self.visit("POST", path, {"form": good, "name": "alice/tools:1.0", "id": "1", "note": ""})[0], 403, path)
         self.assertEqual(self.code("/v1/image/info?tag=alice/tools:1.0"), 200)
         self.cookies = cookies
