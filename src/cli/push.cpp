@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/atomic_file.h"
+#include "base/duration.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/size.h"
@@ -57,6 +58,13 @@ void say(const std::string& line) {
     std::cout << line << std::endl;
 }
 
+std::chrono::seconds ttl_of(const PushArguments& arguments) {
+    if (arguments.ttl.empty()) return {};
+    const std::chrono::seconds ttl = base::parse_duration(arguments.ttl);
+    if (ttl < std::chrono::minutes(1)) throw base::Error("--ttl " + arguments.ttl + ": a minute is the least");
+    return ttl;
+}
+
 registry::DescribedImage describe(const PushArguments& arguments, const std::filesystem::path& image,
                                   const std::optional<registry::Descriptor>& known, bool progress) {
     // A push can be resumed, so an interrupt may end the program at once.
@@ -78,6 +86,7 @@ void push_described(const PushArguments& arguments, const PushPlan& plan, const 
                                       .name = plan.name,
                                       .login = plan.login,
                                       .make_private = arguments.make_private};
+        options.ttl = ttl_of(arguments);
         options.say = say;
         options.connection = registry_http();
         options.progress = [&line](uint64_t done, uint64_t total) { line.show(done, total); };
@@ -85,6 +94,11 @@ void push_described(const PushArguments& arguments, const PushPlan& plan, const 
     }
     say(" -- uploaded " + std::to_string(summary.sent_chunks) + " of " + std::to_string(described.descriptor.chunks.size()) + " chunks, " +
         base::format_size(summary.sent_bytes) + " of " + base::format_size(described.descriptor.size));
+    if (!summary.expires.empty()) say(" -- expires at " + summary.expires);
+    if (!arguments.ttl.empty() && summary.expires.empty()) {
+        print_message("warning", plan.name ? "this registry does not know --ttl: the image stays until it is deleted"
+                                           : "--ttl has no effect: the registry had this image before, or does not know the option");
+    }
 }
 
 // How to use what was pushed. A private image has a link only for those who ask for one.
@@ -115,6 +129,9 @@ void add_push_options(CLI::App& app, PushArguments& arguments) {
     app.add_flag("--nologin", arguments.nologin, "Push anonymously; such an image has no tag and may expire")->group(group);
     app.add_flag("--private", arguments.make_private, "Make USER/REPOSITORY private first: its images are found with a login alone")
         ->group(group);
+    app.add_option("--ttl", arguments.ttl, "Let the registry remove the image after this time, such as 12h or 7d")
+        ->type_name("TIME")
+        ->group(group);
     app.add_option("-d,--direct-file-upload", arguments.direct_file, "Push this .gvmi without converting anything")
         ->type_name("FILE")
         ->group(group);
@@ -144,6 +161,7 @@ void check_push_usage(const PushArguments& arguments, const std::string& image) 
     }
     if (arguments.make_private && (arguments.nologin || !pushes(arguments)))
         throw CLI::ValidationError("--private needs a push with a name: --push or --push-to");
+    if (!arguments.ttl.empty() && !pushes(arguments)) throw CLI::ValidationError("--ttl is for a push: --push or --push-to is missing");
     if (image.empty() && arguments.direct_file.empty()) throw CLI::RequiredError("IMAGE");
     if (arguments.push && !arguments.nologin && arguments.push_to.empty() && image.empty()) {
         throw CLI::ValidationError("--push takes the name from IMAGE, which is missing: use --push-to, or --nologin");
@@ -152,6 +170,7 @@ void check_push_usage(const PushArguments& arguments, const std::string& image) 
 
 PushPlan plan_push(const PushArguments& arguments, const std::string& image) {
     PushPlan plan;
+    (void)ttl_of(arguments);  // before an image is made
     plan.settings = registry_settings();
     if (!pushes(arguments) || arguments.nologin) return plan;
     plan.name = registry::parse_full_reference(arguments.push_to.empty() ? name_of(image) : arguments.push_to);

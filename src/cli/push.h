@@ -24,6 +24,7 @@ struct PushArguments {
     uint64_t chunk_size = 0;  // 0: by the image's size
     unsigned workers = 4;
     std::string info_path;
+    std::string ttl;
 };
 
 void add_push_options(CLI::App& app, PushArguments& arguments);

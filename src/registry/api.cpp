@@ -32,12 +32,20 @@ bool is_set(const nlohmann::json& mark) {
     return mark.get<int64_t>() != 0;
 }
 
+// A time, for people.
+std::string parse_expires(const nlohmann::json& json) {
+    constexpr size_t kLongest = 40;
+    if (!json.is_object() || !json.contains("expires") || !json["expires"].is_string()) return {};
+    return base::printable(json["expires"].get<std::string>(), kLongest);
+}
+
 UploadStatus parse_status(const std::string& body, size_t chunks) {
     const nlohmann::json json = base::parse_json(body);
     const auto text = [&json](const char* key) {
         return json.is_object() && json.contains(key) && json.at(key).is_string() ? json.at(key).get<std::string>() : "";
     };
     UploadStatus status;
+    status.expires = parse_expires(json);
     status.stored.resize(chunks);
     const std::string descriptor = text("descriptor");
     if (descriptor != "ok" && descriptor != "missing") throw base::Error("\"descriptor\" is neither \"ok\" nor \"missing\"");
@@ -75,7 +83,12 @@ ImageInfo parse_info(const std::string& body, bool https) {
     if (!json.contains("size") || !json["size"].is_number_unsigned()) throw base::Error("no number \"size\"");
     info.size = json["size"].get<uint64_t>();
     if (info.size == 0 || info.size > INT64_MAX) throw base::Error("a \"size\" of " + std::to_string(info.size) + " bytes");
+    info.expires = parse_expires(json);
     return info;
+}
+
+void add_ttl(http::Request& request, std::chrono::seconds ttl) {
+    if (ttl.count() > 0) request.parts.push_back({.name = "ttl", .text = std::to_string(ttl.count())});
 }
 
 http::Request info_request(const std::string& registry, const std::string& key, const std::string& value) {
@@ -108,10 +121,11 @@ UploadStatus Api::upload_status(const std::string& descriptor_hash, size_t chunk
     return base::with_context("GET " + request.url, [&] { return parse_status(answer.body, chunks); });
 }
 
-void Api::push_descriptor(const std::string& descriptor_bytes) {
-    // A text with a file name: it is completely in memory already.
+void Api::push_descriptor(const std::string& descriptor_bytes, std::chrono::seconds ttl) {
     http::Request request{.method = "POST", .url = url_ + "/v1/image/push/descr"};
-    request.parts = {{.name = "file", .text = descriptor_bytes, .file_name = "descriptor.txt"}};
+    add_ttl(request, ttl);
+    // A text with a file name: it is completely in memory already.
+    request.parts.push_back({.name = "file", .text = descriptor_bytes, .file_name = "descriptor.txt"});
     const http::Response answer = send(request);
     if (!answer.success()) refuse(request, answer);
 }
@@ -132,7 +146,7 @@ void Api::push_chunk(const std::string& descriptor_hash, const Descriptor& descr
     if (!answer.success()) refuse(request, answer);
 }
 
-void Api::attach(const std::string& descriptor_hash, const Reference& name, const Login& login, bool check) {
+void Api::attach(const std::string& descriptor_hash, const Reference& name, const Login& login, bool check, std::chrono::seconds ttl) {
     http::Request request{.method = "POST", .url = url_ + "/v1/image/descr/attach/" + descriptor_hash};
     request.parts = {{.name = "username", .text = name.user},
                      {.name = "repository", .text = name.repository},
@@ -140,6 +154,7 @@ void Api::attach(const std::string& descriptor_hash, const Reference& name, cons
                      {.name = "login", .text = login.user},
                      {.name = "token", .text = login.token}};
     if (check) request.parts.push_back({.name = "check", .text = "true"});
+    add_ttl(request, ttl);
     const http::Response answer = send(request);
     if (answer.status != http::kOk) refuse(request, answer);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -18,6 +19,7 @@ struct UploadStatus {
     bool descriptor = false;   // it knows the descriptor
     bool full = false;         // every chunk is stored and the image's hash is right
     std::vector<bool> stored;  // per chunk
+    std::string expires = {};  // when it is removed (RFC 3339); empty where the registry does not say so
 };
 
 // The registry's description of an image.
@@ -25,6 +27,7 @@ struct ImageInfo {
     std::string url;   // for downloads: the https URL where the registry itself is reached by https, else the http one
     std::string sha3;  // 56 lower-case hex digits
     uint64_t size = 0;
+    std::string expires = {};  // when its tag is removed (RFC 3339); empty where it is not, or the registry does not say so
 };
 
 // Who looks up private images. Asked only where an image is not found without a login.
@@ -41,12 +44,13 @@ public:
     bool login(const Login& login, std::string& reason);
 
     UploadStatus upload_status(const std::string& descriptor_hash, size_t chunks);
-    void push_descriptor(const std::string& descriptor_bytes);
+    // `ttl`: the seconds for which the upload is to be kept; 0 leaves that to the registry.
+    void push_descriptor(const std::string& descriptor_bytes, std::chrono::seconds ttl = {});
     // Sends chunk `number` of the image that is open as `fd`. `sent` gets the bytes sent so far and may throw.
     void push_chunk(const std::string& descriptor_hash, const Descriptor& descriptor, size_t number, int fd,
                     const std::function<void(uint64_t)>& sent);
-    // Gives an upload its name; `check` only asks whether that would be allowed.
-    void attach(const std::string& descriptor_hash, const Reference& name, const Login& login, bool check);
+    // Gives an upload its name, for `ttl`, or 0: until it is deleted; `check` only asks whether that would be allowed.
+    void attach(const std::string& descriptor_hash, const Reference& name, const Login& login, bool check, std::chrono::seconds ttl = {});
 
     // Makes a repository private. Throws base::Error where the registry has no private ones, too.
     void set_private(const Reference& name, const Login& login);

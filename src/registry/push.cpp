@@ -189,7 +189,7 @@ PushSummary push_image(const DescribedImage& image, const PushOptions& options) 
         options.say(" -- descriptor already uploaded");
     } else {
         options.say(" * Uploading image descriptor to: " + options.url);
-        api.push_descriptor(serialize(image.descriptor));
+        api.push_descriptor(serialize(image.descriptor), options.ttl);
         options.say(" -- descriptor uploaded successfully");
     }
     if (status.full) {
@@ -197,7 +197,7 @@ PushSummary push_image(const DescribedImage& image, const PushOptions& options) 
     } else {
         if (options.name) {
             options.say(" * Checking if image can be added to repository: " + options.name->text());
-            api.attach(image.descriptor_hash, *options.name, *options.login, true);
+            api.attach(image.descriptor_hash, *options.name, *options.login, true, options.ttl);
             options.say(" -- checked successfully");
         }
         upload(api, image, options, summary);
@@ -207,8 +207,14 @@ PushSummary push_image(const DescribedImage& image, const PushOptions& options) 
     }
     if (options.name) {
         options.say(" * Adding image to repository: " + options.name->text());
-        api.attach(image.descriptor_hash, *options.name, *options.login, false);
+        api.attach(image.descriptor_hash, *options.name, *options.login, false, options.ttl);
         options.say(" -- success");
+    }
+    if (options.ttl.count() > 0) {
+        // A private image is found with the login alone.
+        Api api_of_user(options.url, options.connection, [&options] { return options.login; });
+        summary.expires = options.name ? api_of_user.image_info("tag", options.name->text()).expires
+                                       : api.upload_status(image.descriptor_hash, image.descriptor.chunks.size()).expires;
     }
     return summary;
 }

@@ -7,6 +7,8 @@ test_registry_rules.py BIN
 import calendar
 import json
 import os
+import re
+import subprocess
 import time
 import urllib.parse
 
@@ -146,6 +148,42 @@ class Rules(registry.Case):
             self.assertNotEqual(done.returncode, 0, wrong)
         self.assertNotEqual(self.server.run("repo", "set", "nobody/tools", "--keep", "1", check=False).returncode, 0)
         self.assertNotEqual(self.server.run("repo", "set", "alice/tools:1", "--keep", "1", check=False).returncode, 0)
+
+    def test_gvmkit_build(self):
+        """Ours: the option, what it prints, and what an immutable tag tells."""
+        build = os.path.dirname(self.program) + "/gvmkit-build"
+        if not os.path.exists(build):
+            self.skipTest("gvmkit-build is not built")
+        image = self.image(size=3_000_000)
+        os.makedirs(registry.WORK + "/home", exist_ok=True)
+        environment = {"PATH": os.environ["PATH"], "HOME": registry.WORK + "/home", "REGISTRY_URL": self.server.url, "REGISTRY_USER": "alice",
+                       "REGISTRY_TOKEN": self.token}
+
+        def run(*arguments):
+            done = subprocess.run([build, "-d", image.path, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
+                                  check=False, cwd=registry.WORK, env=environment)
+            return done.returncode, done.stdout
+
+        code, text = run("--push-to", "alice/tools:1", "--ttl", "7d")
+        self.assertEqual(code, 0, text)
+        expires = seconds_of(re.search(r"expires at (\S+)", text).group(1))
+        self.assertTrue(abs(time.time() + 7 * DAY - expires) < 60)
+        self.assertEqual(self.info("tag=alice/tools:1")["expires"], re.search(r"expires at (\S+)", text).group(1))
+        code, text = run("--push", "--nologin", "--ttl", "12h")  # the upload has its time already
+        self.assertEqual(code, 0, text)
+        self.assertIn("expires at", text)
+        self.assertEqual(run("--push-to", "alice/tools:1")[0], 0)
+        self.assertNotIn("expires", self.info("tag=alice/tools:1"))
+        for wrong in (["--ttl", "7"], ["--ttl", "10s"], ["--ttl", "x"]):
+            code, text = run("--push-to", "alice/tools:1", *wrong)
+            self.assertNotEqual(code, 0, text)
+        self.assertNotEqual(run("--ttl", "7d")[0], 0)
+        self.server.run("repo", "set", "alice/tools", "--immutable-tags", "on")
+        image = self.image(size=3_000_000)
+        code, text = run("--push-to", "alice/tools:1")
+        self.assertEqual(code, 1)
+        self.assertIn("alice/tools:1 is another image, and tags of this repository are immutable: choose another tag", text)
+        self.assertEqual(self.client.status(image.id)["chunks"], [0, 0])  # nothing was sent in vain
 
 
 if __name__ == "__main__":
