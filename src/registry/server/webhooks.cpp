@@ -1,7 +1,5 @@
 #include "registry/server/webhooks.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -9,7 +7,7 @@
 #include <optional>
 
 #include "base/error.h"
-#include "base/hex.h"
+#include "base/hash.h"
 #include "base/untrusted_text.h"
 #include "http/client.h"
 #include "http/url.h"
@@ -213,12 +211,7 @@ void Webhooks::stop(std::chrono::milliseconds grace) {
 }
 
 std::string webhook_signature(const std::string& secret, const std::string& body) {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    unsigned size = 0;
-    if (!HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), reinterpret_cast<const unsigned char*>(body.data()),
-              body.size(), digest.data(), &size))
-        throw base::Error("OpenSSL computes no HMAC");
-    return "sha256=" + base::to_hex(std::as_bytes(std::span(digest).first(size)));
+    return "sha256=" + base::hmac_sha256_hex(secret, body);
 }
 
 }  // namespace registry::server
