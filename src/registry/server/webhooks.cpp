@@ -24,19 +24,6 @@ constexpr std::chrono::seconds kAnswer{10};
 constexpr std::chrono::seconds kBetweenLines{10};  // of the log about one receiver
 constexpr size_t kLongestReason = 200;
 
-struct Delivery {
-    std::string event, id, body;
-};
-
-Delivery delivery_of(const Event& event) {
-    // The same at each try, by which a receiver knows one that it has had already.
-    const std::string id = token_hash(new_token()).substr(0, 32);
-    nlohmann::ordered_json json = {{"time", event_time()}, {"event", event.name}, {"id", id}};
-    json.update(event.details);
-    json.erase("address");  // where a client is, is for the audit log alone
-    return {.event = event.name, .id = id, .body = event_line(json)};
-}
-
 // For the log: paths of such URLs may be secret.
 std::string place_of(const std::string& url) {
     const http::UrlParts parts = http::parse_url(url);
@@ -44,6 +31,19 @@ std::string place_of(const std::string& url) {
 }
 
 }  // namespace
+
+struct Webhooks::Delivery {
+    std::string event, id, body;
+};
+
+Webhooks::Delivery Webhooks::delivery_of(const Event& event) {
+    // The same at each try, by which a receiver knows one that it has had already.
+    const std::string id = token_hash(new_token()).substr(0, 32);
+    nlohmann::ordered_json json = {{"time", event_time()}, {"event", event.name}, {"id", id}};
+    json.update(event.details);
+    json.erase("address");  // where a client is, is for the audit log alone
+    return {.event = event.name, .id = id, .body = event_line(json)};
+}
 
 class Webhooks::Receiver {
 public:

@@ -50,7 +50,10 @@ public:
     void stop(std::chrono::milliseconds grace);
 
 private:
+    struct Delivery;
     class Receiver;
+    static Delivery delivery_of(const Event& event);
+
     std::vector<std::unique_ptr<Receiver>> receivers_;
 };
 
