@@ -61,7 +61,7 @@ void say(const std::string& line) {
 std::chrono::seconds ttl_of(const PushArguments& arguments) {
     if (arguments.ttl.empty()) return {};
     const std::chrono::seconds ttl = base::parse_duration(arguments.ttl);
-    if (ttl < std::chrono::minutes(1)) throw base::Error("--ttl " + arguments.ttl + ": a minute is the least");
+    if (ttl < std::chrono::minutes(1)) throw base::Error(arguments.ttl + " is too short for --ttl: a minute is the least");
     return ttl;
 }
 
@@ -94,7 +94,7 @@ void push_described(const PushArguments& arguments, const PushPlan& plan, const 
     }
     say(" -- uploaded " + std::to_string(summary.sent_chunks) + " of " + std::to_string(described.descriptor.chunks.size()) + " chunks, " +
         base::format_size(summary.sent_bytes) + " of " + base::format_size(described.descriptor.size));
-    if (!summary.expires.empty()) say(" -- expires at " + summary.expires);
+    if (!summary.expires.empty()) say(std::string(" -- expires at ").append(summary.expires));
     if (!arguments.ttl.empty() && summary.expires.empty()) {
         print_message("warning", plan.name ? "this registry does not know --ttl: the image stays until it is deleted"
                                            : "--ttl has no effect: the registry had this image before, or does not know the option");

@@ -75,7 +75,7 @@ bool AuditLog::try_write(const std::string& line) {
         errno = (ready.revents & POLLERR) != 0 ? EPIPE : EAGAIN;
         return false;
     }
-    const std::string text = torn_ ? "\n" + line : line;
+    const std::string text = std::string(torn_ ? "\n" : "").append(line);
     ssize_t written = 0;
     do {
         written = ::write(fd_.get(), text.data(), text.size());

@@ -1,5 +1,6 @@
 #include "registry/server/webhooks.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -27,7 +28,8 @@ constexpr size_t kLongestReason = 200;
 // For the log: paths of such URLs may be secret.
 std::string place_of(const std::string& url) {
     const http::UrlParts parts = http::parse_url(url);
-    return parts.scheme + "://" + parts.host + (parts.port == 0 ? "" : ":" + std::to_string(parts.port));
+    const std::string place = fmt::format("{}://{}", parts.scheme, parts.host);
+    return parts.port == 0 ? place : fmt::format("{}:{}", place, parts.port);
 }
 
 }  // namespace
@@ -118,17 +120,18 @@ private:
     bool send(const Delivery& delivery, std::string& reason) {
         reason.clear();
         try {
-            const http::Response answer = session_.send(
-                {.method = "POST",
-                 .url = url_,
-                 .headers = {"Content-Type: application/json", "X-Gvmkit-Event: " + delivery.event, "X-Gvmkit-Delivery: " + delivery.id,
-                             "X-Gvmkit-Signature: " + webhook_signature(options_.secret, delivery.body)},
-                 .body = delivery.body,
-                 .follow = false,
-                 .sent = [this](uint64_t) {
-                     if (is_over()) throw base::Error("the registry ends");
-                 }});
-            if (!answer.success()) reason = "it answers with status " + std::to_string(answer.status);
+            const http::Response answer =
+                session_.send({.method = "POST",
+                               .url = url_,
+                               .headers = {"Content-Type: application/json", fmt::format("X-Gvmkit-Event: {}", delivery.event),
+                                           fmt::format("X-Gvmkit-Delivery: {}", delivery.id),
+                                           fmt::format("X-Gvmkit-Signature: {}", webhook_signature(options_.secret, delivery.body))},
+                               .body = delivery.body,
+                               .follow = false,
+                               .sent = [this](uint64_t) {
+                                   if (is_over()) throw base::Error("the registry ends");
+                               }});
+            if (!answer.success()) reason = fmt::format("it answers with status {}", answer.status);
             return false;
         } catch (const http::TransientError& e) {
             reason = without_url(e.what());
@@ -149,8 +152,8 @@ private:
         dropped_++;
         unlogged_++;
         if (Clock::now() - logged_ < kBetweenLines) return;
-        spdlog::error("webhook {}: {} dropped: {}", place_, unlogged_ == 1 ? "an event is" : std::to_string(unlogged_) + " events are",
-                      reason);
+        spdlog::error("webhook {}: {} dropped: {}", place_,
+                      unlogged_ == 1 ? std::string("an event is") : fmt::format("{} events are", unlogged_), reason);
         unlogged_ = 0;
         logged_ = Clock::now();
     }
