@@ -13,8 +13,13 @@ class ChunkCheck {
 public:
     ChunkCheck(std::string sha256, uint64_t length) : sha256_(std::move(sha256)), length_(length) {}
 
-    // Throws HttpError where it becomes longer than announced.
-    void add(std::span<const std::byte> data);
+    void add(std::span<const std::byte> data) {
+        count(data.size());
+        hash(data);
+    }
+    // The two parts of `add`: so many bytes have come, which throws HttpError where it becomes longer than announced; and their hash.
+    void count(uint64_t bytes);
+    void hash(std::span<const std::byte> data) { hasher_.update(data); }
     // Throws HttpError where length or SHA-256 are not as announced. Call it once.
     void finish();
 

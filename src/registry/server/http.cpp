@@ -36,6 +36,8 @@ constexpr unsigned kMaxConnections = 4096;
 constexpr size_t kConnectionMemory = 32 << 10;
 constexpr size_t kAnswerBlock = 256 << 10;
 constexpr size_t kCrowdedAnswerBlock = 32 << 10;
+constexpr unsigned kFew = 8;  // requests at once, up to which an answer that is slow to read gets more and longer blocks
+constexpr size_t kLongBlock = 1 << 20;
 constexpr unsigned kCrowd = 64;              // requests at once, beyond which an answer gets the smaller block
 constexpr uint64_t kMaxDropped = 128 << 20;  // of a refused body: it is read, so that the client gets to read the answer
 constexpr unsigned kSlowWorkers = 16;
@@ -181,6 +183,7 @@ struct HttpServer::State {
     Workers* workers_of(const Exchange& exchange);
     void begin_content(Context& context, const Response& response);
     size_t answer_block();
+    Sending::Blocks slow_blocks();
     void watch_connections();
     void set_certificate(MHD_Connection* connection, void** socket_context);
 
@@ -350,10 +353,17 @@ Workers* HttpServer::State::workers_of(const Exchange& exchange) {
 // Reads the beginning of slow content, so that a store that does not answer becomes an error's answer instead of half an image.
 void HttpServer::State::begin_content(Context& context, const Response& response) {
     if (!response.content || !response.content->slow() || context.request.method == "HEAD") return;
-    // Two blocks take as much as the one of an answer that is read when it is wanted. In a crowd memory counts more than time.
-    const size_t block = answer_block();
-    const bool ahead = block == kAnswerBlock;
-    context.sending = std::make_unique<Sending>(response, context.request.connection, readers, ahead ? block / 2 : block, ahead);
+    context.sending = std::make_unique<Sending>(response, context.request.connection, readers, slow_blocks());
+}
+
+// Two short blocks take as much as the one of an answer that is read when it is wanted. In a crowd memory counts more than time, and among
+// few time more than memory: blocks are received, checked and sent at once.
+Sending::Blocks HttpServer::State::slow_blocks() {
+    const std::lock_guard lock(mutex);
+    constexpr size_t kHalf = kAnswerBlock / 2;
+    if (requests <= kFew) return {.count = Sending::kMaxBlocks, .first = kHalf, .longest = kLongBlock};
+    if (requests <= kCrowd) return {.count = 2, .first = kHalf, .longest = kHalf};
+    return {.count = 1, .first = kCrowdedAnswerBlock, .longest = kCrowdedAnswerBlock};
 }
 
 size_t HttpServer::State::answer_block() {

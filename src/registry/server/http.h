@@ -41,6 +41,9 @@ public:
     virtual void expect(uint64_t /*first*/, uint64_t /*length*/) {}
     // Bytes from `offset` on; fewer than fit, or none, only at the end of a part of it. Throws base::Error.
     virtual size_t read(uint64_t offset, std::span<std::byte> buffer) = 0;
+    // Of slow content: gets all that `read` gave, in order, before a client does. A thread may call it while another one reads on. Throws
+    // base::Error where the bytes are not the right ones.
+    virtual void check(uint64_t /*offset*/, std::span<const std::byte> /*data*/) {}
 };
 
 struct Response {

@@ -29,9 +29,8 @@ void ImageContent::open_chunk_at(uint64_t offset) {
     if (reader_ && number_ == number) return;
     const uint64_t within = offset % descriptor_.chunk_size;
     const uint64_t start = offset - within;
-    reader_ =
-        storage_.open(descriptor_.chunks[number],
-                      {.first = within, .end = std::min(descriptor_.chunk_length(number), end_ - start), .check = true, .soon = !began_});
+    reader_ = storage_.open(descriptor_.chunks[number],
+                            {.first = within, .end = std::min(descriptor_.chunk_length(number), end_ - start), .soon = !began_});
     number_ = number;
     began_ = true;
 }
@@ -45,6 +44,23 @@ size_t ImageContent::read(uint64_t offset, std::span<std::byte> buffer) {
     const size_t n = reader_->read(within, buffer.first(std::min<uint64_t>(buffer.size(), left)));
     if (n == 0) throw base::Error("chunk " + descriptor_.chunks[number] + " is cut");
     return n;
+}
+
+// `read` ends with each chunk, so `data` is of one.
+void ImageContent::check(uint64_t offset, std::span<const std::byte> data) {
+    const auto number = static_cast<size_t>(offset / descriptor_.chunk_size);
+    const uint64_t within = offset % descriptor_.chunk_size;
+    const uint64_t length = descriptor_.chunk_length(number);
+    if (within == 0 && offset + length <= end_) hasher_.emplace(base::Hasher::Kind::sha256);
+    if (within > 0 && offset != hashed_) hasher_.reset();
+    if (!hasher_) return;
+    hasher_->update(data);
+    hashed_ = offset + data.size();
+    if (within + data.size() < length) return;
+    const std::string sha256 = hasher_->hex();
+    hasher_.reset();
+    if (sha256 != descriptor_.chunks[number])
+        throw base::Error("chunk " + descriptor_.chunks[number] + ": the store gives other bytes, whose SHA-256 is " + sha256);
 }
 
 Range parse_range(const std::string& header, uint64_t size) {

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
+#include "base/hash.h"
 #include "registry/server/http.h"
 #include "registry/server/metadata.h"
 #include "registry/server/storage.h"
@@ -15,6 +17,8 @@ public:
     bool slow() const override { return storage_.remote(); }
     void expect(uint64_t first, uint64_t length) override;
     size_t read(uint64_t offset, std::span<std::byte> buffer) override;
+    // Compares the SHA-256 of each chunk that is read as a whole.
+    void check(uint64_t offset, std::span<const std::byte> data) override;
 
 private:
     void open_chunk_at(uint64_t offset);
@@ -25,6 +29,9 @@ private:
     bool began_ = false;
     std::unique_ptr<ChunkReader> reader_;
     size_t number_ = 0;  // the chunk that `reader_` reads
+
+    std::optional<base::Hasher> hasher_;  // of a chunk whose bytes from the first on have come in order
+    uint64_t hashed_ = 0;                 // the offset up to which they have
 };
 
 // The part of `size` bytes that a Range header asks for (RFC 9110, 14.1.2).

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <condition_variable>
 #include <cstdlib>
@@ -11,10 +12,10 @@
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/fd.h"
-#include "base/hash.h"
 #include "base/hex.h"
 #include "base/unnamed_file.h"
 #include "registry/server/chunk_check.h"
@@ -34,15 +35,17 @@ std::string key_of(const std::string& sha256) {
 }
 
 constexpr uint64_t kMinSentEarly = 1 << 20;     // a shorter chunk is there before its upload has begun
+constexpr size_t kPiece = 256 << 10;            // of a chunk, by which the thread that sends it hears of more
 constexpr std::chrono::seconds kLongestGap{2};  // in what a client sends, after which its chunk is sent when it is whole
 
 // A chunk that is received, and by a thread sent to the store meanwhile. Both have it, and either may be done with it first.
 struct Spool {
     enum class Outcome { under_way, stored, was_there, failed };
 
-    explicit Spool(const std::filesystem::path& folder) : file(base::temporary_file(folder)) {}
+    Spool(const std::filesystem::path& folder, uint64_t length_) : file(base::temporary_file(folder)), length(length_) {}
 
     base::UniqueFd file;
+    const uint64_t length;
     std::mutex mutex;  // of the rest
     std::condition_variable changed;
     uint64_t received = 0;
@@ -52,9 +55,16 @@ struct Spool {
     // http::Request::growing.
     uint64_t wait_for_more(uint64_t position) {
         std::unique_lock lock(mutex);
-        const bool more = changed.wait_for(lock, kLongestGap, [&] { return gone || received > position; });
-        if (gone || !more) throw base::Error("the chunk does not come");
+        const uint64_t enough = std::min(position + kPiece, length);
+        changed.wait_for(lock, kLongestGap, [&] { return gone || received >= enough; });
+        if (gone || received <= position) throw base::Error("the chunk does not come");
         return received;
+    }
+
+    void grew(size_t bytes) {
+        const std::lock_guard lock(mutex);
+        received += bytes;
+        changed.notify_all();
     }
 
     void set(Outcome value) {
@@ -65,15 +75,15 @@ struct Spool {
 };
 
 // The store compares the hash, so it takes no other chunk than the one that was announced.
-void send_early(s3::Client& client, Spool& spool, const std::string& sha256, uint64_t length) {
+void send_early(s3::Client& client, Spool& spool, const std::string& sha256) {
     try {
         const std::string key = key_of(sha256);
-        if (client.size(key) == length) {
+        if (client.size(key) == spool.length) {
             spool.set(Spool::Outcome::was_there);
             return;
         }
         const auto growing = [&spool](uint64_t position) { return spool.wait_for_more(position); };
-        client.put(key, spool.file.get(), length, sha256, growing, s3::Patience::some);
+        client.put(key, spool.file.get(), spool.length, sha256, growing, s3::Patience::some);
         spool.set(Spool::Outcome::stored);
     } catch (const std::exception& e) {
         spdlog::debug("chunk {} is not sent early: {}", sha256, e.what());
@@ -86,7 +96,7 @@ public:
     // `early` posts a job that sends the chunk while it comes, or returns false.
     S3Writer(s3::Client& client, const std::string& sha256, uint64_t length, const std::filesystem::path& folder,
              std::function<bool(std::function<void()>)> early)
-        : client_(client), check_(sha256, length), spool_(std::make_shared<Spool>(folder)), early_(std::move(early)) {}
+        : client_(client), check_(sha256, length), spool_(std::make_shared<Spool>(folder, length)), early_(std::move(early)) {}
     S3Writer(const S3Writer&) = delete;
     S3Writer& operator=(const S3Writer&) = delete;
     ~S3Writer() override {
@@ -96,21 +106,19 @@ public:
     }
 
     void write(std::span<const std::byte> data) override {
-        check_.add(data);
-        base::write_all(spool_->file.get(), data, "a chunk");
-        {
-            const std::lock_guard lock(spool_->mutex);
-            spool_->received += data.size();
-            spool_->changed.notify_all();
+        check_.count(data.size());
+        if (early_) begin_sending();
+        if (!sent_early_) return take(data);
+        while (!data.empty()) {
+            if (piece_.size() == kPiece) take_piece();
+            const auto part = data.first(std::min(data.size(), kPiece - piece_.size()));
+            piece_.insert(piece_.end(), part.begin(), part.end());
+            data = data.subspan(part.size());
         }
-        if (!early_ || check_.length() < kMinSentEarly) return;
-        const auto send = std::exchange(early_, nullptr);
-        sent_early_ = send([&client = client_, spool = spool_, sha256 = check_.sha256(), length = check_.length()] {
-            send_early(client, *spool, sha256, length);
-        });
     }
 
     bool commit() override {
+        take_piece();
         check_.finish();
         if (sent_early_) {
             std::unique_lock lock(spool_->mutex);
@@ -124,11 +132,32 @@ public:
     }
 
 private:
+    void begin_sending() {
+        const auto send = std::exchange(early_, nullptr);
+        if (check_.length() < kMinSentEarly) return;
+        sent_early_ = send([&client = client_, spool = spool_, sha256 = check_.sha256()] { send_early(client, *spool, sha256); });
+        if (sent_early_) piece_.reserve(kPiece);
+    }
+
+    void take(std::span<const std::byte> data) {
+        check_.hash(data);
+        base::write_all(spool_->file.get(), data, "a chunk");
+        spool_->grew(data.size());
+    }
+
+    void take_piece() {
+        take(piece_);
+        piece_.clear();
+    }
+
     s3::Client& client_;
     ChunkCheck check_;
     std::shared_ptr<Spool> spool_;
     std::function<bool(std::function<void()>)> early_;
     bool sent_early_ = false;
+    // What waits until there is more: the last one until the chunk's end is seen, or the store would have a chunk that is refused. Only few
+    // chunks have it, for memory's sake.
+    std::vector<std::byte> piece_;
 };
 
 class S3ChunkReader : public ChunkReader {
@@ -140,32 +169,17 @@ public:
     size_t read(uint64_t offset, std::span<std::byte> buffer) override {
         if (offset != reader_->position()) start(offset);
         const bool first = std::exchange(soon_, false);
-        const size_t n = reader_->read(buffer, first ? s3::Patience::little : s3::Patience::much);
-        if (hasher_) check(buffer.first(n));
-        return n;
+        return reader_->read(buffer, first ? s3::Patience::little : s3::Patience::much);
     }
 
 private:
-    void start(uint64_t offset) {
-        reader_.emplace(client_, key_of(sha256_), offset, wanted_.end);
-        hasher_.reset();
-        if (wanted_.check && offset == 0) hasher_.emplace(base::Hasher::Kind::sha256);
-    }
-
-    void check(std::span<const std::byte> data) {
-        hasher_->update(data);
-        if (reader_->position() < reader_->size()) return;
-        const std::string sha256 = hasher_->hex();
-        hasher_.reset();
-        if (sha256 != sha256_) throw base::Error("chunk " + sha256_ + ": the store gives other bytes, whose SHA-256 is " + sha256);
-    }
+    void start(uint64_t offset) { reader_.emplace(client_, key_of(sha256_), offset, wanted_.end); }
 
     s3::Client& client_;
     std::string sha256_;
     Wanted wanted_;
     bool soon_ = wanted_.soon;
     std::optional<s3::Reader> reader_;
-    std::optional<base::Hasher> hasher_;  // while all bytes from the first on have come in order
 };
 
 }  // namespace

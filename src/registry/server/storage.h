@@ -39,7 +39,6 @@ public:
 struct Wanted {
     uint64_t first = 0;
     uint64_t end = UINT64_MAX;  // before which the last byte is; the chunk's end where that is nearer
-    bool check = false;         // compare the SHA-256 before the last bytes are handed out, where the whole chunk is wanted
     bool soon = false;          // somebody waits for the first bytes, so a store that does not answer is given up early
 };
 

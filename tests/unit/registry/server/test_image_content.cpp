@@ -34,6 +34,37 @@ TEST_F(ImageContentTest, ACutChunkIsAnError) {
     EXPECT_THROW(content.read(2, std::as_writable_bytes(std::span(block))), base::Error);
 }
 
+// Gives `content` a text in pieces of so many bytes.
+void check(ImageContent& content, const std::string& text, size_t piece, uint64_t first = 0) {
+    for (size_t i = 0; i < text.size(); i += piece)
+        content.check(first + i, std::as_bytes(std::span(text).subspan(i, std::min(piece, text.size() - i))));
+}
+
+TEST_F(ImageContentTest, ComparesEachWholeChunk) {
+    const TestImage image("abcdefghij");
+    ASSERT_EQ(image.descriptor.chunk_size, 4u);
+    for (const size_t piece : {1, 2, 4}) {
+        ImageContent content(storage_, image.descriptor);
+        check(content, "abcdefghij", piece);
+        EXPECT_THROW(check(content, "abcx", piece), base::Error);
+        EXPECT_THROW(check(content, "efgx", piece, 4), base::Error);
+        EXPECT_THROW(check(content, "ix", piece, 8), base::Error);
+        check(content, "abcd", piece);
+    }
+}
+
+// As a client asks for it who has the beginning.
+TEST_F(ImageContentTest, APartOfAChunkIsNotCompared) {
+    const TestImage image("abcdefghij");
+    ImageContent content(storage_, image.descriptor);
+    check(content, "cd", 1, 2);
+    check(content, "efgh", 2, 4);
+    check(content, "ij", 1, 8);
+    check(content, "ab", 1);
+    check(content, "gh", 1, 6);
+    EXPECT_THROW(check(content, "abdc", 2), base::Error);
+}
+
 void expect_range(const char* header, Range::Kind kind, uint64_t first, uint64_t length) {
     const Range range = parse_range(header, 100);
     EXPECT_EQ(range.kind, kind) << header;
