@@ -40,7 +40,8 @@ bool is_transient(CURLcode code) {
 }
 
 bool is_transient(long status) {
-    return status == kRequestTimeout || status == kTooManyRequests || status >= kServerError;
+    constexpr long kNotImplemented = 501;
+    return status == kRequestTimeout || status == kTooManyRequests || (status >= kServerError && status != kNotImplemented);
 }
 
 }  // namespace

@@ -66,6 +66,9 @@ private:
     Settings settings_;
     http::Options options_;
     std::atomic<Clock::rep> down_until_{0};
+    // Whether a store may compare the SHA-256 that a PUT names as the object's checksum, which goes with a signature of the headers alone;
+    // stores hash less then than for a signature of the body, which each one compares.
+    std::atomic<bool> compares_checksums_ = true;
     std::mutex mutex_;
     std::vector<std::unique_ptr<http::Session>> sessions_;  // that nobody uses
     std::vector<std::unique_ptr<http::Stream>> streams_;

@@ -13,6 +13,7 @@ namespace {
 using http_test::answer;
 using http_test::CannedServer;
 using http_test::put;
+using testing::ContainsRegex;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
@@ -59,16 +60,62 @@ TEST(ClientTest, ARefusalNamesItsReason) {
     EXPECT_EQ(server.requests().size(), 1u);
 }
 
-TEST(ClientTest, PutsAFileWithItsHash) {
-    CannedServer server([](const std::string&, int fd) { put(fd, answer("")); });
+// "hello" in a file, with its SHA-256.
+struct Hello {
+    Hello() { base::write_all(file.get(), "hello", "it"); }
+    base::UniqueFd file = base::memory_file("test");
+    std::string sha256 = base::sha256_hex(std::as_bytes(std::span(std::string_view("hello"))));
+};
+
+constexpr const char* kChecksum = "x-amz-checksum-sha256: LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=\r\n";
+constexpr const char* kUnsigned = "x-amz-content-sha256: UNSIGNED-PAYLOAD\r\n";
+
+TEST(ClientTest, PutsAFileWithItsChecksum) {
+    CannedServer server([](const std::string&, int fd) { put(fd, answer("", kChecksum)); });
     Client client(settings_of(server));
-    const base::UniqueFd file = base::memory_file("test");
-    base::write_all(file.get(), "hello", "it");
-    const std::string sha256 = base::sha256_hex(std::as_bytes(std::span(std::string_view("hello"))));
-    client.put("a", file.get(), 5, sha256);
-    EXPECT_THAT(server.requests().at(0), StartsWith("PUT /images/p/a "));
-    EXPECT_THAT(server.requests().at(0), HasSubstr("x-amz-content-sha256: " + sha256));
-    EXPECT_THAT(server.requests().at(0), HasSubstr("Content-Length: 5\r\n"));
+    const Hello hello;
+    for (const char* key : {"a", "b"})
+        client.put(key, hello.file.get(), 5, hello.sha256);
+    ASSERT_EQ(server.requests().size(), 2u);
+    for (const std::string& request : server.requests()) {
+        EXPECT_THAT(request, StartsWith("PUT /images/p/"));
+        EXPECT_THAT(request, HasSubstr(kChecksum));
+        EXPECT_THAT(request, HasSubstr(kUnsigned));
+        EXPECT_THAT(request, ContainsRegex("SignedHeaders=[^,]*;x-amz-checksum-sha256;"));
+        EXPECT_THAT(request, HasSubstr("Content-Length: 5\r\n"));
+    }
+}
+
+// Once with the checksum, and from then on with the hash in the signature.
+void expect_signed(const std::string& headers, const std::string& status) {
+    CannedServer server([&](const std::string& head, int fd) {
+        head.find(kUnsigned) == std::string::npos ? put(fd, answer("")) : put(fd, answer("", headers, status));
+    });
+    Client client(settings_of(server));
+    const Hello hello;
+    for (const char* key : {"a", "b"})
+        client.put(key, hello.file.get(), 5, hello.sha256);
+    const std::string with_hash = "x-amz-content-sha256: " + hello.sha256;
+    EXPECT_THAT(server.requests(), ElementsAre(HasSubstr(kUnsigned), HasSubstr(with_hash), HasSubstr(with_hash)));
+}
+
+TEST(ClientTest, AStoreThatKnowsNoChecksumsComparesTheHash) {
+    expect_signed("", "200 OK");
+    expect_signed("x-amz-checksum-sha256: AAAA\r\n", "200 OK");
+    expect_signed("", "403 Forbidden");
+    expect_signed("", "501 Not Implemented");
+}
+
+TEST(ClientTest, WhatIsRefusedInBothWaysTellsNothingOfTheStore) {
+    bool refuses = true;
+    CannedServer server(
+        [&](const std::string&, int fd) { refuses ? put(fd, answer("", "", "400 Bad Request")) : put(fd, answer("", kChecksum)); });
+    Client client(settings_of(server));
+    const Hello hello;
+    EXPECT_THROW(client.put("a", hello.file.get(), 5, hello.sha256), base::Error);
+    refuses = false;
+    client.put("a", hello.file.get(), 5, hello.sha256);
+    EXPECT_THAT(server.requests(), ElementsAre(HasSubstr(kUnsigned), HasSubstr(hello.sha256), HasSubstr(kUnsigned)));
 }
 
 TEST(ClientTest, ListsAllPages) {
