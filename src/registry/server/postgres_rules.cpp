@@ -37,6 +37,22 @@ int64_t keep_repository(Connection& connection, const Name& name) {
     return id;
 }
 
+constexpr const char* kExpiredTags =
+    "SELECT user_name, repositories.name, tags.name FROM tags JOIN repositories ON repositories.id = repository WHERE expires > 0 AND "
+    "expires <= $1 AND ($3 = '' OR user_name = $3) LIMIT $2";
+
+// The newest ones have the first places. A rule of 0 keeps nothing.
+constexpr const char* kTagsNotKept =
+    "SELECT user_name, repository, tag FROM (SELECT user_name, repositories.name AS repository, tags.name AS tag, changed, keep, "
+    "keep_younger, ROW_NUMBER() OVER (PARTITION BY repositories.id ORDER BY changed DESC, tags.name) AS place FROM tags JOIN "
+    "repositories ON repositories.id = repository WHERE (keep > 0 OR keep_younger > 0) AND ($3 = '' OR user_name = $3)) AS placed "
+    "WHERE place > keep AND (keep_younger = "
+    "0 OR changed <= $1::BIGINT - keep_younger) LIMIT $2";
+
+constexpr const char* kExpiredUploads =
+    "SELECT id FROM uploads WHERE expires > 0 AND expires <= $1 AND NOT EXISTS (SELECT 1 FROM tags WHERE upload = uploads.id) AND NOT "
+    "EXISTS (SELECT 1 FROM mirrored WHERE upload = uploads.id) LIMIT $2";
+
 }  // namespace
 
 bool PostgresMetadata::make_repository(const Name& name) {
@@ -81,16 +97,7 @@ Time PostgresMetadata::tag_expiry(const Name& name) {
 }
 
 std::vector<Name> PostgresMetadata::remove_old_tags(Age age, Time now, size_t limit) {
-    constexpr const char* kExpired =
-        "SELECT user_name, repositories.name, tags.name FROM tags JOIN repositories ON repositories.id = repository WHERE expires > 0 AND "
-        "expires <= $1 AND ($3 = '' OR user_name = $3) LIMIT $2";
-    constexpr const char* kNotKept =
-        "SELECT user_name, repository, tag FROM (SELECT user_name, repositories.name AS repository, tags.name AS tag, changed, keep, "
-        "keep_younger, ROW_NUMBER() OVER (PARTITION BY repositories.id ORDER BY changed DESC, tags.name) AS place FROM tags JOIN "
-        "repositories ON repositories.id = repository WHERE (keep > 0 OR keep_younger > 0) AND ($3 = '' OR user_name = $3)) AS placed "
-        "WHERE place > keep AND (keep_younger = "
-        "0 OR changed <= $1::BIGINT - keep_younger) LIMIT $2";
-    const char* sql = age == Age::expired ? kExpired : kNotKept;
+    const char* sql = age == Age::expired ? kExpiredTags : kTagsNotKept;
     return pool_.transact([&](Connection& connection) {
         const std::vector<Name> found = names_of(connection.query(sql, now, uint64_t{1}, std::string()));
         std::vector<Name> removed;
@@ -114,13 +121,10 @@ std::vector<Name> PostgresMetadata::remove_old_tags(Age age, Time now, size_t li
 }
 
 uint64_t PostgresMetadata::remove_expired_uploads(Time now, uint64_t limit) {
-    constexpr const char* kFind =
-        "SELECT id FROM uploads WHERE expires > 0 AND expires <= $1 AND NOT EXISTS (SELECT 1 FROM tags WHERE upload = uploads.id) AND NOT "
-        "EXISTS (SELECT 1 FROM mirrored WHERE upload = uploads.id) LIMIT $2";
     return pool_.transact([&](Connection& connection) -> uint64_t {
-        if (connection.query(kFind, now, uint64_t{1}).count() == 0) return 0;  // without a lock that others wait for
+        if (connection.query(kExpiredUploads, now, uint64_t{1}).count() == 0) return 0;  // without a lock that others wait for
         lock_for_removing(connection);
-        const std::vector<std::string> ids = postgres::texts(connection.query(kFind, now, limit));
+        const std::vector<std::string> ids = postgres::texts(connection.query(kExpiredUploads, now, limit));
         return connection.query("DELETE FROM uploads WHERE id = ANY($1::TEXT[])", postgres::hashes_value(ids)).changed();
     });
 }

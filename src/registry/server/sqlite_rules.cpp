@@ -33,6 +33,18 @@ int64_t keep_repository(SQLite::Database& db, const Name& name) {
     return id;
 }
 
+constexpr const char* kExpiredTags =
+    "SELECT user, repositories.name, tags.name FROM tags JOIN repositories ON repositories.id = repository WHERE expires > 0 AND "
+    "expires "
+    "<= ? LIMIT ?";
+
+// The newest ones have the first places. A rule of 0 keeps nothing.
+constexpr const char* kTagsNotKept =
+    "SELECT user, repository, tag FROM (SELECT user, repositories.name AS repository, tags.name AS tag, changed, keep, keep_younger, "
+    "ROW_NUMBER() OVER (PARTITION BY repositories.id ORDER BY changed DESC, tags.name) AS place FROM tags JOIN repositories ON "
+    "repositories.id = repository WHERE keep > 0 OR keep_younger > 0) WHERE place > keep AND (keep_younger = 0 OR changed <= ? - "
+    "keep_younger) LIMIT ?";
+
 }  // namespace
 
 bool SqliteMetadata::make_repository(const Name& name) {
@@ -85,18 +97,8 @@ Time SqliteMetadata::tag_expiry(const Name& name) {
 }
 
 std::vector<Name> SqliteMetadata::remove_old_tags(Age age, Time now, size_t limit) {
-    constexpr const char* kExpired =
-        "SELECT user, repositories.name, tags.name FROM tags JOIN repositories ON repositories.id = repository WHERE expires > 0 AND "
-        "expires "
-        "<= ? LIMIT ?";
-    // The newest ones have the first places. A rule of 0 keeps nothing.
-    constexpr const char* kNotKept =
-        "SELECT user, repository, tag FROM (SELECT user, repositories.name AS repository, tags.name AS tag, changed, keep, keep_younger, "
-        "ROW_NUMBER() OVER (PARTITION BY repositories.id ORDER BY changed DESC, tags.name) AS place FROM tags JOIN repositories ON "
-        "repositories.id = repository WHERE keep > 0 OR keep_younger > 0) WHERE place > keep AND (keep_younger = 0 OR changed <= ? - "
-        "keep_younger) LIMIT ?";
     return locked([&] {
-        const char* sql = age == Age::expired ? kExpired : kNotKept;
+        const char* sql = age == Age::expired ? kExpiredTags : kTagsNotKept;
         if (names_of(query(db_, sql, now, int64_t{1})).empty()) return std::vector<Name>();  // without a lock that others wait for
         SQLite::Transaction transaction(db_, SQLite::TransactionBehavior::IMMEDIATE);
         std::vector<Name> names = names_of(query(db_, sql, now, number(limit)));
