@@ -136,7 +136,7 @@ def promises(cores):
         Promise("volume, 256 MiB written", "{:,.0f} MB/s", 400, None, True, scaled(ours("volume write"), 1e-6)),
         Promise("volume, 256 MiB read", "{:,.0f} MB/s", 1200, None, True, scaled(ours("volume read"), 1e-6)),
         Promise("idle VM: QEMU with its guest, of a core", "{:.2f} %", 0.3, None, False, ours("idle QEMU with its guest")),
-        Promise("QEMU's memory beyond its guest's", "{:.1f} MB", 45, None, False, scaled(ours("QEMU beyond its guest"), 1e-6)),
+        Promise("QEMU's memory beyond its guest's", "{:.1f} MB", 42, None, False, scaled(ours("QEMU beyond its guest"), 1e-6)),
         *(Promise(f"{name}, beside the system's QEMU", "{:.2f}", 1, None, False, beside_the_systems(name)) for name in OF_QEMU),
         Promise(f"16 at once: time of 16 × the single first exit / {cores} cores", "{:.2f}", 1.3, None, False,
                 lambda get: get(at_once, "gvmkit") / (16 * single(get) / cores)),

@@ -155,6 +155,33 @@ TEST_F(Lifecycle, AnIdleVmUsesNoCpuToSpeakOf) {
     EXPECT_EQ(runtime->shutdown(), 0);
 }
 
+// What QEMU takes of the machine's memory without its guest's and without translated code, which comes in pages of 2 MiB; in bytes. What
+// several processes map counts for each in part.
+uint64_t own_memory(pid_t qemu) {
+    std::istringstream lines(text_of("/proc/" + std::to_string(qemu) + "/smaps"));
+    uint64_t kib = 0;
+    bool counts = false;
+    for (std::string line; std::getline(lines, line);) {
+        const std::string_view first = std::string_view(line).substr(0, line.find(' '));
+        if (!first.ends_with(':')) {
+            counts = line.find("memfd:vm-memory") == std::string::npos && line.find(" rwxp ") == std::string::npos;
+        } else if (counts && first == "Pss:") {
+            kib += std::stoull(line.substr(first.size()));
+        }
+    }
+    return kib << 10;
+}
+
+TEST_F(Lifecycle, OurQemuTakesLittleMemoryOfItsOwn) {
+    if (fs::is_symlink(program("runtime") / "qemu/qemu-system-x86_64")) GTEST_SKIP() << "this build uses the system's QEMU";
+    deploy();
+    auto runtime = start();
+    runtime->sh("true");
+    EXPECT_LT(own_memory(runtime->qemu_pid()), 21'000'000);  // 21.5 million with trace points and functions that nothing calls
+    EXPECT_GT(own_memory(runtime->qemu_pid()), 4'000'000) << "smaps was not understood";
+    EXPECT_EQ(runtime->shutdown(), 0);
+}
+
 TEST_F(Lifecycle, HelloIsAnsweredWhateverIsWrongWithTheWorkdir) {
     deploy();
     fs::remove_all(workdir / "storage");
