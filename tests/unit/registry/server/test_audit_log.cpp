@@ -1,6 +1,7 @@
 #include "registry/server/audit_log.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -42,7 +43,8 @@ protected:
 TEST_F(AuditLogTest, ALineForEachEvent) {
     AuditLog log(file_);
     log.tell({.name = "tag", .details = {{"user", "alice"}, {"size", 17}}});
-    log.tell({.name = "note", .details = {{"note", std::string("<\"\n\x1b\xff\xe2\x80\xae") + std::string(1000, 'a')}}});
+    const std::string from_right{'\xe2', '\x80', '\xae'};  // U+202E, which turns what follows around
+    log.tell({.name = "note", .details = {{"note", fmt::format("<\"\n\x1b\xff{}{:a<1000}", from_right, "")}}});
     const std::string text = base::read_file(file_, 1 << 20);
     for (const char c : text)
         EXPECT_TRUE(c == '\n' || (c >= ' ' && c <= '~'));
@@ -51,9 +53,7 @@ TEST_F(AuditLogTest, ALineForEachEvent) {
     EXPECT_THAT(all[0]["time"].get<std::string>(), MatchesRegex("20..-..-..T..:..:..\\....Z"));
     EXPECT_EQ(all[0]["event"], "tag");
     EXPECT_EQ(all[0]["size"], 17);
-    EXPECT_TRUE(
-        all[1]["note"].get<std::string>().starts_with("<\"\n\x1b\xef\xbf\xbd\xe2\x80\xae"
-                                                      "aaa"));
+    EXPECT_TRUE(all[1]["note"].get<std::string>().starts_with(fmt::format("<\"\n\x1b\xef\xbf\xbd{}aaa", from_right)));
     EXPECT_LT(all[1]["note"].get<std::string>().size(), 410u);
     struct stat file {};
     ASSERT_EQ(::stat(file_.c_str(), &file), 0);
@@ -61,8 +61,10 @@ TEST_F(AuditLogTest, ALineForEachEvent) {
 }
 
 TEST_F(AuditLogTest, SeveralWriteAtOnce) {
+    constexpr size_t kWriters = 4;
     std::vector<std::thread> writers;
-    for (int i = 0; i < 4; i++) {
+    writers.reserve(kWriters);
+    for (size_t i = 0; i < kWriters; i++) {
         writers.emplace_back([this] {
             AuditLog log(file_);
             for (int n = 0; n < 200; n++)
