@@ -20,7 +20,7 @@ libraries=(libglib2.0-dev libseccomp-dev libcap-ng-dev libattr1-dev libfdt-dev z
 meson=1.9.1 # Debian 12's is too old
 
 # Everything that can change a byte: how it is built (count it up with a change below), what we ask for, the source, the compiler.
-recipe=2
+recipe=3
 
 # The output where there is no QEMU of ours. Says why.
 take_the_systems() {
@@ -45,11 +45,12 @@ build() {
   venv/bin/pip install -q "meson==$meson"
   mkdir build
   cd build
-  # Every VM has what of the program it touches in memory; so trace points, and functions that nothing calls, are left out.
+  # Every VM has what of the program it touches in memory; so trace points, and functions that nothing calls, are left out. Messages name
+  # sources; where these were when they were built is no part of that.
   ../source/configure --python="$python" --disable-download --target-list=x86_64-softmmu --static \
     --without-default-features --without-default-devices --with-devices-x86_64=gvmkit \
     --enable-kvm --enable-tcg --enable-seccomp --enable-virtfs --enable-attr --enable-cap-ng --enable-fdt=system \
-    --enable-trace-backends=nop --extra-cflags="-ffunction-sections -fdata-sections" --extra-ldflags=-Wl,--gc-sections \
+    --enable-trace-backends=nop --extra-cflags="-ffunction-sections -fdata-sections -ffile-prefix-map=$work=/qemu" --extra-ldflags=-Wl,--gc-sections \
     --disable-install-blobs --disable-docs --disable-tools --disable-guest-agent --disable-debug-info
   ninja "$program"
   # configure leaves these out where the compiler cannot link 32-bit programs, which they are not.
