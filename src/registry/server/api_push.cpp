@@ -5,7 +5,8 @@
 #include "base/json.h"
 #include "registry/server/api.h"
 #include "registry/server/errors.h"
-#include "registry/server/form.h"
+#include "registry/server/form_exchange.h"
+#include "registry/server/names.h"
 
 namespace registry::server {
 namespace {
@@ -110,54 +111,38 @@ private:
     Form form_;
 };
 
-class Attach : public Exchange {
+class Attach : public FormExchange {
 public:
     Attach(const Request& request, Service& service)
-        : service_(service),
-          id_(request.path.substr(kAttach.size())),
-          address_(request.client()),
-          form_(request.connection, [](std::span<const std::byte>) { throw HttpError(http::kBadRequest, "no file is wanted here"); }) {}
-    uint64_t max_body() const override { return Form::kMaxBesideFile; }
-    void body(std::span<const std::byte> data) override { form_.take(data); }
-    bool slow() const override { return true; }
+        : FormExchange(request), service_(service), id_(request.path.substr(kAttach.size())), address_(request.client()) {}
 
-    Response finish() override {
-        form_.finish();
-        const Name name{.user = form_.field("username"), .repository = form_.field("repository"), .tag = form_.field("tag")};
-        const bool only_check = form_.has("check") && form_.field("check") == "true";
-        service_.attach(id_, name, form_.field("login"), form_.field("token"), only_check, address_, ttl_of(form_));
-        return {.body = name.user + "/" + name.repository + ":" + name.tag + (only_check ? " can be set\n" : " is set\n")};
+    Response answer(const Form& form) override {
+        const Name name{.user = form.field("username"), .repository = form.field("repository"), .tag = form.field("tag")};
+        const bool only_check = form.has("check") && form.field("check") == "true";
+        service_.attach(id_, name, form.field("login"), form.field("token"), only_check, address_, ttl_of(form));
+        return {.body = full_name(name) + (only_check ? " can be set\n" : " is set\n")};
     }
 
 private:
     Service& service_;
     std::string id_, address_;
-    Form form_;
 };
 
-class SetRepository : public Exchange {
+class SetRepository : public FormExchange {
 public:
-    SetRepository(const Request& request, Service& service)
-        : service_(service),
-          address_(request.client()),
-          form_(request.connection, [](std::span<const std::byte>) { throw HttpError(http::kBadRequest, "no file is wanted here"); }) {}
-    uint64_t max_body() const override { return Form::kMaxBesideFile; }
-    void body(std::span<const std::byte> data) override { form_.take(data); }
-    bool slow() const override { return true; }
+    SetRepository(const Request& request, Service& service) : FormExchange(request), service_(service), address_(request.client()) {}
 
-    Response finish() override {
-        form_.finish();
-        const Name name{.user = form_.field("username"), .repository = form_.field("repository"), .tag = {}};
-        const std::string& value = form_.field("private");
+    Response answer(const Form& form) override {
+        const Name name{.user = form.field("username"), .repository = form.field("repository"), .tag = {}};
+        const std::string& value = form.field("private");
         if (value != "true" && value != "false") throw HttpError(http::kBadRequest, "private is neither true nor false");
-        service_.set_private(name, form_.field("login"), form_.field("token"), value == "true", address_);
-        return {.body = name.user + "/" + name.repository + (value == "true" ? " is private\n" : " is public\n")};
+        service_.set_private(name, form.field("login"), form.field("token"), value == "true", address_);
+        return {.body = full_name(name) + (value == "true" ? " is private\n" : " is public\n")};
     }
 
 private:
     Service& service_;
     std::string address_;
-    Form form_;
 };
 
 }  // namespace

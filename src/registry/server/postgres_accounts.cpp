@@ -85,27 +85,6 @@ void PostgresMetadata::set_tag(const Name& name, const std::string& id, uint64_t
     });
 }
 
-uint64_t PostgresMetadata::remove_tags(const Name& name) {
-    return pool_.transact([&](Connection& connection) {
-        // Beside set_tag a repository would go with the tag that it has just got.
-        connection.query("SELECT 1 FROM users WHERE name = $1 FOR UPDATE", name.user);
-        uint64_t removed = connection
-                               .query(
-                                   "DELETE FROM tags WHERE repository = (SELECT id FROM repositories WHERE user_name = $1 AND name = "
-                                   "$2) AND (name = $3 OR $3 = '')",
-                                   name.user, name.repository, name.tag)
-                               .changed();
-        const uint64_t gone =
-            connection
-                .query(
-                    "DELETE FROM repositories WHERE user_name = $1 AND name = $2 AND ((NOT private AND NOT kept) OR $3 = '') AND NOT "
-                    "EXISTS (SELECT 1 FROM tags WHERE repository = id)",
-                    name.user, name.repository, name.tag)
-                .changed();
-        return std::max(removed, gone);
-    });
-}
-
 std::vector<TaggedImage> PostgresMetadata::search(const std::string& text, size_t limit) {
     // strpos, not LIKE, in which % and _ have a meaning.
     return tagged_rows(ask(

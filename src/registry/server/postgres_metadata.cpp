@@ -65,7 +65,7 @@ bool PostgresMetadata::add_upload(const std::string& id, const Descriptor& descr
 }
 
 std::optional<Upload> PostgresMetadata::find_upload(const std::string& id) {
-    const Rows rows = ask("SELECT descriptor, state, uses, known, stored, expires FROM uploads WHERE id = $1", id);
+    const Rows rows = ask("SELECT descriptor, state, uses, known, stored, expires, hidden FROM uploads WHERE id = $1", id);
     if (rows.count() == 0) return std::nullopt;
     const std::string bytes = rows.bytes(0, 0);
     return Upload{.id = id,
@@ -74,7 +74,8 @@ std::optional<Upload> PostgresMetadata::find_upload(const std::string& id) {
                   .uses = rows.unsigned_number(0, 2),
                   .known = rows.is_true(0, 3),
                   .stored = rows.unsigned_number(0, 4),
-                  .expires = rows.number(0, 5)};
+                  .expires = rows.number(0, 5),
+                  .hidden = rows.is_true(0, 6)};
 }
 
 void PostgresMetadata::set_state(const std::string& id, State state, Time now) {

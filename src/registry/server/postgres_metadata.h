@@ -97,6 +97,16 @@ private:
     // Both until the transaction's end: nothing is removed meanwhile, and nothing is added.
     static void lock_for_adding(postgres::Connection& connection);
     static void lock_for_removing(postgres::Connection& connection);
+    // Until the transaction's end, nobody else gives the user's repositories tags or takes them away. Returns false where there is no such
+    // user.
+    static bool lock_user(postgres::Connection& connection, const std::string& user);
+    // Parts of transactions that have locked the user, as SqliteMetadata has them.
+    static void lock_known_user(postgres::Connection& connection, const std::string& user);
+    static void check_empty_repositories(postgres::Connection& connection, const std::string& user);
+    static uint64_t remove_if_empty(postgres::Connection& connection, const std::string& user, const std::string& repository,
+                                    bool even_kept);
+    static uint64_t remove_tags_now(postgres::Connection& connection, const Name& name);
+    static int64_t keep_repository(postgres::Connection& connection, const Name& name);
 
     std::string url_;
     std::string server_;  // our name among those that use the data base

@@ -47,8 +47,7 @@ bool PostgresMetadata::is_visible(const std::string& id, const std::string& view
 void PostgresMetadata::set_private(const std::string& user, const std::string& repository, bool value) {
     pool_.transact([&](Connection& connection) {
         // One at a time for each user, and not beside set_tag.
-        if (connection.query("SELECT 1 FROM users WHERE name = $1 FOR UPDATE", user).count() == 0)
-            throw HttpError(http::kForbidden, "there is no such user");
+        lock_known_user(connection, user);
         connection.query(
             "INSERT INTO repositories (user_name, name, private) VALUES ($1, $2, $3::BOOLEAN) ON CONFLICT (user_name, name) DO UPDATE SET "
             "private = excluded.private, links = repositories.links + (repositories.private <> excluded.private)::INTEGER",
@@ -59,17 +58,9 @@ void PostgresMetadata::set_private(const std::string& user, const std::string& r
                 "repositories WHERE user_name = $1 AND name = $2))",
                 user, repository);
         } else {
-            connection.query(
-                "DELETE FROM repositories WHERE user_name = $1 AND name = $2 AND NOT kept AND NOT EXISTS (SELECT 1 FROM tags WHERE "
-                "repository = "
-                "repositories.id)",
-                user, repository);
+            remove_if_empty(connection, user, repository, false);
         }
-        refuse_too_many_empty(user, connection
-                                        .query("SELECT COUNT(*) FROM repositories WHERE user_name = $1 AND NOT EXISTS (SELECT 1 FROM tags "
-                                               "WHERE repository = repositories.id)",
-                                               user)
-                                        .number(0, 0));
+        check_empty_repositories(connection, user);
     });
 }
 

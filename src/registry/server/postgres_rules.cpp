@@ -1,4 +1,6 @@
 // As sqlite_rules.cpp has it.
+#include <algorithm>
+
 #include "registry/server/errors.h"
 #include "registry/server/postgres_metadata.h"
 
@@ -15,26 +17,6 @@ std::vector<Name> names_of(const Rows& rows) {
     for (int row = 0; row < rows.count(); row++)
         all.push_back({rows.text(row, 0), rows.text(row, 1), rows.text(row, 2)});
     return all;
-}
-
-// Until the transaction's end, nobody else gives the user's repositories tags or takes them away.
-bool lock_user(Connection& connection, const std::string& user) {
-    return connection.query("SELECT 1 FROM users WHERE name = $1 FOR UPDATE", user).count() > 0;
-}
-
-// The row of a repository, which is made where it is missing. It stays without tags.
-int64_t keep_repository(Connection& connection, const Name& name) {
-    const int64_t id = connection
-                           .query(
-                               "INSERT INTO repositories (user_name, name, kept) VALUES ($1, $2, true) ON CONFLICT (user_name, name) DO "
-                               "UPDATE SET kept = true RETURNING id",
-                               name.user, name.repository)
-                           .number(0, 0);
-    const Rows empty = connection.query(
-        "SELECT COUNT(*) FROM repositories WHERE user_name = $1 AND NOT EXISTS (SELECT 1 FROM tags WHERE repository = repositories.id)",
-        name.user);
-    refuse_too_many_empty(name.user, empty.number(0, 0));
-    return id;
 }
 
 constexpr const char* kExpiredTags =
@@ -55,9 +37,62 @@ constexpr const char* kExpiredUploads =
 
 }  // namespace
 
+bool PostgresMetadata::lock_user(Connection& connection, const std::string& user) {
+    return connection.query("SELECT 1 FROM users WHERE name = $1 FOR UPDATE", user).count() > 0;
+}
+
+void PostgresMetadata::lock_known_user(Connection& connection, const std::string& user) {
+    if (!lock_user(connection, user)) throw HttpError(http::kForbidden, "there is no such user");
+}
+
+void PostgresMetadata::check_empty_repositories(Connection& connection, const std::string& user) {
+    const Rows empty = connection.query(
+        "SELECT COUNT(*) FROM repositories WHERE user_name = $1 AND NOT EXISTS (SELECT 1 FROM tags WHERE repository = repositories.id)",
+        user);
+    refuse_too_many_empty(user, empty.number(0, 0));
+}
+
+uint64_t PostgresMetadata::remove_if_empty(Connection& connection, const std::string& user, const std::string& repository, bool even_kept) {
+    return connection
+        .query(
+            "DELETE FROM repositories WHERE user_name = $1 AND name = $2 AND ((NOT private AND NOT kept) OR $3::BOOLEAN) AND NOT EXISTS "
+            "(SELECT 1 FROM tags WHERE repository = id)",
+            user, repository, even_kept)
+        .changed();
+}
+
+uint64_t PostgresMetadata::remove_tags_now(Connection& connection, const Name& name) {
+    const uint64_t removed = connection
+                                 .query(
+                                     "DELETE FROM tags WHERE repository = (SELECT id FROM repositories WHERE user_name = $1 AND name = $2) "
+                                     "AND (name = $3 OR $3 = '')",
+                                     name.user, name.repository, name.tag)
+                                 .changed();
+    return std::max(removed, remove_if_empty(connection, name.user, name.repository, name.tag.empty()));
+}
+
+uint64_t PostgresMetadata::remove_tags(const Name& name) {
+    return pool_.transact([&](Connection& connection) {
+        // Beside set_tag a repository would go with the tag that it has just got.
+        lock_user(connection, name.user);
+        return remove_tags_now(connection, name);
+    });
+}
+
+int64_t PostgresMetadata::keep_repository(Connection& connection, const Name& name) {
+    const int64_t id = connection
+                           .query(
+                               "INSERT INTO repositories (user_name, name, kept) VALUES ($1, $2, true) ON CONFLICT (user_name, name) DO "
+                               "UPDATE SET kept = true RETURNING id",
+                               name.user, name.repository)
+                           .number(0, 0);
+    check_empty_repositories(connection, name.user);
+    return id;
+}
+
 bool PostgresMetadata::make_repository(const Name& name) {
     return pool_.transact([&](Connection& connection) {
-        if (!lock_user(connection, name.user)) throw HttpError(http::kForbidden, "there is no such user");
+        lock_known_user(connection, name.user);
         const Rows found = connection.query("SELECT 1 FROM repositories WHERE user_name = $1 AND name = $2", name.user, name.repository);
         if (found.count() > 0) return false;
         keep_repository(connection, name);
@@ -74,7 +109,7 @@ std::vector<std::string> PostgresMetadata::empty_repositories(const std::string&
 
 void PostgresMetadata::set_rules(const Name& name, const RuleChanges& changes) {
     pool_.transact([&](Connection& connection) {
-        if (!lock_user(connection, name.user)) throw HttpError(http::kForbidden, "there is no such user");
+        lock_known_user(connection, name.user);
         const int64_t id = keep_repository(connection, name);
         if (changes.immutable) connection.query("UPDATE repositories SET immutable = $1 WHERE id = $2", *changes.immutable, id);
         if (changes.keep) connection.query("UPDATE repositories SET keep = $1 WHERE id = $2", *changes.keep, id);
@@ -107,13 +142,7 @@ std::vector<Name> PostgresMetadata::remove_old_tags(Age age, Time now, size_t li
         const std::string& user = found.front().user;
         lock_user(connection, user);
         for (const Name& name : names_of(connection.query(sql, now, uint64_t{limit}, user))) {
-            connection.query(
-                "DELETE FROM tags WHERE repository = (SELECT id FROM repositories WHERE user_name = $1 AND name = $2) AND name = $3",
-                name.user, name.repository, name.tag);
-            connection.query(
-                "DELETE FROM repositories WHERE user_name = $1 AND name = $2 AND NOT kept AND NOT private AND NOT EXISTS (SELECT 1 FROM "
-                "tags WHERE repository = id)",
-                name.user, name.repository);
+            remove_tags_now(connection, name);
             removed.push_back(name);
         }
         return removed;

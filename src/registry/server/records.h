@@ -22,6 +22,7 @@ struct Upload {
     bool known = false;   // a logged-in user has asked for a tag on it
     uint64_t stored = 0;  // bytes that its pushes have added to the storage
     Time expires = 0;     // when it is removed, unless a tag names it; 0: when it is old
+    bool hidden = false;  // not everybody may have it, unless something else shows it (Metadata::is_visible)
 };
 
 // The name of an image: user/repository:tag.

@@ -11,7 +11,6 @@
 #include "base/hash.h"
 #include "base/hex.h"
 #include "registry/server/errors.h"
-#include "registry/server/link.h"
 #include "registry/server/maintenance.h"
 #include "registry/server/names.h"
 #include "registry/server/tokens.h"
@@ -20,7 +19,6 @@ namespace registry::server {
 namespace {
 
 constexpr size_t kSha256Digits = 64;
-constexpr size_t kSha3Digits = 56;
 constexpr uint64_t kMinFreeFiles = 1000;  // that the disk must still take; the database needs some
 constexpr Time kSessionSeconds = Time{12} * 3600;
 constexpr uint64_t kMinFreeFilesForStrangers = 10'000;
@@ -331,59 +329,6 @@ void Service::attach(const std::string& id, const Name& name, const std::string&
     details.update(image_details(id, upload->descriptor));
     if (ttl > 0) details["expires"] = time_text(now + ttl);
     tell("tag", std::move(details));
-}
-
-Upload Service::find_by_tag(const std::string& text, const std::string& viewer) {
-    const Name name = parse_name(text);
-    const std::optional<std::string> id = metadata_.find_tag(name, viewer);
-    if (!id) throw HttpError(http::kNotFound, "there is no image " + name.user + "/" + name.repository + ":" + name.tag);
-    return find_full(*id);
-}
-
-Upload Service::find_by_hash(const std::string& sha3, const std::string& viewer) {
-    if (!base::is_hex(sha3, kSha3Digits)) throw HttpError(http::kBadRequest, "a hash is 56 hex digits, those of an image's SHA3-224");
-    const std::optional<std::string> id = metadata_.find_image(sha3, viewer);
-    if (!id) throw HttpError(http::kNotFound, "there is no image with the hash " + sha3);
-    return find_full(*id);
-}
-
-Upload Service::find(const std::string& id, const std::string& viewer) {
-    if (!base::is_hex(id, kSha256Digits) || !metadata_.is_visible(id, viewer)) throw HttpError(http::kNotFound, "there is no such image");
-    return find_full(id);
-}
-
-std::string Service::link_key() {
-    constexpr const char* kName = "links";
-    {
-        const std::lock_guard lock(mutex_);
-        if (!link_key_.empty()) return link_key_;
-    }
-    std::string key = metadata_.secret(kName, new_token());
-    const std::lock_guard lock(mutex_);
-    link_key_ = std::move(key);
-    return link_key_;
-}
-
-Upload Service::find_linked(const std::string& text) {
-    const std::optional<Link> link = parse_link(text);
-    const std::optional<PrivateImage> image = link ? metadata_.find_private(link->number, link->repository) : std::nullopt;
-    if (!image || !is_signed(*link, *image, link_key())) throw HttpError(http::kNotFound, "there is no such link, or it was ended");
-    if (std::time(nullptr) >= link->expires) throw HttpError(http::kForbidden, "this link is too old; ask for the image again");
-    return find_full(image->id);
-}
-
-std::string Service::download_path(const std::string& id, const std::string& viewer) {
-    if (viewer.empty() || metadata_.is_visible(id, "")) return std::string(kDownload) + id;
-    const std::optional<PrivateImage> image = metadata_.find_private(id, viewer);
-    if (!image) throw HttpError(http::kNotFound, "there is no such image");
-    return std::string(kPrivateDownload) + make_link(*image, std::time(nullptr) + limits_.link_seconds, link_key());
-}
-
-Upload Service::find_full(const std::string& id) {
-    std::optional<Upload> upload = find_any(id);
-    if (!upload || upload->state != State::full) throw HttpError(http::kNotFound, "there is no such image");
-    refuse_blocked(id, upload->descriptor);
-    return *std::move(upload);
 }
 
 void Service::count_use(const std::string& id) {

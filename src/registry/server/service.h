@@ -112,7 +112,8 @@ public:
 private:
     // Throws HttpError 401 where the token is not the login's, 403 where the login is not the user.
     void check_login(const std::string& user, const std::string& login, const std::string& token, const std::string& address);
-    Upload find_full(const std::string& id);
+    // Throws HttpError 404 where there is none, or not all of it; 451 where it is blocked.
+    Upload served(std::optional<Upload> upload);
     std::string link_key();
     // The number of a user's token. A wrong one is told.
     std::optional<int64_t> find_token(const std::string& user, const std::string& token, const std::string& address);

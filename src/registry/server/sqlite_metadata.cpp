@@ -2,8 +2,6 @@
 
 #include <sqlite3.h>
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "registry/server/errors.h"
 #include "registry/server/folder_owner.h"
@@ -112,7 +110,7 @@ bool SqliteMetadata::add_upload(const std::string& id, const Descriptor& descrip
 
 std::optional<Upload> SqliteMetadata::find_upload(const std::string& id) {
     return reading([&](SQLite::Database& db) -> std::optional<Upload> {
-        SQLite::Statement row = query(db, "SELECT descriptor, state, uses, known, stored, expires FROM uploads WHERE id = ?", id);
+        SQLite::Statement row = query(db, "SELECT descriptor, state, uses, known, stored, expires, hidden FROM uploads WHERE id = ?", id);
         if (!row.executeStep()) return std::nullopt;
         Upload upload;
         upload.id = id;
@@ -123,6 +121,7 @@ std::optional<Upload> SqliteMetadata::find_upload(const std::string& id) {
         upload.known = row.getColumn(3).getInt() != 0;
         upload.stored = unsigned_at(row, 4);
         upload.expires = row.getColumn(5).getInt64();
+        upload.hidden = row.getColumn(6).getInt() != 0;
         return upload;
     });
 }
@@ -228,24 +227,6 @@ void SqliteMetadata::set_tag(const Name& name, const std::string& id, uint64_t d
             "= ? ON CONFLICT DO UPDATE SET upload = excluded.upload, changed = excluded.changed, expires = excluded.expires",
             name.tag, id, now, expires, name.user, name.repository);
         transaction.commit();
-    });
-}
-
-uint64_t SqliteMetadata::remove_tags(const Name& name) {
-    return locked([&] {
-        SQLite::Transaction transaction(db_, SQLite::TransactionBehavior::IMMEDIATE);
-        uint64_t removed = change(db_,
-                                  "DELETE FROM tags WHERE repository = (SELECT id FROM repositories WHERE user = ?1 AND name = ?2) AND "
-                                  "(name = ?3 OR ?3 = '')",
-                                  name.user, name.repository, name.tag);
-        const uint64_t gone =
-            change(db_,
-                   "DELETE FROM repositories WHERE user = ?1 AND name = ?2 AND ((NOT private AND NOT kept) OR ?3 = '') AND NOT EXISTS "
-                   "(SELECT 1 FROM tags WHERE repository = id)",
-                   name.user, name.repository, name.tag);
-        removed = std::max(removed, gone);
-        transaction.commit();
-        return removed;
     });
 }
 

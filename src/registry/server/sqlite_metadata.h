@@ -95,6 +95,16 @@ private:
     auto locked(F f) {
         return with_database(mutex_, f);
     }
+    // Parts of transactions. The first throws HttpError 403.
+    void require_user(const std::string& name);
+    // Throws HttpError 403 where the user has too many repositories without a tag.
+    void check_empty_repositories(const std::string& user);
+    // Removes a repository without tags that is neither private nor kept, or, with `even_kept`, such ones too; returns how many.
+    uint64_t remove_if_empty(const std::string& user, const std::string& repository, bool even_kept);
+    uint64_t remove_tags_now(const Name& name);  // as remove_tags
+    // The row of a repository, which is made where it is missing. It stays without tags.
+    int64_t keep_repository(const Name& name);
+
     // What only reads takes microseconds, and does not wait for a commit or a collection.
     template <typename F>
     auto reading(F f) {

@@ -46,8 +46,7 @@ bool SqliteMetadata::is_visible(const std::string& id, const std::string& viewer
 void SqliteMetadata::set_private(const std::string& user, const std::string& repository, bool value) {
     locked([&] {
         SQLite::Transaction transaction(db_, SQLite::TransactionBehavior::IMMEDIATE);
-        if (!query(db_, "SELECT 1 FROM users WHERE name = ?", user).executeStep())
-            throw HttpError(http::kForbidden, "there is no such user");
+        require_user(user);
         change(db_,
                "INSERT INTO repositories (user, name, private) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET links = links + "
                "(private <> ?3), private = ?3",
@@ -58,18 +57,9 @@ void SqliteMetadata::set_private(const std::string& user, const std::string& rep
                    "repositories WHERE user = ?1 AND name = ?2))",
                    user, repository);
         } else {
-            change(
-                db_,
-                "DELETE FROM repositories WHERE user = ? AND name = ? AND NOT kept AND NOT EXISTS (SELECT 1 FROM tags WHERE repository = "
-                "repositories.id)",
-                user, repository);
+            remove_if_empty(user, repository, false);
         }
-        SQLite::Statement empty = query(
-            db_, "SELECT COUNT(*) FROM repositories WHERE user = ? AND NOT EXISTS (SELECT 1 FROM tags WHERE repository = repositories.id)",
-            user);
-        empty.executeStep();
-        refuse_too_many_empty(user, empty.getColumn(0).getInt64());
-        empty.reset();
+        check_empty_repositories(user);
         transaction.commit();
     });
 }

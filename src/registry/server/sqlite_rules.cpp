@@ -1,4 +1,6 @@
 // Repositories by themselves, what is kept of their tags, and what has a time.
+#include <algorithm>
+
 #include "registry/server/errors.h"
 #include "registry/server/sqlite_metadata.h"
 
@@ -11,26 +13,6 @@ std::vector<Name> names_of(SQLite::Statement rows) {
     while (rows.executeStep())
         all.push_back({rows.getColumn(0).getString(), rows.getColumn(1).getString(), rows.getColumn(2).getString()});
     return all;
-}
-
-// The row of a repository, which is made where it is missing. It stays without tags.
-int64_t keep_repository(SQLite::Database& db, const Name& name) {
-    if (!query(db, "SELECT 1 FROM users WHERE name = ?", name.user).executeStep())
-        throw HttpError(http::kForbidden, "there is no such user");
-    SQLite::Statement row =
-        query(db, "INSERT INTO repositories (user, name, kept) VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET kept = 1 RETURNING id", name.user,
-              name.repository);
-    row.executeStep();
-    const int64_t id = row.getColumn(0).getInt64();
-    while (row.executeStep()) {
-    }
-    SQLite::Statement empty = query(db,
-                                    "SELECT COUNT(*) FROM repositories WHERE user = ? AND NOT EXISTS (SELECT 1 FROM tags WHERE repository "
-                                    "= repositories.id)",
-                                    name.user);
-    empty.executeStep();
-    refuse_too_many_empty(name.user, empty.getColumn(0).getInt64());
-    return id;
 }
 
 constexpr const char* kExpiredTags =
@@ -47,11 +29,61 @@ constexpr const char* kTagsNotKept =
 
 }  // namespace
 
+void SqliteMetadata::require_user(const std::string& name) {
+    if (!query(db_, "SELECT 1 FROM users WHERE name = ?", name).executeStep()) throw HttpError(http::kForbidden, "there is no such user");
+}
+
+void SqliteMetadata::check_empty_repositories(const std::string& user) {
+    SQLite::Statement empty = query(
+        db_, "SELECT COUNT(*) FROM repositories WHERE user = ? AND NOT EXISTS (SELECT 1 FROM tags WHERE repository = repositories.id)",
+        user);
+    empty.executeStep();
+    refuse_too_many_empty(user, empty.getColumn(0).getInt64());
+}
+
+uint64_t SqliteMetadata::remove_if_empty(const std::string& user, const std::string& repository, bool even_kept) {
+    return change(
+        db_,
+        "DELETE FROM repositories WHERE user = ? AND name = ? AND ((NOT private AND NOT kept) OR ?) AND NOT EXISTS (SELECT 1 FROM "
+        "tags WHERE repository = id)",
+        user, repository, even_kept ? 1 : 0);
+}
+
+uint64_t SqliteMetadata::remove_tags_now(const Name& name) {
+    const uint64_t removed = change(db_,
+                                    "DELETE FROM tags WHERE repository = (SELECT id FROM repositories WHERE user = ?1 AND name = ?2) AND "
+                                    "(name = ?3 OR ?3 = '')",
+                                    name.user, name.repository, name.tag);
+    return std::max(removed, remove_if_empty(name.user, name.repository, name.tag.empty()));
+}
+
+uint64_t SqliteMetadata::remove_tags(const Name& name) {
+    return locked([&] {
+        SQLite::Transaction transaction(db_, SQLite::TransactionBehavior::IMMEDIATE);
+        const uint64_t removed = remove_tags_now(name);
+        transaction.commit();
+        return removed;
+    });
+}
+
+int64_t SqliteMetadata::keep_repository(const Name& name) {
+    require_user(name.user);
+    SQLite::Statement row =
+        query(db_, "INSERT INTO repositories (user, name, kept) VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET kept = 1 RETURNING id",
+              name.user, name.repository);
+    row.executeStep();
+    const int64_t id = row.getColumn(0).getInt64();
+    while (row.executeStep()) {
+    }
+    check_empty_repositories(name.user);
+    return id;
+}
+
 bool SqliteMetadata::make_repository(const Name& name) {
     return locked([&] {
         SQLite::Transaction transaction(db_, SQLite::TransactionBehavior::IMMEDIATE);
         if (query(db_, "SELECT 1 FROM repositories WHERE user = ? AND name = ?", name.user, name.repository).executeStep()) return false;
-        keep_repository(db_, name);
+        keep_repository(name);
         transaction.commit();
         return true;
     });
@@ -69,7 +101,7 @@ std::vector<std::string> SqliteMetadata::empty_repositories(const std::string& u
 void SqliteMetadata::set_rules(const Name& name, const RuleChanges& changes) {
     locked([&] {
         SQLite::Transaction transaction(db_, SQLite::TransactionBehavior::IMMEDIATE);
-        const int64_t id = keep_repository(db_, name);
+        const int64_t id = keep_repository(name);
         if (changes.immutable) change(db_, "UPDATE repositories SET immutable = ? WHERE id = ?", *changes.immutable ? 1 : 0, id);
         if (changes.keep) change(db_, "UPDATE repositories SET keep = ? WHERE id = ?", number(*changes.keep), id);
         if (changes.keep_younger) change(db_, "UPDATE repositories SET keep_younger = ? WHERE id = ?", *changes.keep_younger, id);
@@ -102,14 +134,8 @@ std::vector<Name> SqliteMetadata::remove_old_tags(Age age, Time now, size_t limi
         if (names_of(query(db_, sql, now, int64_t{1})).empty()) return std::vector<Name>();  // without a lock that others wait for
         SQLite::Transaction transaction(db_, SQLite::TransactionBehavior::IMMEDIATE);
         std::vector<Name> names = names_of(query(db_, sql, now, number(limit)));
-        for (const Name& name : names) {
-            change(db_, "DELETE FROM tags WHERE repository = (SELECT id FROM repositories WHERE user = ? AND name = ?) AND name = ?",
-                   name.user, name.repository, name.tag);
-            change(db_,
-                   "DELETE FROM repositories WHERE user = ? AND name = ? AND NOT kept AND NOT private AND NOT EXISTS (SELECT 1 FROM tags "
-                   "WHERE repository = id)",
-                   name.user, name.repository);
-        }
+        for (const Name& name : names)
+            remove_tags_now(name);
         transaction.commit();
         return names;
     });

@@ -5,6 +5,7 @@
 
 #include "base/size.h"
 #include "registry/server/errors.h"
+#include "registry/server/form_exchange.h"
 #include "registry/server/names.h"
 #include "registry/server/page/page.h"
 #include "registry/server/tokens.h"
@@ -34,23 +35,15 @@ constexpr size_t kMostListed = 1000;
 using Action = std::function<Response(const Visit& visit, const Form& form)>;
 
 // A form that a page of ours has sent.
-class Posted : public Exchange {
+class Posted : public FormExchange {
 public:
     Posted(const Request& request, Service& service, const PublicUrls& urls, Action action)
-        : request_(request),
-          service_(service),
-          urls_(urls),
-          action_(std::move(action)),
-          form_(request.connection, [](std::span<const std::byte>) { throw HttpError(http::kBadRequest, "no file is wanted here"); }) {}
-    uint64_t max_body() const override { return Form::kMaxBesideFile; }
-    void body(std::span<const std::byte> data) override { form_.take(data); }
-    bool slow() const override { return true; }
+        : FormExchange(request), request_(request), service_(service), urls_(urls), action_(std::move(action)) {}
 
-    Response finish() override {
-        form_.finish();
-        return as_page(request_, service_, urls_, [this](const Visit& visit) {
-            visit.check(form_);
-            return action_(visit, form_);
+    Response answer(const Form& form) override {
+        return as_page(request_, service_, urls_, [&](const Visit& visit) {
+            visit.check(form);
+            return action_(visit, form);
         });
     }
 
@@ -59,7 +52,6 @@ private:
     Service& service_;
     const PublicUrls& urls_;
     Action action_;
-    Form form_;
 };
 
 Response sign_in_page(const Visit& visit, const std::string& problem, const std::string& user) {
