@@ -10,6 +10,7 @@ import resource
 import select
 import shutil
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -210,6 +211,14 @@ class Server:
                               timeout=300, check=False, env=self.environment)
         assert not check or done.returncode == 0, done
         return done.stdout if check else done
+
+    def sql(self, text):
+        """A statement on its data base, beside it."""
+        if self.cluster:
+            self.cluster.sql(text, urllib.parse.unquote(self.db).rsplit("=", 1)[1])
+            return
+        with sqlite3.connect(self.data + "/registry.sqlite", timeout=30) as data_base:
+            data_base.execute(text)
 
     def user(self, name, *options):
         """A user with a token, which is returned."""

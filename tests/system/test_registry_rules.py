@@ -10,7 +10,6 @@ import os
 import re
 import subprocess
 import time
-import urllib.parse
 
 import registry_server as registry
 
@@ -35,15 +34,7 @@ class Rules(registry.Case):
     def later(self, seconds):
         """Makes all times older."""
         for table, column in (("tags", "expires"), ("uploads", "expires"), ("tags", "changed")):
-            self.sql(f"UPDATE {table} SET {column} = {column} - {seconds} WHERE {column} > 0")
-
-    def sql(self, text):
-        if registry.Server.cluster:
-            registry.Server.cluster.sql(text, urllib.parse.unquote(self.server.db).rsplit("=", 1)[1])
-            return
-        import sqlite3  # pylint: disable=import-outside-toplevel
-        with sqlite3.connect(self.server.data + "/registry.sqlite", timeout=30) as data_base:
-            data_base.execute(text)
+            self.server.sql(f"UPDATE {table} SET {column} = {column} - {seconds} WHERE {column} > 0")
 
     def wait_gone(self, path, seconds=30):
         deadline = time.monotonic() + seconds

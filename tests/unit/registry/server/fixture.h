@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "registry/server/errors.h"
 #include "registry/server/file_storage.h"
 #include "registry/server/metadata.h"
 
@@ -25,6 +26,17 @@ struct TestImage {
     std::string id;
     std::vector<std::string> chunks;  // their contents
 };
+
+// The status of the HttpError that f throws, 200 where it throws none.
+template <typename F>
+unsigned status_of(F f) {
+    try {
+        f();
+    } catch (const HttpError& e) {
+        return e.status();
+    }
+    return http::kOk;
+}
 
 // The URL of an empty PostgreSQL data base. The first call starts a PostgreSQL, which ends with the program.
 std::string new_postgres();

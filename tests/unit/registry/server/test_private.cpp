@@ -13,16 +13,6 @@
 namespace registry::server {
 namespace {
 
-template <typename F>
-unsigned answer_of(F f) {
-    try {
-        f();
-    } catch (const HttpError& e) {
-        return e.status();
-    }
-    return http::kOk;
-}
-
 class PrivateTest : public RegistryOnEach {
 protected:
     PrivateTest() {
@@ -144,10 +134,10 @@ TEST_P(PrivateTest, WhatAMirrorHasFetchedIsOpen) {
 TEST_P(PrivateTest, EmptyRepositoriesAreLimited) {
     for (int64_t i = 0; i < kMostEmptyRepositories; i++)
         metadata_.set_private("alice", fmt::format("r{}", i), true);
-    EXPECT_EQ(answer_of([&] { metadata_.set_private("alice", "more", true); }), http::kForbidden);
+    EXPECT_EQ(status_of([&] { metadata_.set_private("alice", "more", true); }), http::kForbidden);
     EXPECT_FALSE(metadata_.is_private("alice", "more"));
     metadata_.set_private("bob", "more", true);
-    EXPECT_EQ(answer_of([&] { metadata_.set_private("carol", "more", true); }), http::kForbidden) << "no such user";
+    EXPECT_EQ(status_of([&] { metadata_.set_private("carol", "more", true); }), http::kForbidden) << "no such user";
 }
 
 TEST_P(PrivateTest, ASecretIsTheSameForAllServers) {
@@ -160,8 +150,8 @@ TEST_P(PrivateTest, ALinkIsForEverybodyUntilItEnds) {
     const TestImage image("aaaa");
     metadata_.set_private("alice", "secret", true);
     push("alice", "secret", "1", image);
-    EXPECT_EQ(answer_of([&] { service_.find(image.id, ""); }), http::kNotFound);
-    EXPECT_EQ(answer_of([&] { service_.download_path(image.id, "bob"); }), http::kNotFound);
+    EXPECT_EQ(status_of([&] { service_.find(image.id, ""); }), http::kNotFound);
+    EXPECT_EQ(status_of([&] { service_.download_path(image.id, "bob"); }), http::kNotFound);
     const std::string link = linked(image);
     EXPECT_EQ(link.find(image.id), std::string::npos) << "whoever knows the id can ask for a tag on it";
     EXPECT_EQ(service_.find_linked(link).id, image.id);
@@ -173,26 +163,26 @@ TEST_P(PrivateTest, ALinkIsForEverybodyUntilItEnds) {
     for (size_t i = 0; i < link.size(); i++) {
         std::string changed = link;
         changed[i] = changed[i] == '1' ? '2' : '1';
-        EXPECT_EQ(answer_of([&] { service_.find_linked(changed); }), http::kNotFound) << changed;
+        EXPECT_EQ(status_of([&] { service_.find_linked(changed); }), http::kNotFound) << changed;
     }
     std::vector<std::string> no_links = {"", "1", "1.1.1", std::string(100'000, '1')};
     for (const char* pattern : {"0{}", "{}0", "{}/", "-{}", " {}"})
         no_links.push_back(fmt::format(fmt::runtime(pattern), link));
     no_links.push_back(fmt::format("1.2.3.{:a>64}", ""));
     for (const std::string& wrong : no_links)
-        EXPECT_EQ(answer_of([&] { service_.find_linked(wrong); }), http::kNotFound) << wrong.substr(0, 100);
+        EXPECT_EQ(status_of([&] { service_.find_linked(wrong); }), http::kNotFound) << wrong.substr(0, 100);
 
     metadata_.block(image.id, "");
-    EXPECT_EQ(answer_of([&] { service_.find_linked(link); }), http::kBlocked);
+    EXPECT_EQ(status_of([&] { service_.find_linked(link); }), http::kBlocked);
     metadata_.unblock(image.id);
     metadata_.set_private("alice", "secret", true);
     EXPECT_EQ(service_.find_linked(link).id, image.id) << "no change";
     EXPECT_TRUE(metadata_.end_links("alice", "secret"));
     EXPECT_FALSE(metadata_.end_links("alice", "none"));
-    EXPECT_EQ(answer_of([&] { service_.find_linked(link); }), http::kNotFound) << "ended";
+    EXPECT_EQ(status_of([&] { service_.find_linked(link); }), http::kNotFound) << "ended";
     const std::string second = linked(image);
     metadata_.remove_tags({"alice", "secret", "1"});
-    EXPECT_EQ(answer_of([&] { service_.find_linked(second); }), http::kNotFound) << "deleted";
+    EXPECT_EQ(status_of([&] { service_.find_linked(second); }), http::kNotFound) << "deleted";
 }
 
 TEST_P(PrivateTest, ALinkEndsWithItsTime) {
@@ -202,11 +192,11 @@ TEST_P(PrivateTest, ALinkEndsWithItsTime) {
     Service past(metadata_, storage_, {.min_free = 0, .link_seconds = -1}, 1);
     const std::string old = past.download_path(image.id, "alice").substr(kPrivateDownload.size());
     past.stop();
-    EXPECT_EQ(answer_of([&] { service_.find_linked(old); }), http::kForbidden);
+    EXPECT_EQ(status_of([&] { service_.find_linked(old); }), http::kForbidden);
     // Its time is a part of what is signed.
     std::string longer = old;
     longer.insert(longer.rfind('.'), 1, '0');
-    EXPECT_EQ(answer_of([&] { service_.find_linked(longer); }), http::kNotFound);
+    EXPECT_EQ(status_of([&] { service_.find_linked(longer); }), http::kNotFound);
 }
 
 TEST_P(PrivateTest, APublicImageHasNoLink) {
@@ -220,9 +210,9 @@ TEST_P(PrivateTest, OnlyItsUserMakesARepositoryPrivate) {
     const std::string token = new_token();
     metadata_.add_token("bob", token_hash(token), "", 0);
     const Name name{.user = "alice", .repository = "tools", .tag = {}};
-    EXPECT_EQ(answer_of([&] { service_.set_private(name, "bob", token, true); }), http::kForbidden);
-    EXPECT_EQ(answer_of([&] { service_.set_private(name, "alice", token, true); }), http::kUnauthorized);
-    EXPECT_EQ(answer_of([&] { service_.set_private({"bob", "a/b", {}}, "bob", token, true); }), http::kBadRequest);
+    EXPECT_EQ(status_of([&] { service_.set_private(name, "bob", token, true); }), http::kForbidden);
+    EXPECT_EQ(status_of([&] { service_.set_private(name, "alice", token, true); }), http::kUnauthorized);
+    EXPECT_EQ(status_of([&] { service_.set_private({"bob", "a/b", {}}, "bob", token, true); }), http::kBadRequest);
     service_.set_private({"bob", "tools", {}}, "bob", token, true);
     EXPECT_TRUE(metadata_.is_private("bob", "tools"));
 }

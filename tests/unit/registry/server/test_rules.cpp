@@ -29,12 +29,7 @@ protected:
         metadata_.set_tag(parse_name(name), image.id, kQuota, now, false, expires);
     }
     unsigned tag_status(const std::string& name, const TestImage& image, bool only_check) {
-        try {
-            metadata_.set_tag(parse_name(name), image.id, kQuota, 1, only_check, 0);
-        } catch (const HttpError& e) {
-            return e.status();
-        }
-        return 200;
+        return status_of([&] { metadata_.set_tag(parse_name(name), image.id, kQuota, 1, only_check, 0); });
     }
     std::vector<std::string> removed(Age age, Time now) {
         std::vector<std::string> names;

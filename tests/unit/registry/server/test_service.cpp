@@ -11,16 +11,6 @@
 namespace registry::server {
 namespace {
 
-template <typename F>
-unsigned status_of(F f) {
-    try {
-        f();
-    } catch (const HttpError& e) {
-        return e.status();
-    }
-    return 200;
-}
-
 // An image whose descriptor says that its only chunk is so large.
 TestImage of_size(const std::string& text, uint64_t size) {
     TestImage image(text, text.size());
