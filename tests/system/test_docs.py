@@ -22,10 +22,12 @@ our programs, $NODE_MODULES one that has golem-js. Python's requestors have yapa
 
 import argparse
 import configparser
+import contextlib
 import json
 import os
 import pathlib
 import re
+import select
 import shutil
 import signal
 import socket
@@ -136,8 +138,11 @@ class Shell:
         for name in ("home", "page", "blocks"):
             os.mkdir(f"{folder}/{name}")
         self.environment = environment
+        # Every process of the page inherits the other end, so it is at its end when all of them have ended.
+        self.living, self.inherited = os.pipe()
         self.process = subprocess.Popen(["bash", "-eo", "pipefail"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        cwd=folder + "/page", env=environment, text=True, start_new_session=True)
+                                        cwd=folder + "/page", env=environment, text=True, start_new_session=True,
+                                        pass_fds=[self.inherited])
         # What it has in the background would hold our pipe after its end.
         print("trap 'kill $(jobs -p) 2> /dev/null' EXIT", file=self.process.stdin, flush=True)
 
@@ -168,7 +173,7 @@ class Shell:
         log = f"{self.folder}/blocks/beside{len(self.beside)}"
         with open(log, "w", encoding="utf-8") as out:
             beside = subprocess.Popen(["bash", "-ec", text], stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.folder + "/page",
-                                      env=self.environment, start_new_session=True)
+                                      env=self.environment, start_new_session=True, pass_fds=[self.inherited])
         self.beside.append(beside)
         while True:
             with open(log, encoding="utf-8") as file:
@@ -189,15 +194,18 @@ class Shell:
         return printed
 
     def close(self):
-        for process in self.beside:
-            if process.poll() is None:
+        """Ends all processes of the page and waits for them: they may have files in the folder, which is removed next."""
+        for process in [*self.beside, self.process]:
+            with contextlib.suppress(ProcessLookupError):  # there may be a process of the group without its leader
                 os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process.wait()
+        self.process.communicate(timeout=DEADLINE)  # reads on, so that no writer gets a SIGPIPE instead of ending by itself
+        for process in self.beside:
+            process.wait(DEADLINE)
+        os.close(self.inherited)
+        ended = select.select([self.living], [], [], DEADLINE)[0]
+        os.close(self.living)
+        if not ended:
+            raise AssertionError("a process of the page goes on after SIGTERM")
         # What the builders have mounted and left, the innermost first.
         with open("/proc/self/mounts", encoding="utf-8") as file:
             mounts = [line.split()[1] for line in file]
@@ -271,6 +279,14 @@ class Rules(unittest.TestCase):
                      "<!-- background: ready -->\n```sh\nexit 1\n```\n", "<!-- not run: why -->\n\ntext\n"):
             with self.assertRaises(AssertionError, msg=text):
                 self.page(text)
+
+    def test_the_folder_outlives_the_processes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            slow = "set +e; trap 'sleep 1; test -d {}; echo $? > " + folder + "/{}; exit' TERM; echo ready; while :; do sleep 0.1; done"
+            self.page(f"<!-- background: ready -->\n```sh\n({slow.format('../page', 'beside')})\n```\n"
+                      f"```sh\nmkdir in; cd in; ({slow.format('../in', 'job')}) > log &\nuntil grep ready log; do sleep 0.1; done\n```\n")
+            for name in ("beside", "job"):
+                self.assertEqual(pathlib.Path(folder, name).read_text(encoding="utf-8"), "0\n")
 
     def test_what_is_right_passes(self):
         self.page("<!-- prepare: mkdir in; cd in -->\n```sh\nx=1\nprintf 'a b\\nc\\nd\\n'\n```\n```output\na …\n…\nd\n```\n"
