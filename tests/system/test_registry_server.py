@@ -332,6 +332,11 @@ class Operator(Case):
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"is in use by another gvmkit-registry", done.stderr)
 
+    def test_a_stop_right_after_the_start(self):
+        for _ in range(10):
+            self.assertEqual(self.server.stop(), 0)
+            self.server.start()
+
     def test_a_graceful_stop(self):
         image = self.pushed(size=64 << 20, chunk_size=8 << 20)
         with socket.create_connection(("127.0.0.1", self.server.port)) as connection:

@@ -105,7 +105,7 @@ void serve(const ServeOptions& options) {
     const std::unique_ptr<Metadata> metadata = open_metadata(data, options.db);
 
     (void)std::signal(SIGPIPE, SIG_IGN);  // the log's reader may go away
-    // Before any thread starts, so that all threads have them blocked.
+    // Before any thread starts that does not block them itself.
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);

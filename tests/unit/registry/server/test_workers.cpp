@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <csignal>
+#include <future>
 
 namespace registry::server {
 namespace {
@@ -29,6 +31,19 @@ TEST(Workers, AJobMayPostAnother) {
         std::this_thread::yield();
     workers.stop();
     EXPECT_EQ(done, 2);
+}
+
+TEST(Workers, TakeNoSignals) {
+    const auto takes = [] {
+        sigset_t blocked;
+        (void)::pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
+        return sigismember(&blocked, SIGTERM) == 0;
+    };
+    Workers workers(1);
+    std::promise<bool> worker;
+    workers.post([&] { worker.set_value(takes()); });
+    EXPECT_FALSE(worker.get_future().get());
+    EXPECT_TRUE(takes()) << "who starts them goes on as before";
 }
 
 }  // namespace
