@@ -24,6 +24,7 @@ import _hashlib  # OpenSSL's, whatever hashlib prefers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "../tests/system")]
+import ports  # noqa: E402
 import registry_server  # noqa: E402
 import s3_server  # noqa: E402
 
@@ -164,10 +165,7 @@ def main_s3(options, server, image, work):
 
 @contextlib.contextmanager
 def nginx(folder, work):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = work + "/nginx.conf"
+    config, port = work + "/nginx.conf", ports.free_port()
     with open(config, "w", encoding="utf-8") as file:
         file.write(f"""daemon off; worker_processes auto; pid {work}/nginx.pid; error_log {work}/nginx.log;
 events {{ worker_connections 1024; }}

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 
+from ports import free_port
+
 
 def run(*command, **options):
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=300, **options).stdout
@@ -74,9 +76,7 @@ class Registry:
     def __init__(self, folder):
         self.folder = folder
         os.makedirs(folder)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.host = f"localhost:{free.getsockname()[1]}"
+        self.host = f"localhost:{free_port()}"
         self.certificate = folder + "/cert.pem"
         run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
             "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", folder + "/key.pem", "-out", self.certificate,

@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 import time
 
+from ports import free_port
+
 CONFIG = """daemon off; worker_processes 1; {user} pid {folder}/pid; error_log {folder}/log crit;
 events {{ worker_connections 8192; }}
 http {{
@@ -40,10 +42,7 @@ class Nginx:
     def __init__(self, servers, port, options):
         self.folder = tempfile.mkdtemp(prefix="gvmkit-nginx.")
         os.chmod(self.folder, 0o755)
-        if not port:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = probe.getsockname()[1]
+        port = port or free_port()
         tls = "--tls-certificate" in options
         self.port, scheme, self.process = port, "https" if tls else "http", None
         self.url = f"{scheme}://127.0.0.1:{port}"
@@ -55,7 +54,7 @@ class Nginx:
 
     def start(self):
         self.process = subprocess.Popen(["nginx", "-c", self.folder + "/nginx.conf", "-e", self.folder + "/log"])
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return self

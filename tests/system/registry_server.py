@@ -22,6 +22,7 @@ import urllib.parse
 import nginx
 import postgres
 import s3_server
+from ports import free_port
 
 MAGIC = 0x0000000333333334
 BOUNDARY = "----------------------------gvmkit"
@@ -175,25 +176,25 @@ class Server:
         return ["--data", self.data, *(["--db", self.db] if self.db else [])]
 
     def start(self, stderr=None):
+        self.port = self.port or free_port()  # a restarted one is found at the same place
         self.process = subprocess.Popen([self.program, "serve", *self.place(), *self.store_options, "--listen", f"127.0.0.1:{self.port}",
                                          *self.options], stdout=subprocess.PIPE, stderr=stderr, text=True, env=self.environment)
-        if not select.select([self.process.stdout], [], [], 30)[0]:
+        if not select.select([self.process.stdout], [], [], 120)[0]:
             raise TimeoutError("the registry does not start")
         line = self.process.stdout.readline()
         assert line.startswith("listening on "), line
         self.url = line.split()[-1]
-        self.port = int(self.url.rsplit(":", 1)[1])  # so that a restarted one is found at the same place
         return self
 
     def kill(self):
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
         self.process.stdout.close()
 
     def stop(self):
         """Its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(30)
+        code = self.process.wait(60)
         self.process.stdout.close()
         return code
 
@@ -286,7 +287,7 @@ class Pair(Server):
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(30)
+        code = self.process.wait(60)
         for server in self.both:
             server.process.stdout.close()
         return code

@@ -9,6 +9,7 @@ import tempfile
 import time
 
 from other_clients import cached, run
+from ports import free_port
 
 GATEWAY = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 BUCKET = "images"
@@ -19,12 +20,6 @@ def program():
     def make(folder):
         run("go", "install", GATEWAY, env=dict(os.environ, GOBIN=folder))
     return cached("go", [GATEWAY], make) + "/versitygw"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class S3Server:

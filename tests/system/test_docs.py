@@ -30,7 +30,6 @@ import re
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -41,6 +40,7 @@ import debian_image
 import docker_archive
 import other_clients
 import yagna_stub
+from ports import free_port
 
 DEADLINE = 600  # s, for a page; only tells a hang from a slow machine
 COMMENT = r"<!-- (?P<kind>not run|file|background|prepare|requestor): (?P<value>.*?) -->\n"
@@ -98,12 +98,6 @@ def make_archive(path):
     volumes = {path: {} for path in ("/golem/input", "/golem/output", "/golem/work")}
     docker_archive.save(path, layer, {"Cmd": ["/bin/bash"], "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"], "Volumes": volumes},
                         history=[{"created_by": "debootstrap"}])  # podman wants one for each layer of what it builds on
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Part:
