@@ -19,7 +19,7 @@ import s3_server
 from store_proxy import StoreProxy
 
 BIN = os.path.abspath(sys.argv[1])
-LONGEST = 10  # seconds until a store that does not answer is given up, with some room for a slow machine
+LONGEST = 20  # seconds until a store that does not answer is given up, with some room for a slow machine
 
 
 class Faults(registry.Case):
@@ -116,10 +116,12 @@ class Faults(registry.Case):
         for number in range(0, 64, 2):
             self.client.push_chunk(image, number)
         self.proxy.requests.clear()
+        begin = time.monotonic()
         for _ in range(20):
             self.assertEqual(self.client.status(image.id)["chunks"], [1, 0] * 32)
+        seconds = time.monotonic() - begin
         heads = [path for method, path in self.proxy.requests if method == "HEAD"]
-        self.assertLess(len(heads), 64 + 33 * 3)
+        self.assertLess(len(heads), 64 + 33 * (seconds + 2), f"in {seconds} s")  # what is missing is looked for once a second
 
 
 class Places(registry.Case):

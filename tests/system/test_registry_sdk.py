@@ -114,11 +114,11 @@ class Sdk(unittest.TestCase):
                 with urllib.request.urlopen(part) as answer:
                     self.assertEqual((answer.status, answer.read()), (206, content(self.image)[1000:]))
                 for path in ("/v1/image/info?hash=" + self.sha3, f"/download/{self.sha3}/app.gvmi"):
-                    with urllib.request.urlopen(url + path, timeout=10) as answer:  # golem-js in a browser
+                    with urllib.request.urlopen(url + path, timeout=60) as answer:  # golem-js in a browser
                         self.assertEqual(answer.headers["Access-Control-Allow-Origin"], "*")
             finally:
                 server.terminate()
-                self.assertEqual(server.wait(20), 0)
+                self.assertEqual(server.wait(60), 0)
 
     def test_uploader_0_3_pushes_anonymously_and_to_a_tag(self):
         for number, arguments in enumerate([["--push", "--nologin"], ["--push-to", "alice/theirs:2"]]):

@@ -115,17 +115,21 @@ class Renewal(registry.Case):
             self.assertEqual(self.serial(), 1)
             self.assertEqual(self.curl(self.work + "/first.pem").stdout, "ok\n")
 
+        def replace(path):
+            """At once: the registry may look at any moment, and would tell of what it finds half written."""
+            os.rename(f"{self.work}/new/{os.path.basename(path)}", path)
+
         # Written in place, and not to its end.
         with open(self.work + "/new/fullchain.pem", encoding="ascii") as file:
             text = file.read()
         with open(certificate, "w", encoding="ascii") as file:
             file.write(text[:len(text) // 2])
         stays(f"the TLS certificate stays the one that was read before: {certificate}: ")
-        shutil.copy(self.work + "/new/fullchain.pem", certificate)
+        replace(certificate)
         stays(f"{key}: it is not the key of {certificate}\n")
         os.remove(key)
         stays(f"cannot open {key}: No such file or directory\n")
-        shutil.copy(self.work + "/new/privkey.pem", key)
+        replace(key)
         self.wait_for(lambda: self.serial() == 2)
         self.assertEqual(self.logged().count("stays the one"), 3, self.logged())
         self.assertEqual(self.server.stop(), 0)

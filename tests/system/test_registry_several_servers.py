@@ -81,7 +81,7 @@ class Together(Pair):
             self.assertEqual(self.clients[number % 2].status(image.id)["chunks"], [1] * number + [0] * (len(image.chunks) - number))
             self.assertEqual(self.clients[number % 2].push_chunk(image, number)[0], 200)
         for client in self.clients:
-            client.wait_full(image.id, 20)
+            client.wait_full(image.id)
             self.assertEqual(sha3(client.get("/download/" + image.id)[2]), image.sha3)
         self.assertEqual("".join(self.log_text()).count(f"image {image.sha3} verified"), 1)
         self.end()
@@ -167,10 +167,16 @@ class Together(Pair):
         common = os.urandom(4 << 20)
         tagged = []
 
+        def removing():
+            """How many collections have removed something: a fast machine pushes all before there is one."""
+            return sum("removed 0 uploads" not in text for text in collections)
+
         def push(number):
             try:
                 clients = [server.client(timeout=120) for server in self.servers]
-                for turn in range(6):
+                for turn in range(60):
+                    if turn >= 6 and removing():
+                        break
                     path = f"{registry.WORK}/gc-{number}-{turn}"
                     with open(path, "wb") as file:
                         file.write(common[(turn % 2) << 20:] + os.urandom(2 << 20))
@@ -207,14 +213,13 @@ class Together(Pair):
         for thread in others:
             thread.join(60)
         self.assertEqual(errors, [])
-        self.assertEqual(len(tagged), 48)
+        self.assertGreaterEqual(len(tagged), 48)
         for name, image in tagged:
             code, _, body = self.clients[0].get("/v1/image/info?tag=alice/tools:" + name)
             self.assertEqual(code, 200, body)
             self.assertEqual(sha3(self.clients[1].get("/download/" + image.id)[2]), image.sha3)
-        removing = sum("removed 0 uploads" not in text for text in collections)
-        print(f"{len(collections)} collections, of which {removing} removed something")
-        self.assertGreater(removing, 0)
+        print(f"{len(collections)} collections beside {len(tagged)} pushes, of which {removing()} removed something")
+        self.assertGreater(removing(), 0)
         self.end()
 
 
