@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "exe
 from bench import Bench  # noqa: E402  pylint: disable=wrong-import-position
 from supervisor import Failure, Refused  # noqa: E402  pylint: disable=wrong-import-position
 
-GONE_WITHIN = 5  # s: what has no supervisor any more ends its VM in order, and may take its time
+GONE_WITHIN = 60  # s: what has no supervisor any more ends its VM in order, and may take its time
 TEMPLATE = re.compile(r"gvmkit/templates/[0-9a-f]{64}\.template")  # whole: another one is made where a file of the runtime has changed
 OVERRIDE = '{"/host":{"host":{}},"/disk":{"storage":{"size":"32 MiB"}},"/ram":{"ram":{"size":"8 MiB"}}}'
 

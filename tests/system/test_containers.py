@@ -55,7 +55,7 @@ class Containers(unittest.TestCase):
             podman run --detach --name server --publish 8080:80 --memory 50m --pids-limit 20 localhost/small \
                 sh -c 'mkdir /www; cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max > /www/limits; exec httpd -f -p 80 -h /www' > /dev/null
             address=$(podman inspect --format '{{.NetworkSettings.IPAddress}}' server)
-            fetch() { for _ in 1 2 3 4 5 6 7 8 9 10; do busybox wget -q -O - "$1" && return; sleep 1; done; false; }
+            fetch() { for _ in $(seq 60); do busybox wget -q -O - "$1" && return; sleep 1; done; false; }
             echo "limits" $(fetch http://$address/limits)
             echo "published" $(fetch http://127.0.0.1:8080/limits)
             echo "by" $(iptables -V), $(iptables -t nat -S | grep -c 'DNAT --to-destination') rule
@@ -63,7 +63,7 @@ class Containers(unittest.TestCase):
             # A mount that is made later is passed on.
             mkdir -p /tmp/shared
             podman run --detach --name watcher --volume /tmp/shared:/shared:rslave localhost/small \
-                sh -c 'for _ in 1 2 3 4 5 6 7 8 9 10; do [ -e /shared/mounted ] && echo mount seen && exit; sleep 1; done' > /dev/null
+                sh -c 'n=0; until [ -e /shared/mounted ]; do [ $((n+=1)) -le 60 ] || exit; sleep 1; done; echo mount seen' > /dev/null
             mount -t tmpfs none /tmp/shared && touch /tmp/shared/mounted
             podman wait watcher > /dev/null
             podman logs watcher

@@ -157,10 +157,15 @@ class Outbound(unittest.TestCase):
 
     def test_addresses_that_change(self):
         manifest = self.manifest(["http://moving.example.org"])
-        threading.Thread(target=lambda: (until(lambda: ASKED), time.sleep(0.5), NAMES.update({"moving.example.org": MOVED})), daemon=True).start()
-        done = self.run_in_vm("curl -s http://moving.example.org/ || echo no", "--outbound", manifest)
-        self.assertEqual(done.stdout, "no\n", done)
-        self.assertIn(f"blocked: tcp {MOVED}:80, asked for as moving.example.org: the manifest has it, but at the start it had other", done.stderr)
+        script = "echo up; read line; curl -s http://moving.example.org/ || echo no"
+        with subprocess.Popen(self.argv(script, "--outbound", manifest), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True) as debugger:
+            self.assertEqual(debugger.stdout.readline(), "up\n")
+            NAMES["moving.example.org"] = MOVED
+            out, said = debugger.communicate("go on\n", timeout=120)
+        until(lambda: not passts())
+        self.assertEqual(out, "no\n", said)
+        self.assertIn(f"blocked: tcp {MOVED}:80, asked for as moving.example.org: the manifest has it, but at the start it had other", said)
 
     def test_all_and_record(self):
         record = self.path("urls")

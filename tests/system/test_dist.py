@@ -67,8 +67,7 @@ class Bare(unittest.TestCase):
     def serve(self, *options):
         server = subprocess.Popen(inside(self.root, "/gvmkit/gvmkit-registry", "serve", "--data", "/tmp/registry", "--listen", "127.0.0.1:0", *options),
                                   env={"PATH": os.environ["PATH"]}, stdout=subprocess.PIPE, text=True)
-        self.addCleanup(server.stdout.close)
-        self.addCleanup(server.wait, SECONDS)
+        self.addCleanup(server.communicate, timeout=SECONDS)  # reads to the end of what is inside, which ends a little later
         self.addCleanup(server.kill)
         self.assertTrue(select.select([server.stdout], [], [], SECONDS)[0], "the registry does not start")
         return server.stdout.readline().rpartition(":")[2].strip()
@@ -185,8 +184,7 @@ class Images(unittest.TestCase):
                                            "--docs", "/usr/local/share/docs"])
         command = ["127.0.0.1:0" if argument == "0.0.0.0:8080" else argument for argument in process["args"]]
         server = subprocess.Popen(inside(root, *command), stdout=subprocess.PIPE, text=True)
-        self.addCleanup(server.stdout.close)
-        self.addCleanup(server.wait, SECONDS)
+        self.addCleanup(server.communicate, timeout=SECONDS)  # reads to the end of what is inside, which ends a little later
         self.addCleanup(server.kill)
         self.assertTrue(select.select([server.stdout], [], [], SECONDS)[0], "the registry does not start")
         self.assertRegex(server.stdout.readline(), LISTENING)
@@ -248,8 +246,7 @@ class ImagesByPodman(unittest.TestCase):
     def test_registry(self):
         command = self.run_command(self.image("gvmkit-registry"), "serve", "--data", "/data", "--listen", "127.0.0.1:0")
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-        self.addCleanup(server.stdout.close)
-        self.addCleanup(server.wait, SECONDS)
+        self.addCleanup(server.communicate, timeout=SECONDS)
         self.addCleanup(server.terminate)
         self.assertTrue(select.select([server.stdout], [], [], SECONDS)[0], "the registry does not start")
         self.assertRegex(server.stdout.readline(), LISTENING)

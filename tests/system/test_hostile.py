@@ -7,7 +7,6 @@ import os
 import shutil
 import struct
 import sys
-import time
 
 import initramfs
 from sanitized import memory_limit
@@ -113,11 +112,10 @@ def ends(vm):
     return memory
 
 
-def start_case(t, script, data, wanted, limit=30):
+def start_case(t, script, data, wanted):
     vm = t.boot(script, data)
-    begin = time.monotonic()
-    text = refused(lambda: vm.request(hello={"version": "0"}, deadline=2 * limit), parts=[wanted])
-    expect(time.monotonic() - begin < limit, "that took too long")
+    # Where it is not noticed, the boot's own limit of 60 s ends it, with another message.
+    text = refused(lambda: vm.request(hello={"version": "0"}, deadline=120), parts=[wanted])
     expect(len(text) < 10000 and text.isprintable(), f"the error is {text[:100]!r}")
     return ends(vm)
 
@@ -128,9 +126,8 @@ def run_case(t, data, wanted):
     number = vm.send(run={"bin": "/bin/true", "args": ["true"]})
     vm.until(lambda: number in vm.answers, "the answer to the Run")
     vm.reading = False  # so that nothing more is allowed
-    time.sleep(0.3)
-    vm.reading = True
     vm.until(lambda: not vm.vm_alive(), "the VM's end")
+    vm.reading = True
     text = refused(lambda: vm.begin(["true"]), parts=["the VM died", wanted])
     expect(text.isprintable(), f"the error is {text!r}")
     for process in vm.processes.values():
@@ -149,9 +146,7 @@ def flood_case(t, data):
     expect(vm.vm_alive(), f"the VM has ended: {vm.stderr()[-300:]}")
     logged = len(vm.stderr())
     expect(logged < 300000, f"{logged} bytes were logged")
-    begin = time.monotonic()
-    vm.request(shutdown={}, deadline=5)
-    expect(time.monotonic() - begin < 5, "the shutdown took too long")
+    vm.request(shutdown={}, deadline=30)
     equal(vm.exit_code(), 0, "the exit code")
     expect(not vm.vm_alive(), "the VM is still there")
     return memory
@@ -160,7 +155,7 @@ def flood_case(t, data):
 def self_test_case(t):
     """A guest that says nothing, as a provider meets it first."""
     t.install("sleep 1000\n", b"")
-    output = t.call([*t.extra, "test", "--test-timeout", "4", "--test-mem-gib", "0.0625"], deadline=30)
+    output = t.call([*t.extra, "test", "--test-timeout", "4", "--test-mem-gib", "0.0625"], deadline=60)
     equal((output.code, output.out), (1, ""), "exit code and output of test")
     holds(output.err, "4 s", "its error")
     return 0
@@ -176,10 +171,10 @@ def main():
     cases += [(f"a flood of {name}", flood_case, (data,)) for name, data in FLOODS.items()]
     cases += [("nothing, in the self-test", self_test_case, ())]
     if silent:
-        cases = [("nothing at all", start_case, ("sleep 1000\n", b"", "not ready within 60 s", 70)),
-                 ("ready, and then nothing", start_case, (SEND, READY, "did not answer within 60 s", 70)),
+        cases = [("nothing at all", start_case, ("sleep 1000\n", b"", "not ready within 60 s")),
+                 ("ready, and then nothing", start_case, (SEND, READY, "did not answer within 60 s")),
                  ("a frame that never ends", start_case, ("cat /ready /data >&3; while :; do printf x >&3; sleep 0.1; done\n",
-                                                          struct.pack("<I", 128 << 10), "60 s", 70))]
+                                                          struct.pack("<I", 128 << 10), "60 s"))]
     failures = 0
     for name, function, arguments in cases:
         memory = 0

@@ -4,13 +4,16 @@
 test_thin.py BIN NBD_SERVER
 """
 
+import glob
 import hashlib
 import json
 import os
+import pathlib
 import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +22,7 @@ import time
 import unittest
 
 import registry_server
+from ports import free_port
 from range_server import RangeServer
 
 BIN = NBD_SERVER = ""
@@ -199,37 +203,45 @@ class Thin(unittest.TestCase):
         done = run(BIN + "/ya-runtime-vm", "--accel", "tcg", "--cache-dir", self.cache, "offer-template")
         self.assertIn("thin-image", json.loads(done.stdout)["properties"]["golem.runtime.capabilities"])
 
+    def begin(self, image, *options, begin="echo begin", **more):
+        """A VM that, after its first line, sums the data up once we let it."""
+        script = f"{begin}; until test -e /work/go; do sleep 0.1; done; sha256sum /data/*"
+        vm = subprocess.Popen(self.command(image, "run", "--", "/bin/sh", "-c", script, options=("--workdir", self.work + "/w", *options)),
+                              stdout=subprocess.PIPE, **more)
+        self.addCleanup(vm.wait)
+        self.addCleanup(vm.kill)
+        return vm, vm.stdout.readline().split()[0].decode()
+
+    def let_go_on(self):
+        pathlib.Path(*glob.glob(self.work + "/w/volumes/*"), "go").touch()
+
+    def assert_sums(self, output):
+        self.assertEqual([line.split()[0] for line in output.decode().splitlines()], [self.sums[name] for name in ("first", "second", "third")])
+
     def test_waits_for_a_server_and_says_so(self):
         down = threading.Event()
         server = self.serve(fault=lambda _: "down" if down.is_set() else None)
-        image = self.thin(server.url)
-        script = "echo begin; sleep 2; sha256sum /data/second"
-        vm = subprocess.Popen(self.command(image, "run", "--", "/bin/sh", "-c", script, options=("--thin-fetch", "needed")),
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.addCleanup(vm.kill)
-        self.assertEqual(vm.stdout.readline(), b"begin\n")
+        vm, said = self.begin(self.thin(server.url), "--thin-fetch", "needed", stderr=subprocess.PIPE)
+        self.assertEqual(said, "begin")
         down.set()
         server.cut_all = True
+        self.let_go_on()
         notice = b""
         while b"waiting for a server of the image" not in notice:
             notice = vm.stderr.readline()
             self.assertNotEqual(notice, b"", "the VM has ended")
         server.cut_all = False
         down.clear()
-        out, _ = vm.communicate(timeout=DEADLINE)
-        self.assertEqual(out.split()[0].decode(), self.sums["second"])
+        self.assert_sums(vm.communicate(timeout=DEADLINE)[0])
         self.assertIn(server.url.encode(), notice)
 
     def test_ends_after_its_patience(self):
         down = threading.Event()
         server = self.serve(fault=lambda _: "busy" if down.is_set() else None)
-        image = self.thin(server.url)
-        script = "echo begin; sleep 2; sha256sum /data/second"
-        vm = subprocess.Popen(self.command(image, "run", "--", "/bin/sh", "-c", script, options=("--thin-fetch", "needed", "--thin-patience", "2")),
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.addCleanup(vm.kill)
-        self.assertEqual(vm.stdout.readline(), b"begin\n")
+        vm, said = self.begin(self.thin(server.url), "--thin-fetch", "needed", "--thin-patience", "2", stderr=subprocess.PIPE)
+        self.assertEqual(said, "begin")
         down.set()
+        self.let_go_on()
         _, errors = vm.communicate(timeout=DEADLINE)
         self.assertEqual(vm.returncode, 137)
         self.assertRegex(errors.decode(), f"the VM died: no server of the image .* {re.escape(server.url)}: status 503")
@@ -251,15 +263,11 @@ class Thin(unittest.TestCase):
         self.assert_all_sums(image)
 
     def test_the_cache_is_removed_while_a_vm_runs(self):
-        server = self.serve()
-        image = self.thin(server.url)
-        vm = subprocess.Popen(self.command(image, "run", "--", "/bin/sh", "-c", "sha256sum /data/first; cat; sha256sum /data/*"),
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        self.addCleanup(vm.kill)
-        vm.stdout.readline()
+        vm, said = self.begin(self.thin(self.serve().url), begin="sha256sum /data/first")
+        self.assertEqual(said, self.sums["first"])
         shutil.rmtree(self.cache + "/blocks", ignore_errors=True)
-        out, _ = vm.communicate(timeout=DEADLINE)
-        self.assertEqual([line.split()[0] for line in out.decode().splitlines()], [self.sums[name] for name in ("first", "second", "third")])
+        self.let_go_on()
+        self.assert_sums(vm.communicate(timeout=DEADLINE)[0])
 
     def test_a_full_disk_stores_nothing_and_the_vm_runs(self):
         server = self.serve()
@@ -318,19 +326,19 @@ class Thin(unittest.TestCase):
             self.assertEqual(copy.read(), full.read().ljust(size, b"\0"))
 
     def test_served_by_nginx(self):
-        config = self.work + "/nginx.conf"
+        config, port = self.work + "/nginx.conf", free_port()
         with open(config, "w", encoding="utf-8") as file:
             file.write(f"daemon off; user root; pid {self.work}/pid; error_log stderr; events {{}}\n"
                        f"http {{ access_log off; server {{ listen unix:{self.work}/unused; }}\n"
-                       f"server {{ listen 127.0.0.1:{self.free_port()}; root {self.base}; }} }}\n")
+                       f"server {{ listen 127.0.0.1:{port}; root {self.base}; }} }}\n")
         nginx = subprocess.Popen(["/usr/sbin/nginx", "-c", config], stderr=subprocess.DEVNULL)
         self.addCleanup(nginx.wait)
         self.addCleanup(nginx.terminate)
-        self.wait_for_port(self.port)
-        self.assert_all_sums(self.thin(f"http://127.0.0.1:{self.port}/full.gvmi"))
+        self.wait_for_port(port)
+        self.assert_all_sums(self.thin(f"http://127.0.0.1:{port}/full.gvmi"))
 
     def test_served_by_gvmi_serve(self):
-        port = self.free_port()
+        port = free_port()
         server = subprocess.Popen([BIN + "/gvmi", "serve", "--listen", f"127.0.0.1:{port}", self.full], stdout=subprocess.PIPE, text=True)
         self.addCleanup(server.wait)
         self.addCleanup(server.terminate)
@@ -361,15 +369,7 @@ class Thin(unittest.TestCase):
         # The registry has both by now, and is sent neither again.
         self.assertEqual(run(*push, env=environment).stdout.decode().count("-- image already uploaded"), 2)
 
-    def free_port(self):
-        import socket  # pylint: disable=import-outside-toplevel
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        return self.port
-
     def wait_for_port(self, port):
-        import socket  # pylint: disable=import-outside-toplevel
         while True:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -92,7 +92,7 @@ def broken(t):
         expect(vm.vm_alive(), "the VM is no process below the runtime")
         before = len(log_of(vm))
         vm.send_bytes(data)
-        vm.exit_code(15)
+        vm.exit_code()
         expect(not vm.vm_alive(), f"{what}: the VM is still there")
         expect("frame" in log_of(vm)[before:], f"{what}: the log says nothing of it")
 
@@ -103,7 +103,7 @@ def cut_short(t):
     vm.send_bytes(b"\x20\x08")
     vm.serve(0.1)
     vm.close_input()
-    vm.exit_code(15)
+    vm.exit_code()
     expect(not vm.vm_alive(), "the VM is still there")
 
 
