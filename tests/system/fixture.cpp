@@ -224,7 +224,7 @@ std::vector<pid_t> SystemTest::left_behind() const {
 }
 
 void SystemTest::TearDown() {
-    const auto end = std::chrono::steady_clock::now() + 2s;
+    const auto end = std::chrono::steady_clock::now() + 30s;
     while (!left_behind().empty() && std::chrono::steady_clock::now() < end)
         std::this_thread::sleep_for(10ms);
     for (const pid_t left : left_behind()) {

@@ -84,12 +84,13 @@ TEST_F(Guest, SurvivesWhatRootCanDo) {
 
 TEST_F(Guest, AProcessThatReadsItsOwnPipeDoesNotHoldUpItsExit) {
     const auto vm = start();
-    agent::Exec exec =
-        GuestVm::exec({"/bin/sh", "-c", "head -c 60000 /dev/zero; (sleep 0.5; cat < /proc/self/fd/1 > /dev/null; sleep 1) & exit 5"});
+    agent::Exec exec = GuestVm::exec(
+        {"/bin/sh", "-c",
+         "head -c 60000 /dev/zero; (sleep 0.5; head -c 59000 < /proc/self/fd/1 > /dev/null; touch /run/taken; sleep 1) & exit 5"});
     exec.set_credit(1000);
     const auto process = vm->begin(exec, false);
     // When credit comes, the bytes that were there at the exit have been taken by the thief.
-    EXPECT_EQ(vm->sh("sleep 1.5")->exited->code(), 0);
+    EXPECT_EQ(vm->sh("until test -e /run/taken; do sleep 0.05; done")->exited->code(), 0);
     vm->client().grant(process->number, agent::STDOUT, 1 << 20);
     vm->finish(process);
     EXPECT_EQ(process->out.size(), 1000U);

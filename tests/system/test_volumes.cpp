@@ -180,7 +180,7 @@ TEST_F(VolumesTest, FreedSpaceReturnsToTheHost) {
     for (size_t i = 0; i < 2; i++)
         EXPECT_GE(allocated(disks[i]), kWritten);
     says(*vm, "rm /root/big /disk/big; sync");
-    vm->until([&] { return allocated(disks[0]) < empty[0] + kWritten / 10 && allocated(disks[1]) < empty[1] + kWritten / 10; }, 20s);
+    vm->until([&] { return allocated(disks[0]) < empty[0] + kWritten / 10 && allocated(disks[1]) < empty[1] + kWritten / 10; });
     EXPECT_EQ(vm->shutdown(), 0);
 }
 

@@ -41,7 +41,7 @@ protected:
 
     template <typename T>
     T end(std::future<T>& future) {
-        const auto deadline = std::chrono::steady_clock::now() + 10s;
+        const auto deadline = std::chrono::steady_clock::now() + 60s;
         while (future.wait_for(0s) != std::future_status::ready && std::chrono::steady_clock::now() < deadline)
             io_.run_one_for(100ms);
         if (future.wait_for(0s) != std::future_status::ready) throw std::runtime_error("no answer");
@@ -49,7 +49,7 @@ protected:
     }
 
     void until(const std::function<bool()>& condition) {
-        const auto deadline = std::chrono::steady_clock::now() + 10s;
+        const auto deadline = std::chrono::steady_clock::now() + 60s;
         while (!condition() && std::chrono::steady_clock::now() < deadline)
             io_.run_one_for(100ms);
         ASSERT_TRUE(condition());

@@ -90,8 +90,9 @@ TEST(StreamTest, AServerThatSaysNothingIsGivenUp) {
         char byte = 0;
         (void)!::read(fd, &byte, 1);  // until the client goes
     });
-    Stream stream({.answer = std::chrono::milliseconds(300), .stall = std::chrono::seconds(1)});
-    EXPECT_THROW(stream.open({.url = server.url() + "/none"}), TransientError);
+    const auto open_none = [&server] { Stream({.answer = std::chrono::milliseconds(300)}).open({.url = server.url() + "/none"}); };
+    EXPECT_THROW(open_none(), TransientError);
+    Stream stream({.stall = std::chrono::seconds(1)});
     stream.open({.url = server.url() + "/half"});
     EXPECT_THROW(read(stream, 100'000), TransientError);
 }

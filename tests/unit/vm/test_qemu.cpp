@@ -48,7 +48,7 @@ protected:
             io_.stop();
         });
         io_.restart();
-        io_.run_for(20s);
+        io_.run_for(60s);
         EXPECT_TRUE(exit_reason) << "QEMU did not end in time";
         return exit_reason.value_or(vm::ExitReason{});
     }
@@ -87,7 +87,7 @@ TEST_F(Qemu, RunsConfinedUntilItIsStopped) {
     };
     EXPECT_EQ(status("NoNewPrivs"), "NoNewPrivs:\t1");
     EXPECT_EQ(::getpgid(qemu->pid()), ::getpgrp());
-    for (const auto deadline = std::chrono::steady_clock::now() + 20s; status("Seccomp:") != "Seccomp:\t2";) {
+    for (const auto deadline = std::chrono::steady_clock::now() + 60s; status("Seccomp:") != "Seccomp:\t2";) {
         ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "no seccomp filter: " << status("Seccomp:");
         io_.run_for(10ms);
     }
@@ -117,7 +117,7 @@ TEST_F(Qemu, IsGoneAfterTheDestructor) {
     qemu.reset();
     EXPECT_LT(::kill(pid, 0), 0);
     io_.restart();
-    io_.run_for(20s);  // ends by itself: nothing waits any more
+    io_.run_for(60s);  // ends by itself: nothing waits any more
     EXPECT_TRUE(io_.stopped());
     EXPECT_EQ(reason, "the VM was stopped");
 }
@@ -125,7 +125,7 @@ TEST_F(Qemu, IsGoneAfterTheDestructor) {
 TEST_F(Qemu, MayBeDestroyedBeforeAnythingRuns) {
     vm_test::write_halting_kernel(folder_ / "vmlinux");
     vm::Qemu::start(io_.get_executor(), machine()).reset();
-    io_.run_for(20s);
+    io_.run_for(60s);
     EXPECT_TRUE(io_.stopped());
 }
 
