@@ -9,6 +9,7 @@
 #include "http/percent_encode.h"
 #include "http/retry.h"
 #include "http/status.h"
+#include "s3/presign.h"
 
 namespace s3 {
 namespace {
@@ -44,11 +45,11 @@ std::string base64(const std::string& bytes) {
     return text;
 }
 
-[[noreturn]] void refuse(const http::Request& request, const http::Response& answer) {
+}  // namespace
+
+void refuse(const http::Request& request, const http::Response& answer) {
     throw base::Error(request.method + " " + request.url + ": status " + std::to_string(answer.status) + ": " + error_text(answer.body));
 }
-
-}  // namespace
 
 Client::Client(Settings settings) : settings_(std::move(settings)), options_(options(settings_)) {}
 
@@ -80,6 +81,15 @@ http::Response Client::send(const http::Request& request, Patience patience) {
     retry(patience, [&] { answer = session->send(request); });
     const std::lock_guard lock(mutex_);
     if (sessions_.size() < kMaxIdle) sessions_.push_back(std::move(session));
+    return answer;
+}
+
+http::Response Client::send_patiently(const http::Request& request, std::chrono::milliseconds longest) {
+    http::Options patient = options_;
+    patient.answer = longest;
+    http::Session session(patient);
+    http::Response answer;
+    retry(Patience::some, [&] { answer = session.send(request); });
     return answer;
 }
 
@@ -147,6 +157,29 @@ void Client::list(const std::string& prefix, const std::function<void(const Obje
         if (!page.next.empty() && page.next == token) throw base::Error(settings_.name + ": the store's list does not end");
         token = page.next;
     } while (!token.empty());
+}
+
+std::vector<PartialUpload> Client::partial_uploads(const std::string& prefix) {
+    const http::Request request{.url = settings_.bucket + "/?prefix=" + http::percent_encode(settings_.prefix + prefix) + "&uploads="};
+    const http::Response answer = send(request);
+    if (answer.status != http::kOk) refuse(request, answer);
+    std::vector<PartialUpload> uploads = base::with_context("GET " + request.url, [&] { return parse_uploads(answer.body); });
+    for (PartialUpload& upload : uploads) {
+        if (!upload.key.starts_with(settings_.prefix + prefix))
+            throw base::Error(settings_.name + ": the store lists what was not asked for");
+        upload.key.erase(0, settings_.prefix.size());
+    }
+    return uploads;
+}
+
+void Client::abort(const PartialUpload& upload) {
+    const http::Request request{.method = "DELETE", .url = url(upload.key) + "?uploadId=" + http::percent_encode(upload.id)};
+    const http::Response answer = send(request);
+    if (!answer.success() && answer.status != http::kNotFound) refuse(request, answer);
+}
+
+std::string Client::presigned(const std::string& key, std::time_t now, std::chrono::seconds lifetime) const {
+    return presign_get(settings_.public_bucket + "/" + settings_.prefix + key, settings_.keys, now, lifetime);
 }
 
 std::unique_ptr<http::Stream> Client::take_stream() {

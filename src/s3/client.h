@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <ctime>
 #include <functional>
 #include <map>
 #include <memory>
@@ -48,9 +49,19 @@ public:
     // Calls `each` for every object whose key begins with `prefix`, by a request for each thousand.
     void list(const std::string& prefix, const std::function<void(const Object&)>& each);
 
+    // Uploads in parts (multipart.h) that were neither finished nor dropped, of keys that begin with `prefix`; at most 1,000 of them.
+    std::vector<PartialUpload> partial_uploads(const std::string& prefix);
+    void abort(const PartialUpload& upload);  // no error where it is not there
+
+    // presign.h, at the store's public address.
+    std::string presigned(const std::string& key, std::time_t now, std::chrono::seconds lifetime) const;
+
 private:
     friend class Reader;
+    friend class MultipartWriter;
     http::Response send(const http::Request& request, Patience patience = Patience::some);
+    // By a connection of its own, for an answer that may take as long.
+    http::Response send_patiently(const http::Request& request, std::chrono::milliseconds longest);
     // Runs f by http::retry.
     void retry(Patience patience, const std::function<void()>& f);
     std::string url(const std::string& key) const { return settings_.bucket + "/" + settings_.prefix + key; }
@@ -75,5 +86,8 @@ private:
     std::map<uint64_t, std::unique_ptr<http::Stream>> parked_;
     uint64_t last_parked_ = 0;
 };
+
+// Throws what the store says.
+[[noreturn]] void refuse(const http::Request& request, const http::Response& answer);
 
 }  // namespace s3

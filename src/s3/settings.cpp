@@ -110,6 +110,7 @@ Settings settings(const Place& place, const Environment& variable) {
     Settings result{.name = std::string(kScheme) + bucket + "/" + prefix,
                     .bucket = bucket_url(endpoint, bucket, place.path_style),
                     .prefix = prefix,
+                    .public_bucket = bucket_url(place.public_endpoint.empty() ? endpoint : place.public_endpoint, bucket, place.path_style),
                     .keys = keys(variable)};
     result.keys.region = region;
     return result;

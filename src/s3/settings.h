@@ -11,16 +11,18 @@ namespace s3 {
 
 // Where the objects are, as a user says it.
 struct Place {
-    std::string url;            // s3://BUCKET or s3://BUCKET/PREFIX
-    std::string endpoint = {};  // http(s)://HOST[:PORT]; empty: Amazon's of the region
-    std::string region = {};    // empty: AWS_REGION, AWS_DEFAULT_REGION, us-east-1
-    bool path_style = false;    // ENDPOINT/BUCKET/KEY instead of BUCKET.ENDPOINT/KEY
+    std::string url;                   // s3://BUCKET or s3://BUCKET/PREFIX
+    std::string endpoint = {};         // http(s)://HOST[:PORT]; empty: Amazon's of the region
+    std::string region = {};           // empty: AWS_REGION, AWS_DEFAULT_REGION, us-east-1
+    bool path_style = false;           // ENDPOINT/BUCKET/KEY instead of BUCKET.ENDPOINT/KEY
+    std::string public_endpoint = {};  // by which others reach it; empty: the endpoint
 };
 
 struct Settings {
-    std::string name;    // for messages: s3://BUCKET/PREFIX
-    std::string bucket;  // its URL, without a slash at the end
-    std::string prefix;  // of every key: empty, or with a slash at its end
+    std::string name;                // for messages: s3://BUCKET/PREFIX
+    std::string bucket;              // its URL, without a slash at the end
+    std::string prefix;              // of every key: empty, or with a slash at its end
+    std::string public_bucket = {};  // as `bucket`, by which others reach it
     http::AwsKeys keys;
 };
 

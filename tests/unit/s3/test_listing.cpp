@@ -31,6 +31,19 @@ TEST(ListingTest, RefusesWhatIsNoListing) {
         EXPECT_THROW(parse_listing(text), base::Error) << text;
 }
 
+TEST(ListingTest, TakesUploadsInParts) {
+    const std::vector<PartialUpload> uploads = parse_uploads(
+        "<ListMultipartUploadsResult><Bucket>b</Bucket><Upload><Key>composed/x</Key><UploadId>1</UploadId><Initiator><ID>me</ID></"
+        "Initiator>"
+        "</Upload><Upload><UploadId>2</UploadId><Key>composed/y</Key></Upload></ListMultipartUploadsResult>");
+    ASSERT_EQ(uploads.size(), 2u);
+    EXPECT_EQ(uploads[0].key + uploads[0].id, "composed/x1");
+    EXPECT_EQ(uploads[1].key + uploads[1].id, "composed/y2");
+    EXPECT_THROW(parse_uploads("<ListBucketResult/>"), base::Error);
+    EXPECT_EQ(upload_id("<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"), "u");
+    EXPECT_THROW(upload_id("<Error/>"), base::Error);
+}
+
 TEST(ListingTest, AnErrorsCodeAndMessage) {
     EXPECT_EQ(error_text("<Error><Code>NoSuchBucket</Code><Message>It is not there</Message></Error>"), "NoSuchBucket: It is not there");
     EXPECT_EQ(error_text("plain\n"), "plain");
