@@ -103,11 +103,40 @@ def pull(url):
     """Seconds to read a URL to its end, by a client that looks at nothing."""
     parts = urllib.parse.urlsplit(url)
     with socket.create_connection((parts.hostname, parts.port)) as connection:
-        connection.sendall(f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode())
+        connection.sendall(f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode())
         buffer, total, start = bytearray(1 << 20), 0, time.monotonic()
         while n := connection.recv_into(buffer):
             total += n
         return time.monotonic() - start, total
+
+
+def location(url):
+    """Where the registry sends us for an image; none where it answers by itself."""
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=300)
+    with contextlib.closing(connection):
+        connection.request("GET", parts.path)
+        answer = connection.getresponse()
+        if answer.status == 200:
+            while answer.read(1 << 20):
+                pass
+        return answer.headers["Location"]
+
+
+def redirected_pulls(options, server, image):
+    """Seconds of pulls that the store answers, with the question to the registry, once the image is composed."""
+    server.options = ("--redirect", "1TiB")
+    url = server.start().url + "/download/" + image.id
+    while not location(url):
+        time.sleep(0.1)
+    os.sync()
+    times = []
+    for _ in range(options.pulls):
+        start = time.monotonic()
+        _, total = pull(location(url))
+        assert total > image.size, "the answer is cut"
+        times.append(time.monotonic() - start)
+    return times
 
 
 def curl(store, name, *options, payload="UNSIGNED-PAYLOAD"):
@@ -142,19 +171,21 @@ def bench_s3(options, server, image):
         seconds, total = pull(server.url + "/download/" + image.id)
         assert total > image.size, "the answer is cut"
         times["pull"].append(seconds)
-    return {name: image.size / statistics.median(taken) / (1 << 20) for name, taken in times.items()}
+    memory = server.memory()
+    assert server.stop() == 0
+    times["redirected pull"] = redirected_pulls(options, server, image)
+    return max(memory, server.memory()), {name: image.size / statistics.median(taken) / (1 << 20) for name, taken in times.items()}
 
 
 def main_s3(options, server, image, work):
     try:
-        rates = bench_s3(options, server.start(), image)
-        memory = server.memory()
+        memory, rates = bench_s3(options, server.start(), image)
         assert server.stop() == 0
     finally:
         server.remove()
         server.store.remove()
         shutil.rmtree(work)
-    for ours, theirs in (("push", "put"), ("push", "signed put"), ("full", "signed put"), ("pull", "get")):
+    for ours, theirs in (("push", "put"), ("push", "signed put"), ("full", "signed put"), ("pull", "get"), ("redirected pull", "get")):
         print(f"{ours} by S3: {rates[ours]:,.0f} MiB/s, one {theirs} by curl {rates[theirs]:,.0f} MiB/s ({rates[ours] / rates[theirs]:.2f} times)")
     print("load of the machine: {:.1f} {:.1f} {:.1f}".format(*os.getloadavg()))
     print(f"memory of the registry: {memory / (1 << 20):.0f} MiB")
