@@ -23,7 +23,7 @@ struct ServeArguments {
     registry::server::ServeOptions options;
     std::vector<std::string> public_urls, proxies;
     std::string link_ttl = "12h";
-    std::string user_quota, max_image, min_free, anonymous_quota, min_chunk, upstream_quota;
+    std::string user_quota, max_image, min_free, anonymous_quota, min_chunk, upstream_quota, redirect;
     std::filesystem::path webhook_secret;
 };
 
@@ -115,6 +115,15 @@ void add_serve(CLI::App& app, Action& action) {
         ->type_name("DIR");
     add_db(*serve, options.db);
     add_store_options(*serve, options.store.s3);
+    auto* redirect = serve
+                         ->add_option("--redirect", arguments->redirect,
+                                      "Send downloads of images that are asked for often to the store, where such images may take this "
+                                      "much once more; needs --store")
+                         ->needs("--store");
+    serve
+        ->add_option("--s3-public-endpoint", options.store.s3.public_endpoint,
+                     "The http(s)://HOST[:PORT] by which clients reach the store; by default that of --s3-endpoint")
+        ->needs(redirect);
     serve->add_option("--listen", options.http.listen, "HOST:PORT or [IPV6]:PORT; port 0 is a free one")->capture_default_str();
     serve
         ->add_option("--public-url", arguments->public_urls,
@@ -190,6 +199,7 @@ void add_serve(CLI::App& app, Action& action) {
             set_size(options.limits.min_chunk, arguments->min_chunk);
             options.limits.link_seconds = base::parse_duration(arguments->link_ttl).count();
             set_size(options.mirror.quota, arguments->upstream_quota);
+            set_size(options.redirect_quota, arguments->redirect);
             check_upstream(options.mirror.upstream);
             read_webhook_secret(options.webhooks, arguments->webhook_secret);
             registry::server::serve(options);

@@ -15,6 +15,7 @@ class StoreProxy:
 
     def __init__(self, port, fault=lambda method, path: None):
         self.target, self.fault, self.requests = port, fault, []
+        self.logins = 0  # requests with a signature in the URL that have another login, too
         self.closing = threading.Event()
         proxy = self
 
@@ -27,7 +28,7 @@ class StoreProxy:
             def handle_any(self):
                 proxy.handle(self)
 
-            do_GET = do_HEAD = do_PUT = do_DELETE = handle_any
+            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any
 
         class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
             daemon_threads = True
@@ -49,6 +50,7 @@ class StoreProxy:
 
     def handle(self, request):
         self.requests.append((request.command, request.path))
+        self.logins += "X-Amz-Signature=" in request.path and "Authorization" in request.headers
         fault = self.fault(request.command, request.path)
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
         if fault == "hang":

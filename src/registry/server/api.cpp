@@ -68,7 +68,8 @@ std::unique_ptr<Exchange> waiting_answer(std::function<Response()> finish) {
     return std::make_unique<WaitingAnswer>(std::move(finish));
 }
 
-std::unique_ptr<Exchange> route(const Request& request, Service& service, const PublicUrls& urls, const Metrics& metrics, Mirror* mirror) {
+std::unique_ptr<Exchange> route(const Request& request, Service& service, const PublicUrls& urls, const Metrics& metrics,
+                                const Helpers& helpers) {
     if (request.method == "POST") {
         if (service.read_only())
             throw HttpError(http::kUnavailable, "this registry takes nothing for now; try again later", kReadOnlySeconds);
@@ -84,7 +85,7 @@ std::unique_ptr<Exchange> route(const Request& request, Service& service, const 
                 return Response{.type = "text/plain; version=0.0.4", .body = metrics.text(service.metadata(), service.storage())};
             });
         }
-        if (auto exchange = route_pull(request, service, urls, mirror)) return exchange;
+        if (auto exchange = route_pull(request, service, urls, helpers)) return exchange;
         if (auto exchange = route_page(request, service, urls)) return exchange;
     } else if (request.method == "OPTIONS" && may_read_cross_origin(request)) {
         return answer_preflight();

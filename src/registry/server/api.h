@@ -7,6 +7,7 @@
 #include "registry/server/http.h"
 #include "registry/server/metrics.h"
 #include "registry/server/mirror.h"
+#include "registry/server/redirects.h"
 #include "registry/server/service.h"
 
 namespace registry::server {
@@ -18,13 +19,20 @@ struct PublicUrls {
     bool documents = false;   // whether it offers pages below /docs/
 };
 
-// The exchange for a request in docs/spec/registry.md's table, the web page, /healthz and /metrics. `mirror`: null where there is none.
-// Throws HttpError 404 or 405.
-std::unique_ptr<Exchange> route(const Request& request, Service& service, const PublicUrls& urls, const Metrics& metrics, Mirror* mirror);
+// Where images come from beside the service; null where there is none.
+struct Helpers {
+    Mirror* mirror = nullptr;
+    Redirects* redirects = nullptr;
+};
+
+// The exchange for a request in docs/spec/registry.md's table, the web page, /healthz and /metrics. Throws HttpError 404
+// or 405.
+std::unique_ptr<Exchange> route(const Request& request, Service& service, const PublicUrls& urls, const Metrics& metrics,
+                                const Helpers& helpers);
 
 // The parts of `route`; each returns none for another part's path: forms and JSON, downloads, and the page for people (page/).
 std::unique_ptr<Exchange> route_push(const Request& request, Service& service);
-std::unique_ptr<Exchange> route_pull(const Request& request, Service& service, const PublicUrls& urls, Mirror* mirror);
+std::unique_ptr<Exchange> route_pull(const Request& request, Service& service, const PublicUrls& urls, const Helpers& helpers);
 std::unique_ptr<Exchange> route_page(const Request& request, Service& service, const PublicUrls& urls);
 
 // The public address for a request: the configured one, else its Host. Sets both URLs. Throws HttpError 400.

@@ -1,10 +1,12 @@
 #include <algorithm>
+#include <ctime>
 
 #include "base/json.h"
 #include "registry/server/api.h"
 #include "registry/server/basic_login.h"
 #include "registry/server/errors.h"
 #include "registry/server/image_content.h"
+#include "registry/server/link.h"
 #include "registry/server/names.h"
 
 namespace registry::server {
@@ -145,11 +147,26 @@ Response link_to(const std::string& sha3, const Request& request, Service& servi
     return kept_private({.body = own_url(request, image, urls)}, image.is_private);
 }
 
-Response download(const Request& request, Service& service, Mirror* mirror) {
+// Where the store itself is to answer. It knows neither our ETags nor the web pages that may read our answers.
+std::optional<Response> sent_to_store(const Request& request, const Upload& upload, Redirects* redirects) {
+    if (!redirects || request.method != "GET" || !request.header("If-Range").empty() || !request.header("Origin").empty())
+        return std::nullopt;
+    Time longest = Redirects::kLifetime;
+    if (request.path.starts_with(kPrivateDownload)) {
+        const std::optional<Link> link = parse_link(request.path.substr(kPrivateDownload.size()));
+        longest = link ? link->expires - std::time(nullptr) : 0;
+    }
+    const std::optional<std::string> url = redirects->url(upload, longest, request.header("Range").empty());
+    if (!url) return std::nullopt;
+    return Response{.status = http::kFound, .headers = {{"Location", *url}, {"Cache-Control", "no-store"}}};
+}
+
+Response download(const Request& request, Service& service, const Helpers& helpers) {
     const bool linked = request.path.starts_with(kPrivateDownload);
     Upload upload = linked ? service.find_linked(request.path.substr(kPrivateDownload.size()))
                            : service.find(request.path.substr(kDownload.size()), basic_login(request, service));
-    if (mirror) mirror->use(upload.id);
+    if (helpers.mirror) helpers.mirror->use(upload.id);
+    if (auto sent = sent_to_store(request, upload, helpers.redirects)) return *std::move(sent);
     const uint64_t size = upload.descriptor.size;
     const std::string etag = "\"" + upload.descriptor.sha3 + "\"";
     Response answer = ranged_answer(request, size, etag, std::make_shared<ImageContent>(service.storage(), std::move(upload.descriptor)));
@@ -159,8 +176,9 @@ Response download(const Request& request, Service& service, Mirror* mirror) {
 
 }  // namespace
 
-std::unique_ptr<Exchange> route_pull(const Request& request, Service& service, const PublicUrls& urls, Mirror* mirror) {
+std::unique_ptr<Exchange> route_pull(const Request& request, Service& service, const PublicUrls& urls, const Helpers& helpers) {
     const std::string& path = request.path;
+    Mirror* mirror = helpers.mirror;
     const bool remote = service.storage().remote();
     const auto look_up = mirror ? &waiting_answer : [](std::function<Response()> finish) { return answer(std::move(finish)); };
     if (path.starts_with(kDescriptor))
@@ -168,7 +186,7 @@ std::unique_ptr<Exchange> route_pull(const Request& request, Service& service, c
     if (path == "/v1/image/info") return look_up([&request, &service, &urls, mirror] { return info(request, service, urls, mirror); });
     if (path == "/v1/image/download")
         return look_up([&request, &service, &urls, mirror] { return redirect(request, service, urls, mirror); });
-    if (path.starts_with(kDownload)) return answer([&request, &service, mirror] { return download(request, service, mirror); }, remote);
+    if (path.starts_with(kDownload)) return answer([&request, &service, helpers] { return download(request, service, helpers); }, remote);
     if (path.starts_with(kLinkStart) && path.ends_with(kLinkEnd) && path.size() > kLinkStart.size() + kLinkEnd.size()) {
         const std::string sha3 = path.substr(kLinkStart.size(), path.size() - kLinkStart.size() - kLinkEnd.size());
         return look_up([sha3, &request, &service, &urls, mirror] { return link_to(sha3, request, service, urls, mirror); });

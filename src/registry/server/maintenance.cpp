@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <ctime>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -35,15 +36,18 @@ private:
     Clock::time_point start_ = Clock::now();
 };
 
-uint64_t hash_chunk(const Storage& storage, const std::string& sha256, base::Hasher& hasher) {
-    const std::unique_ptr<ChunkReader> reader = storage.open(sha256);
+uint64_t hash_all(ChunkReader& reader, base::Hasher& hasher) {
     std::vector<std::byte> block(kBlock);
     uint64_t offset = 0;
-    while (const size_t n = reader->read(offset, block)) {
+    while (const size_t n = reader.read(offset, block)) {
         hasher.update(std::span(block).first(n));
         offset += n;
     }
     return offset;
+}
+
+uint64_t hash_chunk(const Storage& storage, const std::string& sha256, base::Hasher& hasher) {
+    return hash_all(*storage.open(sha256), hasher);
 }
 
 // The lengths of the stored chunks and, where they are read, whether they are intact.
@@ -83,6 +87,72 @@ std::optional<std::string> image_problem(const Upload& upload, const Storage& st
         hash_chunk(storage, chunk, hasher);
     if (hasher.hex() != descriptor.sha3) return "its SHA3-224 is not the descriptor's";
     return std::nullopt;
+}
+
+using Objects = std::map<std::string, std::optional<uint64_t>>;  // sizes by names, none of those that are half written
+
+Objects objects_in(ImageObjects& store) {
+    Objects objects;
+    store.list([&objects](const std::string& name, std::optional<uint64_t> size) {
+        std::optional<uint64_t>& known = objects[name];
+        if (size) known = size;
+    });
+    return objects;
+}
+
+// Lists the objects first: a row is there before its object.
+std::vector<std::string> unknown_objects(Metadata& metadata, Objects listed) {
+    for (const Composed& image : metadata.composed())
+        listed.erase(image.object);
+    std::vector<std::string> names;
+    for (const auto& [name, size] : listed)
+        names.push_back(name);
+    return names;
+}
+
+uint64_t collect_objects(Metadata& metadata, ImageObjects& store, Time now) {
+    constexpr Time kUnused = Time{7} * 86400;
+    for (const Composed& image : metadata.composed()) {
+        if (image.ready) (void)metadata.retire_composed(image.object, now - kUnused);
+    }
+    const uint64_t useless = remove_useless_objects(metadata, store, now);
+    const std::vector<std::string> unknown = unknown_objects(metadata, objects_in(store));
+    for (const std::string& name : unknown)
+        store.remove(name);
+    return useless + unknown.size();
+}
+
+// What is wrong with an object that clients are sent to, if anything.
+std::optional<std::string> object_problem(ImageObjects& store, const Composed& image, const Objects& listed, const std::string& sha3,
+                                          bool read) {
+    const auto found = listed.find(image.object);
+    if (found == listed.end() || !found->second) return "it is missing";
+    if (*found->second != image.size) return "it has a wrong length";
+    if (!read) return std::nullopt;
+    base::Hasher hasher(base::Hasher::Kind::sha3_224);
+    hash_all(*store.open(image.object), hasher);
+    if (hasher.hex() != sha3) return "its SHA3-224 is not the image's";
+    return std::nullopt;
+}
+
+// A repaired one is no longer used; gc, or a server, removes it.
+void check_objects(Metadata& metadata, ImageObjects& store, const CheckOptions& options,
+                   const std::function<void(const std::string&)>& problem) {
+    const std::vector<Composed> images = metadata.composed();
+    const Objects listed = objects_in(store);
+    for (const Composed& image : images) {
+        const std::optional<Upload> upload = metadata.find_upload(image.id);
+        if (!image.ready || !upload) continue;
+        const std::optional<std::string> reason = object_problem(store, image, listed, upload->descriptor.sha3, options.read);
+        const std::vector<Composed> now = metadata.composed();
+        const auto still = [&image](const Composed& other) { return other.object == image.object && other.ready; };
+        if (!reason || std::none_of(now.begin(), now.end(), still)) continue;  // or it was removed meanwhile
+        problem("the object " + image.object + " of image " + upload->descriptor.sha3 + ": " + *reason);
+        if (options.repair) (void)metadata.retire_composed(image.object, std::numeric_limits<Time>::max());
+    }
+    if (!options.note) return;
+    for (const std::string& name : unknown_objects(metadata, listed))
+        options.note("the object " + name + " is no image's; gc removes it");
 }
 
 // Calls `f` for those of `chunks` that are in no upload.
@@ -150,12 +220,22 @@ uint64_t remove_expired_uploads(Metadata& metadata, Time now) {
     return removed;
 }
 
+uint64_t remove_useless_objects(Metadata& metadata, ImageObjects& objects, Time now) {
+    const std::vector<std::string> useless = metadata.useless_composed(now);
+    for (const std::string& object : useless) {
+        objects.remove(object);
+        metadata.remove_composed(object);
+    }
+    return useless.size();
+}
+
 Collected collect_garbage(Metadata& metadata, Storage& storage, Time before, std::chrono::seconds grace, const std::stop_token& stop) {
     Collected collected;
     for (uint64_t expired = kUploadBatch; expired > 0 && !stop.stop_requested(); collected.uploads += expired) {
         const Turn turn;
         expired = metadata.expire(before, kUploadBatch);
     }
+    if (ImageObjects* objects = storage.image_objects()) collected.objects = collect_objects(metadata, *objects, std::time(nullptr));
     std::map<std::string, uint64_t> lengths;
     storage.list([&lengths](const std::string& sha256, uint64_t length) { lengths.emplace(sha256, length); });
     std::vector<std::string> unused;
@@ -177,6 +257,7 @@ void check_registry(Metadata& metadata, Storage& storage, const CheckOptions& op
     const std::vector<std::string> full = metadata.uploads(State::full);
     const std::map<std::string, uint64_t> chunks = good_chunks(storage, options, problem);
     if (options.note) note_unused(metadata, chunks, options.note);
+    if (ImageObjects* objects = storage.image_objects()) check_objects(metadata, *objects, options, problem);
     for (const std::string& id : full) {
         const std::optional<Upload> upload = metadata.find_upload(id);
         if (!upload) continue;

@@ -22,12 +22,17 @@ struct Collected {
     uint64_t uploads = 0;  // without a tag, and old
     uint64_t chunks = 0;   // no longer in any upload
     uint64_t bytes = 0;    // the chunks' bytes
+    uint64_t objects = 0;  // of images (ImageObjects), to which no client is sent
 };
 
 // Removes uploads without a tag that are older than `before`, and the chunks that no upload has: it looks for them, waits for `grace`, and
-// removes those that no upload has then, while none can be added. May run beside servers and beside itself. `stop` ends it early.
+// removes those that no upload has then, while none can be added. Objects of images go that are useless, that no row knows, or to which
+// nobody was sent for a week. May run beside servers and beside itself. `stop` ends it early.
 Collected collect_garbage(Metadata& metadata, Storage& storage, Time before, std::chrono::seconds grace = {},
                           const std::stop_token& stop = {});
+
+// Removes the objects that are useless (Metadata::useless_composed), with their rows; returns how many.
+uint64_t remove_useless_objects(Metadata& metadata, ImageObjects& objects, Time now);
 
 // Waits; returns false where `stop` has ended it.
 bool wait_for(std::chrono::seconds time, const std::stop_token& stop);

@@ -63,6 +63,24 @@ public:
     virtual void set_mirrored_tag(const std::string& tag, const MirroredTag& value) = 0;
     virtual void forget_mirrored_tag(const std::string& tag) = 0;
 
+    // Images as objects in the store. A row is there before the object, and goes after it.
+
+    // Claims the composing of an image as an object of this name until `until`. Returns false where there is a row for it.
+    virtual bool add_composed(const std::string& id, const std::string& object, uint64_t size, Time now, Time until) = 0;
+    // Renews the claim. Returns false where it was lost.
+    virtual bool renew_composed(const std::string& object, Time until) = 0;
+    // The object is whole. Returns false, and changes nothing, where the claim was lost.
+    virtual bool finish_composed(const std::string& object, Time now) = 0;
+    // The object of an image, for a client that is sent there now; none while it is not whole. `used` is kept to ten seconds.
+    virtual std::optional<std::string> use_composed(const std::string& id, Time now) = 0;
+    virtual std::vector<Composed> composed() = 0;  // the one that was not used for longest first
+    // Sends no client to this object any more, unless one was after `before`: returns false then.
+    virtual bool retire_composed(const std::string& object, Time before) = 0;
+    // The names of objects that are to be removed: retired ones, those whose claim is over, and those of images that are blocked, gone, or
+    // hidden without a tag.
+    virtual std::vector<std::string> useless_composed(Time now) = 0;
+    virtual void remove_composed(const std::string& object) = 0;
+
     virtual std::optional<std::string> find_tag(const Name& name, const std::string& viewer) = 0;
     // Sets or moves a tag, or only checks whether that is allowed. `expires`: when it is removed, or 0; in both cases an upload that has a
     // time gets this one, or none, unless its own is later. Throws HttpError 403 where the user's images would exceed the quota, 409 where

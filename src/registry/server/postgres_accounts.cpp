@@ -195,7 +195,15 @@ void PostgresMetadata::remove_session(const std::string& hash) {
 }
 
 void PostgresMetadata::block(const std::string& hash, const std::string& reason) {
-    ask("INSERT INTO blocked (hash, reason) VALUES ($1, $2) ON CONFLICT (hash) DO UPDATE SET reason = excluded.reason", hash, reason);
+    pool_.transact([&](Connection& connection) {
+        connection.query("INSERT INTO blocked (hash, reason) VALUES ($1, $2) ON CONFLICT (hash) DO UPDATE SET reason = excluded.reason",
+                         hash, reason);
+        connection.query(
+            "UPDATE composed SET state = 2 WHERE upload IN (SELECT id FROM uploads WHERE id = $1 OR sha3 = $1) OR upload IN (SELECT id "
+            "FROM "
+            "uploads WHERE number IN (SELECT upload FROM upload_chunks JOIN chunks ON chunks.id = chunk WHERE sha256 = decode($1, 'hex')))",
+            hash);
+    });
 }
 
 bool PostgresMetadata::unblock(const std::string& hash) {

@@ -42,6 +42,15 @@ public:
     void set_mirrored_tag(const std::string& tag, const MirroredTag& value) override;
     void forget_mirrored_tag(const std::string& tag) override;
 
+    bool add_composed(const std::string& id, const std::string& object, uint64_t size, Time now, Time until) override;
+    bool renew_composed(const std::string& object, Time until) override;
+    bool finish_composed(const std::string& object, Time now) override;
+    std::optional<std::string> use_composed(const std::string& id, Time now) override;
+    std::vector<Composed> composed() override;
+    bool retire_composed(const std::string& object, Time before) override;
+    std::vector<std::string> useless_composed(Time now) override;
+    void remove_composed(const std::string& object) override;
+
     std::optional<std::string> find_tag(const Name& name, const std::string& viewer) override;
     void set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check, Time expires) override;
     uint64_t remove_tags(const Name& name) override;
@@ -106,6 +115,7 @@ private:
     static uint64_t remove_if_empty(postgres::Connection& connection, const std::string& user, const std::string& repository,
                                     bool even_kept);
     static uint64_t remove_tags_now(postgres::Connection& connection, const Name& name);
+    static void retire_all_composed(postgres::Connection& connection, const std::string& user, const std::string& repository);
     static int64_t keep_repository(postgres::Connection& connection, const Name& name);
 
     std::string url_;

@@ -60,12 +60,17 @@ void PostgresMetadata::set_private(const std::string& user, const std::string& r
         } else {
             remove_if_empty(connection, user, repository, false);
         }
+        retire_all_composed(connection, user, repository);
         check_empty_repositories(connection, user);
     });
 }
 
 bool PostgresMetadata::end_links(const std::string& user, const std::string& repository) {
-    return ask("UPDATE repositories SET links = links + 1 WHERE user_name = $1 AND name = $2", user, repository).changed() > 0;
+    return pool_.transact([&](Connection& connection) {
+        retire_all_composed(connection, user, repository);
+        return connection.query("UPDATE repositories SET links = links + 1 WHERE user_name = $1 AND name = $2", user, repository)
+                   .changed() > 0;
+    });
 }
 
 bool PostgresMetadata::is_private(const std::string& user, const std::string& repository) {

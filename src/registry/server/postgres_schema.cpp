@@ -147,8 +147,20 @@ CREATE INDEX tags_expires ON tags (expires) WHERE expires > 0;
 CREATE INDEX uploads_expires ON uploads (expires) WHERE expires > 0;
 )";
 
+// As SQLite's.
+constexpr const char* kComposed = R"(
+CREATE TABLE composed (
+    upload TEXT COLLATE "C" PRIMARY KEY,
+    object TEXT COLLATE "C" NOT NULL UNIQUE,
+    size BIGINT NOT NULL,
+    state SMALLINT NOT NULL DEFAULT 0,
+    used BIGINT NOT NULL,
+    until BIGINT NOT NULL
+);
+)";
+
 // Step N brings a data base of version N to the next one; one without tables has version 0.
-constexpr const char* kSteps[] = {kFirstSchema, kMirror, kTagsByTime, kSessions, kPrivate, kRules};
+constexpr const char* kSteps[] = {kFirstSchema, kMirror, kTagsByTime, kSessions, kPrivate, kRules, kComposed};
 
 constexpr int64_t kMigrationLock = 0x67766d6b69740001;  // of pg_advisory_xact_lock
 

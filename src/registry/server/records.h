@@ -105,6 +105,15 @@ struct MirroredTag {
     Time asked = 0;
 };
 
+// An image as one object in the store (ImageObjects).
+struct Composed {
+    std::string id;      // of the upload
+    std::string object;  // its name
+    uint64_t size = 0;
+    Time used = 0;       // when a client was sent there last
+    bool ready = false;  // false: it is being written
+};
+
 struct Totals {
     uint64_t partial = 0, full = 0, bad = 0;  // uploads
     uint64_t full_bytes = 0;

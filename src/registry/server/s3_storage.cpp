@@ -22,7 +22,7 @@
 #include "registry/server/errors.h"
 #include "registry/server/file_storage.h"
 #include "registry/server/parallel.h"
-#include "s3/reader.h"
+#include "registry/server/s3_reader.h"
 
 namespace registry::server {
 namespace {
@@ -160,28 +160,6 @@ private:
     std::vector<std::byte> piece_;
 };
 
-class S3ChunkReader : public ChunkReader {
-public:
-    S3ChunkReader(s3::Client& client, const std::string& sha256, const Wanted& wanted) : client_(client), sha256_(sha256), wanted_(wanted) {
-        start(wanted.first);
-    }
-
-    size_t read(uint64_t offset, std::span<std::byte> buffer) override {
-        if (offset != reader_->position()) start(offset);
-        const bool first = std::exchange(soon_, false);
-        return reader_->read(buffer, first ? s3::Patience::little : s3::Patience::much);
-    }
-
-private:
-    void start(uint64_t offset) { reader_.emplace(client_, key_of(sha256_), offset, wanted_.end); }
-
-    s3::Client& client_;
-    std::string sha256_;
-    Wanted wanted_;
-    bool soon_ = wanted_.soon;
-    std::optional<s3::Reader> reader_;
-};
-
 }  // namespace
 
 S3Storage::S3Storage(s3::Settings settings, const std::filesystem::path& folder)
@@ -218,7 +196,7 @@ std::unique_ptr<ChunkWriter> S3Storage::begin(const std::string& sha256, uint64_
 }
 
 std::unique_ptr<ChunkReader> S3Storage::open(const std::string& sha256, const Wanted& wanted) const {
-    return std::make_unique<S3ChunkReader>(client_, sha256, wanted);
+    return std::make_unique<S3ChunkReader>(client_, key_of(sha256), wanted);
 }
 
 void S3Storage::remove(const std::string& sha256) {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <filesystem>
 
+#include "registry/server/s3_objects.h"
 #include "registry/server/storage.h"
 #include "registry/server/workers.h"
 #include "s3/client.h"
@@ -28,11 +29,13 @@ public:
               const std::function<void(const std::string&)>& other = {}) const override;
     uint64_t free_bytes() const override;
     uint64_t free_files() const override;
+    ImageObjects* image_objects() override { return &objects_; }
 
 private:
     static constexpr unsigned kSentEarly = 16;  // chunks at a time, each with a thread and a connection to the store
 
     mutable s3::Client client_;
+    S3Objects objects_{client_};
     std::filesystem::path incoming_;
     std::atomic<unsigned> sending_early_ = 0;
     Workers uploads_{kSentEarly};

@@ -155,8 +155,21 @@ CREATE INDEX tags_expires ON tags (expires) WHERE expires > 0;
 CREATE INDEX uploads_expires ON uploads (expires) WHERE expires > 0;
 )";
 
+// Images as objects in the store. `state`: 0: being written, while the claim lasts; 1: whole; 2: to be removed. An upload may go before its
+// object does, so the row does not refer to it.
+constexpr const char* kComposed = R"(
+CREATE TABLE composed (
+    upload TEXT PRIMARY KEY,
+    object TEXT NOT NULL UNIQUE,
+    size INTEGER NOT NULL,
+    state INTEGER NOT NULL DEFAULT 0,
+    used INTEGER NOT NULL,
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+)";
+
 // Step N brings a database of version N (PRAGMA user_version) to the next one.
-constexpr const char* kSteps[] = {kAnonymousQuota, kIntegerChunks, kMirror, kTagsByTime, kSessions, kPrivate, kRules};
+constexpr const char* kSteps[] = {kAnonymousQuota, kIntegerChunks, kMirror, kTagsByTime, kSessions, kPrivate, kRules, kComposed};
 
 // SQL's hash_bytes(TEXT): SQLite has an unhex() only since 3.41.
 void hash_bytes(sqlite3_context* context, int, sqlite3_value** arguments) {

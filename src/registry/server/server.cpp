@@ -75,9 +75,9 @@ void collect_regularly(Service& service, double keep_anonymous_days, const Tell&
         try {
             remove_old_tags(service.metadata(), Age::not_kept, std::time(nullptr), tell);
             const Collected collected = collect_garbage(service.metadata(), service.storage(), expiry(keep_anonymous_days), kGrace, stop);
-            if (collected.uploads + collected.chunks > 0) {
-                spdlog::info("removed {} uploads without a tag, and {} chunks of {}", collected.uploads, collected.chunks,
-                             base::format_size(collected.bytes));
+            if (collected.uploads + collected.chunks + collected.objects > 0) {
+                spdlog::info("removed {} uploads without a tag, {} chunks of {}, and {} objects of images", collected.uploads,
+                             collected.chunks, base::format_size(collected.bytes), collected.objects);
             }
         } catch (const std::exception& e) {
             spdlog::error("cannot remove what is not used: {}", e.what());
@@ -119,18 +119,25 @@ void serve(const ServeOptions& options) {
     Metrics metrics;
     listeners.count(metrics);
     std::optional<Mirror> mirror;
+    std::optional<Redirects> redirects;
     HttpOptions http_options = options.http;
     http_options.remote_lookups = shared;
     if (!options.mirror.upstream.empty() && !service.read_only()) {
         mirror.emplace(options.mirror, service, data);
         http_options.waiting = Mirror::kMaxWaiting;
     }
+    if (options.redirect_quota > 0 && storage->image_objects() && !service.read_only()) {
+        redirects.emplace(service, *storage->image_objects(), options.redirect_quota);
+        metrics.add({"redirects_total", "counter", "Downloads sent to the store.", [&redirects] { return redirects->sent(); }});
+        metrics.add({"images_composed_total", "counter", "Images written as one object.", [&redirects] { return redirects->composed(); }});
+    }
+    const Helpers helpers{.mirror = mirror ? &*mirror : nullptr, .redirects = redirects ? &*redirects : nullptr};
     {
         HttpServer http(
             http_options,
             [&](const Request& request) {
                 std::unique_ptr<Exchange> page = documents ? documents->route(request) : nullptr;
-                return page ? std::move(page) : route(request, service, options.urls, metrics, mirror ? &*mirror : nullptr);
+                return page ? std::move(page) : route(request, service, options.urls, metrics, helpers);
             },
             [&metrics](const Request& request, unsigned status, uint64_t bytes_in) { metrics.answered(request.method, status, bytes_in); });
         const std::jthread collector([&](const std::stop_token& stop) {
@@ -141,6 +148,7 @@ void serve(const ServeOptions& options) {
         run_maintenance(signals, service, http, listeners);
         if (mirror) mirror->stop();
         http.stop(kGraceSeconds);
+        if (redirects) redirects->stop();
     }
     service.stop();
     if (listeners.webhooks) listeners.webhooks->stop(kWebhookGrace);

@@ -18,6 +18,7 @@ struct ServeOptions {
     PublicUrls urls;
     Limits limits;
     MirrorOptions mirror;
+    uint64_t redirect_quota = 0;  // bytes of the objects that clients are sent to; 0: none are
     WebhookOptions webhooks;
     std::filesystem::path audit_log;  // "-": standard output; empty: none
     std::filesystem::path docs;       // a folder of pages to offer below /docs/; empty: none

@@ -91,6 +91,7 @@ public:
     Upload find_by_tag(const std::string& name, const std::string& viewer);
     Upload find_by_hash(const std::string& sha3, const std::string& viewer);
     Upload find(const std::string& id, const std::string& viewer);
+    Upload find_whole(const std::string& id);  // whoever asks
     // What a link (link.h) names. HttpError 403 where its time is over, 404 where it is not one of ours or was ended.
     Upload find_linked(const std::string& link);
     // The path below the registry's address for downloads of an upload that `viewer` has found: to a private image a link.

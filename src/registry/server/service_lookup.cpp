@@ -35,6 +35,10 @@ Upload Service::find(const std::string& id, const std::string& viewer) {
     return served(std::move(upload));
 }
 
+Upload Service::find_whole(const std::string& id) {
+    return served(find_any(id));
+}
+
 std::string Service::link_key() {
     constexpr const char* kName = "links";
     {

@@ -1,3 +1,4 @@
+#include "base/hex.h"
 #include "registry/server/sqlite_metadata.h"
 
 // Tokens, sessions, and what is blocked.
@@ -47,8 +48,19 @@ void SqliteMetadata::remove_session(const std::string& hash) {
 }
 
 void SqliteMetadata::block(const std::string& hash, const std::string& reason) {
+    const std::string bytes = base::from_hex(hash, hash.size() / 2);
     locked([&] {
+        SQLite::Transaction transaction(db_, SQLite::TransactionBehavior::IMMEDIATE);
         change(db_, "INSERT INTO blocked (hash, reason) VALUES (?, ?) ON CONFLICT DO UPDATE SET reason = excluded.reason", hash, reason);
+        SQLite::Statement retire(
+            db_,
+            "UPDATE composed SET state = 2 WHERE upload IN (SELECT id FROM uploads WHERE id = ?1 OR sha3 = ?1) OR upload "
+            "IN (SELECT id FROM uploads WHERE number IN (SELECT upload FROM upload_chunks JOIN chunks ON chunks.id = "
+            "chunk WHERE sha256 = ?2))");
+        retire.bind(1, hash);
+        retire.bind(2, bytes.data(), static_cast<int>(bytes.size()));
+        retire.exec();
+        transaction.commit();
     });
 }
 

@@ -44,6 +44,15 @@ public:
     void set_mirrored_tag(const std::string& tag, const MirroredTag& value) override;
     void forget_mirrored_tag(const std::string& tag) override;
 
+    bool add_composed(const std::string& id, const std::string& object, uint64_t size, Time now, Time until) override;
+    bool renew_composed(const std::string& object, Time until) override;
+    bool finish_composed(const std::string& object, Time now) override;
+    std::optional<std::string> use_composed(const std::string& id, Time now) override;
+    std::vector<Composed> composed() override;
+    bool retire_composed(const std::string& object, Time before) override;
+    std::vector<std::string> useless_composed(Time now) override;
+    void remove_composed(const std::string& object) override;
+
     std::optional<std::string> find_tag(const Name& name, const std::string& viewer) override;
     void set_tag(const Name& name, const std::string& id, uint64_t default_quota, Time now, bool only_check, Time expires) override;
     uint64_t remove_tags(const Name& name) override;
@@ -102,6 +111,8 @@ private:
     // Removes a repository without tags that is neither private nor kept, or, with `even_kept`, such ones too; returns how many.
     uint64_t remove_if_empty(const std::string& user, const std::string& repository, bool even_kept);
     uint64_t remove_tags_now(const Name& name);  // as remove_tags
+    // Clients that were sent to objects of a repository's images are to get no more of them.
+    void retire_all_composed(const std::string& user, const std::string& repository);
     // The row of a repository, which is made where it is missing. It stays without tags.
     int64_t keep_repository(const Name& name);
 

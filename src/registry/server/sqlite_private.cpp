@@ -59,14 +59,20 @@ void SqliteMetadata::set_private(const std::string& user, const std::string& rep
         } else {
             remove_if_empty(user, repository, false);
         }
+        retire_all_composed(user, repository);
         check_empty_repositories(user);
         transaction.commit();
     });
 }
 
 bool SqliteMetadata::end_links(const std::string& user, const std::string& repository) {
-    return locked(
-        [&] { return change(db_, "UPDATE repositories SET links = links + 1 WHERE user = ? AND name = ?", user, repository) > 0; });
+    return locked([&] {
+        SQLite::Transaction transaction(db_, SQLite::TransactionBehavior::IMMEDIATE);
+        const bool found = change(db_, "UPDATE repositories SET links = links + 1 WHERE user = ? AND name = ?", user, repository) > 0;
+        retire_all_composed(user, repository);
+        transaction.commit();
+        return found;
+    });
 }
 
 bool SqliteMetadata::is_private(const std::string& user, const std::string& repository) {

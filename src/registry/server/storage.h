@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -42,6 +43,29 @@ struct Wanted {
     bool soon = false;          // somebody waits for the first bytes, so a store that does not answer is given up early
 };
 
+// An image's object that is being written. Nobody sees it before `finish`; the destructor drops what was not finished.
+class ObjectWriter {
+public:
+    virtual ~ObjectWriter() = default;
+    virtual void write(std::span<const std::byte> data) = 0;
+    virtual void finish() = 0;
+};
+
+// Whole images in a store of which clients can get them themselves, each composed of an image's chunks. Names have letters and digits. They
+// are random: clients see them, and the hash of a private image's descriptor is nobody's business. Throws as Storage.
+class ImageObjects {
+public:
+    virtual ~ImageObjects() = default;
+    virtual std::unique_ptr<ObjectWriter> begin(const std::string& name, uint64_t size) = 0;
+    virtual std::unique_ptr<ChunkReader> open(const std::string& name) = 0;
+    // Also what is half written; no error where there is nothing.
+    virtual void remove(const std::string& name) = 0;
+    // Calls `each` with names and sizes: of half-written ones, which may also come several times, without a size.
+    virtual void list(const std::function<void(const std::string&, std::optional<uint64_t>)>& each) = 0;
+    // A URL by which anybody may get an object, for so long.
+    virtual std::string url(const std::string& name, std::chrono::seconds lifetime) const = 0;
+};
+
 // Stores chunks, each once, by their SHA-256 (64 lower-case hex digits; callers have checked that). Several threads may call its functions
 // at once. Where a store on another machine does not answer, they throw http::TransientError.
 class Storage {
@@ -72,6 +96,8 @@ public:
     virtual uint64_t free_bytes() const = 0;
     // How many more files the disk takes; UINT64_MAX where its file system has no such limit.
     virtual uint64_t free_files() const = 0;
+    // Null where clients cannot reach the store.
+    virtual ImageObjects* image_objects() { return nullptr; }
 };
 
 // Where the chunks are.

@@ -37,7 +37,8 @@ public:
 
     std::vector<Table> tables() override {
         std::vector<Table> all;
-        SQLite::Statement names(db_, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name");
+        SQLite::Statement names(
+            db_, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'composed' ORDER BY name");
         while (names.executeStep()) {
             Table table{.name = names.getColumn(0).getString(), .columns = {}};
             SQLite::Statement columns(db_, "SELECT name, type FROM pragma_table_info(?) ORDER BY name");
@@ -115,7 +116,8 @@ public:
     std::vector<Table> tables() override {
         const postgres::Rows columns = connection_.execute(
             "SELECT table_name, column_name, data_type, is_identity FROM information_schema.columns WHERE table_schema = current_schema() "
-            "AND table_name NOT IN ('gvmkit_registry', 'receiving', 'pushes') AND column_name NOT IN ('claimed_by', 'claimed_until', "
+            "AND table_name NOT IN ('gvmkit_registry', 'receiving', 'pushes', 'composed') AND column_name NOT IN ('claimed_by', "
+            "'claimed_until', "
             "'woken') ORDER BY table_name, column_name");
         std::map<std::string, Table> all;
         for (int row = 0; row < columns.count(); row++) {

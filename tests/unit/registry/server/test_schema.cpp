@@ -11,7 +11,7 @@
 namespace registry::server {
 namespace {
 
-constexpr int kNewest = 7;
+constexpr int kNewest = 8;
 
 // A database of version 1, filled by that version's statements.
 class SchemaTest : public Registry {
