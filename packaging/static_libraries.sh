@@ -72,8 +72,9 @@ build_most() {
   make -C build-libmicrohttpd DESTDIR="$PWD/result" install
   rm "result$prefix/lib"/*.la
   sed -i "s|^prefix=.*|prefix=$prefix|" "result$prefix/lib/pkgconfig/gnutls.pc"
-  by_configure e2fsprogs --disable-nls --disable-fuse2fs --disable-uuidd --disable-backtrace --disable-defrag --disable-imager --disable-resizer \
-    --disable-debugfs LDFLAGS=-static-pie
+  # The runtime names mke2fs's configuration itself.
+  by_configure e2fsprogs --sysconfdir=/nowhere --disable-nls --disable-fuse2fs --disable-uuidd --disable-backtrace --disable-defrag --disable-imager \
+    --disable-resizer --disable-debugfs LDFLAGS=-static-pie
   make -C build-e2fsprogs -j "$(nproc)" libs
   make -C build-e2fsprogs/misc mke2fs
   mkdir -p "result$prefix/bin"
@@ -83,7 +84,7 @@ build_most() {
 # PostgreSQL's client library. Debian's wants Kerberos and LDAP, of which there are no archives.
 build_postgresql() {
   cd "$1"
-  by_configure "${postgresql[@]}" --with-ssl=openssl --without-readline --without-zlib --without-icu
+  by_configure "${postgresql[@]}" --sysconfdir=/etc/postgresql-common --with-ssl=openssl --without-readline --without-zlib --without-icu
   local build=build-postgresql-15/src
   make -C "$build/interfaces/libpq" -j "$(nproc)" DESTDIR="$PWD/result" install
   make -C "$build/common" -j "$(nproc)"
@@ -125,6 +126,8 @@ cached() {
   [ ! -d "$prefix" ] || return 0
   echo "libraries: building ${source_names[*]} (once; all of them some five minutes on two cores)" >&2
   work=$(mktemp -d "$cache/build.XXXXXX")
+  # What is in a library names its sources, in messages. The folder of this build stays out of it.
+  export CFLAGS="-O2 -ffile-prefix-map=$work=/build" CXXFLAGS="-O2 -ffile-prefix-map=$work=/build"
   # shellcheck disable=SC2064  # the folder of now
   trap "rm -rf '$work'" EXIT
   ("$1" "$work") > "$work/log" 2>&1 &
@@ -136,8 +139,8 @@ cached() {
 mkdir -p "$cache"
 exec 9> "$cache/lock"
 flock 9 # another build may be at it
-cached build_most 2 names libraries
+cached build_most 3 names libraries
 most=$prefix
 postgresql=("$(fetchable_source postgresql-15)") || { echo "libraries: no static programs, since PostgreSQL's sources cannot be had ($(source_trouble))" >&2; exit 0; }
-cached build_postgresql 3 postgresql postgresql_libraries
+cached build_postgresql 4 postgresql postgresql_libraries
 echo "$most;$prefix"

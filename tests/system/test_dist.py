@@ -107,6 +107,19 @@ class Archive(unittest.TestCase):
                 sums.append(file.read())
         self.assertEqual(sums[0], sums[1])
 
+    def test_names_no_folder_of_the_build(self):
+        """Where something was built is no part of it: in another folder, the bytes are the same."""
+        with open(BUILD + "/CMakeCache.txt", encoding="utf-8") as file:
+            libraries = re.search(r"^GVMKIT_STATIC_LIBRARIES:PATH=([^;\n]+)", file.read(), re.MULTILINE).group(1)
+        cache = os.path.dirname(os.path.dirname(libraries))
+        for folder, _, names in os.walk(WORK + "/gvmkit"):
+            for name in names:
+                with open(f"{folder}/{name}", "rb") as file:
+                    content = file.read()
+                for place in (BUILD, cache):
+                    found = re.search(re.escape(os.fsencode(place)) + rb"[\x21-\x7e]*", content)
+                    self.assertIsNone(found, f"{folder}/{name}")
+
     def test_sums_and_licences(self):
         subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=WORK + "/gvmkit", check=True)
         with open(WORK + "/gvmkit/licences.md", encoding="utf-8") as file:
