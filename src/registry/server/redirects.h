@@ -34,8 +34,6 @@ public:
     uint64_t composed() const { return composed_; }  // images
 
 private:
-    class Claim;
-
     void count(const std::string& id);
     void compose(const std::string& id);
     void write(const Upload& upload, const std::string& object);
