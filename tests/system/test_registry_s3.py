@@ -4,11 +4,13 @@
 test_registry_s3.py BIN --s3
 """
 
+import contextlib
 import hashlib
 import http.client
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -178,6 +180,9 @@ class ThinImage(registry.Case):
         self.assertEqual(done.returncode, 0, done.stderr.decode(errors="replace"))
         return done.stdout.decode()
 
+    def prepare(self):
+        """Before the VM starts."""
+
     def test_a_thin_image_runs_from_the_store(self):
         work = tempfile.mkdtemp(dir=registry.WORK)
         os.makedirs(work + "/tree/bin")
@@ -193,9 +198,29 @@ class ThinImage(registry.Case):
                          f"rootfs:{work}/tree", env=environment)
         self.run_program("gvmi", "pull", "alice/thin:1", "-o", work + "/thin.gvmi", env=environment)
         self.assertLess(os.path.getsize(work + "/thin.gvmi"), 100_000)
+        self.prepare()
         seen = self.run_program("ya-runtime-vm", "--accel", "tcg", "--cache-dir", work + "/cache", "--thin-allow", "127.0.0.1", "-t", work + "/thin.gvmi",
                                 "run", "--", "/bin/sh", "-c", "sha256sum /data/file")
         self.assertEqual(seen.split()[0], hashlib.sha256(content).hexdigest())
+
+
+class SentThinImage(ThinImage):
+    """The parts that the VM reads are sent by the store itself."""
+
+    options = ("--redirect", "1GB")
+
+    def prepare(self):
+        with contextlib.closing(sqlite3.connect(self.server.data + "/registry.sqlite")) as data_base:
+            ids = [row[0] for row in data_base.execute("SELECT id FROM uploads")]
+        deadline = time.monotonic() + LONGEST
+        for path in ("/download/" + name for name in ids):
+            while self.code(path) != 302:
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.1)
+
+    def tearDown(self):
+        super().tearDown()
+        self.assertRegex(self.server.metrics(), "gvmkit_registry_redirects_total ([5-9]|[1-9][0-9])")
 
 
 registry.main()
