@@ -103,40 +103,24 @@ def pull(url):
     """Seconds to read a URL to its end, by a client that looks at nothing."""
     parts = urllib.parse.urlsplit(url)
     with socket.create_connection((parts.hostname, parts.port)) as connection:
-        connection.sendall(f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode())
+        connection.sendall(f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode())
         buffer, total, start = bytearray(1 << 20), 0, time.monotonic()
         while n := connection.recv_into(buffer):
             total += n
         return time.monotonic() - start, total
 
 
-def location(url):
-    """Where the registry sends us for an image; none where it answers by itself."""
-    parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=300)
-    with contextlib.closing(connection):
-        connection.request("GET", parts.path)
-        answer = connection.getresponse()
-        if answer.status == 200:
-            while answer.read(1 << 20):
-                pass
-        return answer.headers["Location"]
-
-
-def redirected_pulls(options, server, image):
-    """Seconds of pulls that the store answers, with the question to the registry, once the image is composed."""
+def redirected_pulls(options, server, image, times):
+    """Pulls by curl that the store answers, with the question to the registry, once the image is composed; in turn with a GET."""
     server.options = ("--redirect", "1TiB")
     url = server.start().url + "/download/" + image.id
-    while not location(url):
-        time.sleep(0.1)
-    os.sync()
-    times = []
-    for _ in range(options.pulls):
+    while len(times["redirected pull"]) < options.pulls:
         start = time.monotonic()
-        _, total = pull(location(url))
-        assert total > image.size, "the answer is cut"
-        times.append(time.monotonic() - start)
-    return times
+        done = subprocess.run(["curl", "--silent", "--show-error", "--fail", "--location", "--output", "/dev/null", "--write-out", "%{num_redirects}", url],
+                              check=True, stdout=subprocess.PIPE)
+        if done.stdout == b"1":
+            times["redirected pull"].append(time.monotonic() - start)
+            times["get"].append(curl(server.store, "single", "--output", "/dev/null"))
 
 
 def curl(store, name, *options, payload="UNSIGNED-PAYLOAD"):
@@ -152,7 +136,7 @@ def curl(store, name, *options, payload="UNSIGNED-PAYLOAD"):
 def bench_s3(options, server, image):
     """Pushes and pulls in turn with curl's; the rates in MiB/s, medians. A push is over when its last chunk is acknowledged ("push"), and
     once more when its image is verified ("full"); a PUT is without a hash that the store compares ("put"), and with one ("signed put")."""
-    times = {"push": [], "full": [], "put": [], "signed put": [], "pull": [], "get": []}
+    times = {"push": [], "full": [], "put": [], "signed put": [], "pull": [], "redirected pull": [], "get": []}
     with open(image.path, "rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     for number in range(options.pushes):
@@ -173,7 +157,7 @@ def bench_s3(options, server, image):
         times["pull"].append(seconds)
     memory = server.memory()
     assert server.stop() == 0
-    times["redirected pull"] = redirected_pulls(options, server, image)
+    redirected_pulls(options, server, image, times)
     return max(memory, server.memory()), {name: image.size / statistics.median(taken) / (1 << 20) for name, taken in times.items()}
 
 
