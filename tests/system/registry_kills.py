@@ -37,7 +37,9 @@ class Kills(unittest.TestCase):
         self.addCleanup(self.store.remove)
         self.store.start()
         self.schema = self.cluster.new_schema()
-        self.servers = [registry.Server(BIN + "/gvmkit-registry", "--hourly-pushes", "1000000", db=self.cluster.url(self.schema)) for _ in range(2)]
+        # One sends clients to the store for what is asked for often.
+        self.servers = [registry.Server(BIN + "/gvmkit-registry", "--hourly-pushes", "1000000", *redirect, db=self.cluster.url(self.schema))
+                        for redirect in ((), ("--redirect", "1GB"))]
         self.servers[1].store_options = self.servers[0].store_options
         self.log = open(registry.WORK + "/log", "w+b")  # noqa: SIM115
         self.addCleanup(self.log.close)
@@ -90,7 +92,11 @@ class Kills(unittest.TestCase):
         return status
 
     def download(self, client, image):
-        body = self.answer(client.get("/download/" + image.id))
+        answer = client.get("/download/" + image.id)
+        if answer[0] == 302:
+            self.refused["sent to the store"] += 1
+            answer = registry.fetch(answer[1]["Location"])
+        body = self.answer(answer)
         if sha3(body) != image.sha3:
             raise Wrong(f"{len(body)} bytes that are not those of {image.id}")
 
@@ -149,7 +155,7 @@ class Kills(unittest.TestCase):
         shared = self.image("shared", 8)
         self.push(shared, "shared")
         images = [self.image(f"pushed{number}", 4, shared if number % 2 else None) for number in range(CLIENTS // 2)]
-        removed, litter = [0, 0], []
+        removed, litter, pushed = [0, 0], [], []
 
         def collect():
             while not self.over.wait(1):
@@ -170,11 +176,13 @@ class Kills(unittest.TestCase):
 
         def pull():
             while not self.over.is_set():
-                self.again(lambda client: self.download(client, shared))
+                image = random.choice([shared, *pushed])
+                self.again(lambda client, image=image: self.download(client, image))
 
         def push_again(image, number):
             """One image after another, until all kills are over."""
             self.push(image, f"{number}")
+            pushed.append(image)
             turn = 0
             while not enough.is_set():
                 turn += 1
@@ -182,7 +190,7 @@ class Kills(unittest.TestCase):
                 self.push(other, f"{number}-{turn}")
                 pushed.append(other)
 
-        pushed, enough = list(images), threading.Event()
+        enough = threading.Event()
         pushers = [self.start(push_again, image, number) for number, image in enumerate(images)]
         others = [self.start(pull) for _ in range(CLIENTS - len(images))] + [self.start(collect), self.start(throw_away)]
         for _ in range(KILLS):

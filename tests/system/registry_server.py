@@ -146,6 +146,12 @@ class Client:
         return missing
 
 
+def fetch(url, method="GET", **headers):
+    """(status, headers, body) of any server."""
+    parts = urllib.parse.urlsplit(url)
+    return Client(url).request(method, f"{parts.path}?{parts.query}", None, headers)
+
+
 def new_db():
     """The URL of an empty data base, or None: SQLite in the server's folder."""
     return Server.cluster.url(Server.cluster.new_schema()) if Server.cluster else None
