@@ -56,9 +56,9 @@ int collect(const Arguments& arguments) {
     const uint64_t expired = registry::server::remove_expired_uploads(*opened.metadata, now);
     const auto collected = registry::server::collect_garbage(
         *opened.metadata, *opened.storage, registry::server::expiry(arguments.keep_days), std::chrono::seconds(arguments.grace));
-    if (collected.objects > 0) std::cout << "removed " << collected.objects << " objects of images to which no client is sent\n";
     std::cout << "removed " << collected.uploads + expired << " uploads without a tag, and " << collected.chunks << " chunks of "
               << base::format_size(collected.bytes) << "\n";
+    if (collected.objects > 0) std::cout << "removed " << collected.objects << " objects of images to which no client is sent\n";
     return 0;
 }
 

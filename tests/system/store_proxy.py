@@ -5,12 +5,13 @@ import http.server
 import socketserver
 import threading
 
-SLOW_DOWN = b"<?xml version=\"1.0\"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+REFUSALS = {"slow down": (503, b"<?xml version=\"1.0\"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"),
+            "deny": (403, b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>")}
 PIECE = 64 << 10
 
 
 class StoreProxy:
-    """`fault(method, path)` gives, for each request, None, "slow down" (503), "cut" or "wrong" (of a GET: the middle of the answer is missing, or
+    """`fault(method, path)` gives, for each request, None, "slow down" (503), "deny" (403), "cut" or "wrong" (of a GET: the middle of the answer is missing, or
     has another byte), or "hang" (until the proxy closes)."""
 
     def __init__(self, port, fault=lambda method, path: None):
@@ -55,11 +56,12 @@ class StoreProxy:
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
         if fault == "hang":
             self.closing.wait()
-        if fault == "slow down":
-            request.send_response(503)
-            request.send_header("Content-Length", str(len(SLOW_DOWN)))
+        if fault in REFUSALS:
+            status, text = REFUSALS[fault]
+            request.send_response(status)
+            request.send_header("Content-Length", str(len(text)))
             request.end_headers()
-            request.wfile.write(b"" if request.command == "HEAD" else SLOW_DOWN)
+            request.wfile.write(b"" if request.command == "HEAD" else text)
             return
         target = http.client.HTTPConnection("127.0.0.1", self.target, timeout=60)
         target.putrequest(request.command, request.path, skip_host=True, skip_accept_encoding=True)

@@ -1,5 +1,7 @@
 #include "registry/server/s3_objects.h"
 
+#include <spdlog/spdlog.h>
+
 #include <ctime>
 
 #include "registry/server/s3_reader.h"
@@ -30,10 +32,22 @@ std::unique_ptr<ChunkReader> S3Objects::open(const std::string& name) {
     return std::make_unique<S3ChunkReader>(client_, kComposed + name, Wanted{});
 }
 
+// A registry that sends nobody to the store may have keys that were never meant for this, and is collected all the same.
+std::vector<s3::PartialUpload> S3Objects::parts(const std::string& prefix, spdlog::level::level_enum level) {
+    try {
+        return client_.partial_uploads(prefix);
+    } catch (const http::TransientError&) {
+        throw;
+    } catch (const base::Error& e) {
+        spdlog::log(level, "uploads in parts may be left in the store: {}", e.what());
+        return {};
+    }
+}
+
 // First the parts: an upload that is finished meanwhile leaves an object, which goes next.
 void S3Objects::remove(const std::string& name) {
     const std::string key = kComposed + name;
-    for (const s3::PartialUpload& upload : client_.partial_uploads(key)) {
+    for (const s3::PartialUpload& upload : parts(key, spdlog::level::warn)) {
         if (upload.key == key) client_.abort(upload);
     }
     client_.remove(key);
@@ -41,7 +55,7 @@ void S3Objects::remove(const std::string& name) {
 
 void S3Objects::list(const std::function<void(const std::string&, std::optional<uint64_t>)>& each) {
     const auto name_in = [](const std::string& key) { return key.substr(std::string_view(kComposed).size()); };
-    for (const s3::PartialUpload& upload : client_.partial_uploads(kComposed))
+    for (const s3::PartialUpload& upload : parts(kComposed, spdlog::level::debug))
         each(name_in(upload.key), std::nullopt);
     client_.list(kComposed, [&](const s3::Object& object) { each(name_in(object.key), object.size); });
 }

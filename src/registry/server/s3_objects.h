@@ -1,5 +1,7 @@
 #pragma once
 
+#include <spdlog/common.h>
+
 #include "registry/server/storage.h"
 #include "s3/client.h"
 
@@ -17,6 +19,9 @@ public:
     std::string url(const std::string& name, std::chrono::seconds lifetime) const override;
 
 private:
+    // Uploads in parts that are not finished; none, with a word in the log, where the store does not tell these keys.
+    std::vector<s3::PartialUpload> parts(const std::string& prefix, spdlog::level::level_enum level);
+
     s3::Client& client_;
 };
 
