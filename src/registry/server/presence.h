@@ -22,8 +22,8 @@ public:
 
     explicit Presence(const Storage& storage) : storage_(storage) {}
 
-    // For each chunk of the upload, in order. `upload` was read just now. A chunk that the pushes of another upload have stored in the last
-    // second may be missing.
+    // For each chunk of the upload, in order. `upload` was read just now. A chunk that came in the last second may be missing where the
+    // upload's own pushes were not the first to store it: another upload's were, or one that a killed server had not told the data base of.
     std::vector<bool> look(const Upload& upload, Clock::time_point now);
     // This server has a chunk of the upload; `bytes`: so many are new in the store.
     void stored(const std::string& upload, const std::string& sha256, uint64_t bytes);
