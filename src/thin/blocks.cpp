@@ -125,6 +125,7 @@ private:
     bool ending_ = false;
     std::string failure_;  // the patience is over
     FetchQueue queue_;
+    size_t idle_ = 0;  // threads that have nothing to fetch
     std::vector<Server> servers_;
     std::optional<Clock::time_point> failing_since_;  // no server has given a right block since
     bool noticed_ = false;
@@ -169,11 +170,13 @@ std::vector<uint64_t> Blocks::State::choose(Lock& lock) {
         if (ending_ || !failure_.empty()) return {};
         std::vector<uint64_t> run = queue_.take_run(Clock::now());
         if (!run.empty()) return run;
+        idle_++;
         if (queue_.has_background()) {
             changed_.wait_for(lock, FetchQueue::kQuiet);
         } else {
             changed_.wait(lock);
         }
+        idle_--;
     }
 }
 
@@ -312,9 +315,10 @@ void Blocks::State::receive(const Server& server, Download& download, const std:
     download.read(server.url, first, end - first, table_.size, take, check);
 }
 
+// Not where an idle thread is about to take what somebody waits for: the rest of a request that was broken off is asked for again.
 bool Blocks::State::preempted(uint64_t block) {
     const std::lock_guard lock(mutex_);
-    return ending_ || (queue_.is_any_neglected() && !queue_.is_demanded(block));
+    return ending_ || (queue_.neglected() > idle_ && !queue_.is_demanded(block));
 }
 
 void Blocks::State::arrived(uint64_t block, std::vector<std::byte> data) {

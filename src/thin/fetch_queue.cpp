@@ -37,8 +37,8 @@ bool FetchQueue::is_demanded(uint64_t block) const {
     return std::find(urgent_.begin(), urgent_.end(), block) != urgent_.end();
 }
 
-bool FetchQueue::is_any_neglected() const {
-    return std::any_of(urgent_.begin(), urgent_.end(), [this](uint64_t block) { return is_free(block); });
+size_t FetchQueue::neglected() const {
+    return static_cast<size_t>(std::count_if(urgent_.begin(), urgent_.end(), [this](uint64_t block) { return is_free(block); }));
 }
 
 void FetchQueue::read_ahead(uint64_t block) {

@@ -28,8 +28,8 @@ public:
     void demand(uint64_t block, Clock::time_point now);
     bool is_demanded(uint64_t block) const;
     bool is_any_demanded() const { return !urgent_.empty(); }
-    // One of those is assigned to nobody.
-    bool is_any_neglected() const;
+    // How many of those are assigned to nobody.
+    size_t neglected() const;
 
     // Blocks that adjoin, to be fetched by the caller, to whom they are assigned until `arrived` or `give_back`; empty: none, now.
     std::vector<uint64_t> take_run(Clock::time_point now);
