@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <optional>
 #include <vector>
 
@@ -57,7 +56,7 @@ void Stream::State::close() {
 void Stream::State::take(std::span<const std::byte> data) {
     began = true;
     const size_t n = std::min(data.size(), wanted.size());
-    std::memcpy(wanted.data(), data.data(), n);
+    std::copy_n(data.begin(), n, wanted.begin());  // nothing may be wanted, in a buffer that is null
     wanted = wanted.subspan(n);
     rest.insert(rest.end(), data.begin() + static_cast<std::ptrdiff_t>(n), data.end());
 }
@@ -112,7 +111,7 @@ Response Stream::open(const Request& request) {
 size_t Stream::read(std::span<std::byte> buffer) {
     State& state = *state_;
     const size_t n = std::min(buffer.size(), state.rest.size() - state.rest_taken);
-    std::memcpy(buffer.data(), state.rest.data() + state.rest_taken, n);
+    std::copy_n(state.rest.begin() + static_cast<std::ptrdiff_t>(state.rest_taken), n, buffer.begin());
     state.rest_taken += n;
     if (state.rest_taken == state.rest.size()) {
         state.rest.clear();
