@@ -16,7 +16,7 @@ using testing::HasSubstr;
 using testing::StartsWith;
 using testing::ThrowsMessage;
 
-std::string sha256(const std::string& text) {
+std::string digest_of(const std::string& text) {
     return base::sha256_hex(std::as_bytes(std::span(text)));
 }
 
@@ -24,7 +24,7 @@ oci::Layer layer_of(const std::string& name, const std::string& tar) {
     oci::Layer layer;
     layer.name = name;
     layer.size = tar.size();
-    layer.diff_id = sha256(tar);
+    layer.diff_id = digest_of(tar);
     layer.open_blob = [tar] { return test::stream_of(tar); };
     return layer;
 }
@@ -70,14 +70,14 @@ TEST(Digests, OfNothingAreRight) {
 TEST(Digests, NameTheLayerThatIsWrong) {
     const std::string tar = some_tar();
     oci::Layer wrong = layer_of("layer 2", tar);
-    wrong.diff_id = sha256("");
+    wrong.diff_id = digest_of("");
     convert::Digests of_tar({layer_of("layer 1", tar), wrong});
-    EXPECT_THAT([&] { of_tar.finish(); }, ThrowsMessage<base::Error>(StartsWith("layer 2: its tar has the SHA-256 " + sha256(tar))));
+    EXPECT_THAT([&] { of_tar.finish(); }, ThrowsMessage<base::Error>(StartsWith("layer 2: its tar has the SHA-256 " + digest_of(tar))));
 
     wrong = layer_of("layer 1", tar);
-    wrong.digest = sha256("");
+    wrong.digest = digest_of("");
     convert::Digests of_blob({wrong});
-    EXPECT_THAT([&] { of_blob.finish(); }, ThrowsMessage<base::Error>(HasSubstr("its blob has the SHA-256 " + sha256(tar))));
+    EXPECT_THAT([&] { of_blob.finish(); }, ThrowsMessage<base::Error>(HasSubstr("its blob has the SHA-256 " + digest_of(tar))));
 
     oci::Layer right = layer_of("layer 1", tar);
     right.digest = right.diff_id;
