@@ -94,6 +94,8 @@ void Redirects::compose(const std::string& id) {
     }
     if (object.empty()) return;
     try {
+        // Where the answer to `finish_composed` was lost, clients may be sent to the object, which is whole: it stays then.
+        if (!metadata.renew_composed(object, 0)) return;
         objects_.remove(object);
         metadata.remove_composed(object);
     } catch (const std::exception& e) {
