@@ -2,6 +2,9 @@
 
 #include <sqlite3.h>
 
+#include <chrono>
+#include <thread>
+
 #include "base/error.h"
 #include "registry/server/errors.h"
 #include "registry/server/folder_owner.h"
@@ -62,13 +65,28 @@ SQLite::Database open_database(const std::filesystem::path& file) {
     }
 }
 
+// Where several programs open a new file at once, SQLite does not wait for the others as it does elsewhere.
+void keep_write_ahead_log(SQLite::Database& db) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kBusyTimeoutMs);
+    for (;;) {
+        try {
+            db.exec("PRAGMA journal_mode = WAL");
+            return;
+        } catch (const SQLite::Exception& e) {
+            if (e.getErrorCode() != SQLITE_BUSY || std::chrono::steady_clock::now() > deadline) throw;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+}
+
 }  // namespace
 
 SqliteMetadata::SqliteMetadata(const std::filesystem::path& file) : db_(open_database(file)), reader_(open_database(file)) {
     std::error_code error;
     const bool is_new = std::filesystem::file_size(file, error) == 0 && !error;
     locked([&] {
-        db_.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
+        keep_write_ahead_log(db_);
+        db_.exec("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
         prepare_schema(db_);
         reader_.exec("PRAGMA query_only = ON");
     });
