@@ -115,16 +115,17 @@ class Thin(unittest.TestCase):
     def test_fetches_each_block_once(self):
         server = self.serve()
         image = self.thin(server.url)
+        all_blocks = list(range(-(-server.size // BLOCK)))
         vm, said = self.begin(image, begin="sha256sum /data/* > /work/sums; echo begin")
         self.assertEqual(said, "begin")
-        while len(self.cached_blocks()) < -(-server.size // BLOCK):  # an end would break a request off
+        while len(self.cached_blocks()) < len(all_blocks):  # an end would break a request off
             self.assertIsNone(vm.poll())
             time.sleep(0.1)
         self.let_go_on()
         self.assert_sums(vm.communicate(timeout=DEADLINE)[0])
         self.assert_all_sums(image)
         blocks = [block for first, last in server.requests for block in range(first // BLOCK, last // BLOCK + 1)]
-        self.assertEqual(sorted(blocks), list(range(-(-server.size // BLOCK))))
+        self.assertEqual(sorted(blocks), all_blocks)
         self.assertLessEqual(server.sent, server.size)
 
     def test_sixteen_vms_fetch_each_block_once(self):

@@ -144,9 +144,10 @@ void check_objects(Metadata& metadata, ImageObjects& store, const CheckOptions& 
         const std::optional<Upload> upload = metadata.find_upload(image.id);
         if (!image.ready || !upload) continue;
         const std::optional<std::string> reason = object_problem(store, image, listed, upload->descriptor.sha3, options.read);
+        if (!reason) continue;
         const std::vector<Composed> now = metadata.composed();
         const auto still = [&image](const Composed& other) { return other.object == image.object && other.ready; };
-        if (!reason || std::none_of(now.begin(), now.end(), still)) continue;  // or it was removed meanwhile
+        if (std::none_of(now.begin(), now.end(), still)) continue;  // removed meanwhile
         problem("the object " + image.object + " of image " + upload->descriptor.sha3 + ": " + *reason);
         if (options.repair) (void)metadata.retire_composed(image.object, std::numeric_limits<Time>::max());
     }

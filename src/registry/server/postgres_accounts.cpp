@@ -200,8 +200,8 @@ void PostgresMetadata::block(const std::string& hash, const std::string& reason)
                          hash, reason);
         connection.query(
             "UPDATE composed SET state = 2 WHERE upload IN (SELECT id FROM uploads WHERE id = $1 OR sha3 = $1) OR upload IN (SELECT id "
-            "FROM "
-            "uploads WHERE number IN (SELECT upload FROM upload_chunks JOIN chunks ON chunks.id = chunk WHERE sha256 = decode($1, 'hex')))",
+            "FROM uploads WHERE number IN (SELECT upload FROM upload_chunks JOIN chunks ON chunks.id = chunk WHERE sha256 = decode($1, "
+            "'hex')))",
             hash);
     });
 }

@@ -21,13 +21,14 @@ bool SqliteMetadata::finish_composed(const std::string& object, Time now) {
 // Whoever retires an object looks at `used` in the same statement. So an object that a client is sent to now stays, although most of these
 // look-ups write nothing.
 std::optional<std::string> SqliteMetadata::use_composed(const std::string& id, Time now) {
-    std::optional<std::string> fresh = reading([&](SQLite::Database& db) {
-        return first_text(query(db, "SELECT object FROM composed WHERE upload = ? AND state = 1 AND used > ? - 10", id, now));
+    bool fresh = false;
+    std::optional<std::string> object = reading([&](SQLite::Database& db) -> std::optional<std::string> {
+        SQLite::Statement row = query(db, "SELECT object, used > ?2 - 10 FROM composed WHERE upload = ?1 AND state = 1", id, now);
+        if (!row.executeStep()) return std::nullopt;
+        fresh = row.getColumn(1).getInt() != 0;
+        return row.getColumn(0).getString();
     });
-    if (fresh) return fresh;
-    const bool old =
-        reading([&](SQLite::Database& db) { return query(db, "SELECT 1 FROM composed WHERE upload = ? AND state = 1", id).executeStep(); });
-    if (!old) return std::nullopt;
+    if (!object || fresh) return object;
     return locked([&] {
         return first_text(query(db_, "UPDATE composed SET used = MAX(used, ?2) WHERE upload = ?1 AND state = 1 RETURNING object", id, now));
     });
